@@ -1,0 +1,1 @@
+"""Orders in: a Kafka record becomes an order, and a ledger remembers every offset."""

@@ -1,0 +1,101 @@
+"""The frozen values that consumer, fetcher and producer exchange: no I/O, no decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""What a JSON decoder returns: dict, list, str, int, float, bool or None."""
+
+Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
+"""Kafka record headers, in order; a name may occur more than once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a record stands in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMessage:
+    """One record of an order topic or a retry tier, as it was read: nothing is decoded yet."""
+
+    position: Position
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int | None
+    """The record's timestamp, milliseconds since the epoch, UTC; None where the broker has none."""
+
+    def header(self, name: str) -> bytes | None:
+        """The last value of a header, or None."""
+        return next((value for key, value in reversed(self.headers) if key == name), None)
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A completed order whose journey is owed."""
+
+    order_id: str
+    account: str
+    edition: str
+    """`topic/partition/offset` of the original order message: unchanged by aborts and retries."""
+    attempt: int
+    """How often a retry tier has seen this order: 0 on its first way through."""
+    message: OrderMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """A whole journey: every event of one order, in the API's order, as decoded JSON.
+
+    An item of `events` that is no JSON object is kept in its place; the producer rejects it.
+    """
+
+    order_id: str
+    account: str
+    edition: str
+    order_timestamp_ms: int | None
+    events: tuple[Json, ...]
+    total: int
+    """The newest `total` that the API named."""
+    pages: int
+    """How many pages the accepted reading took."""
+    repeated: int
+    """Events read more than once and published once."""
+    consistent: bool
+    """False where `total` and the events read disagree, and did so identically when read again."""
+    shop_currency: str | None
+    extra: dict[str, Json]
+    """Fields of `data` that the API document does not name, by JSON Pointer."""
+    fetched_at_ms: int
+    """When the last page was read, milliseconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A record ready to be published."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.key or b"") + len(self.value or b"")

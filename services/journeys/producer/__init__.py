@@ -1,0 +1,1 @@
+"""Events out: a journey becomes Avro records, published in one transaction with its offset."""

@@ -1,0 +1,1 @@
+"""The worker: one Kafka thread and one event loop, wired together."""
