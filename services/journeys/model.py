@@ -54,8 +54,12 @@ class Order:
     account: str
     edition: str
     """`topic/partition/offset` of the original order message: unchanged by aborts and retries."""
+    timestamp_ms: int | None
+    """When the original order message was written, milliseconds since the epoch, UTC."""
     attempt: int
-    """How often a retry tier has seen this order: 0 on its first way through."""
+    """How often this order has been through a retry tier: 0 on its first way through."""
+    absences: int
+    """How many of these attempts found no journey."""
     message: OrderMessage
 
 
@@ -84,6 +88,16 @@ class Journey:
     """Fields of `data` that the API document does not name, by JSON Pointer."""
     fetched_at_ms: int
     """When the last page was read, milliseconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetCommit:
+    """How far a partition is done: the next offset to read, and the map of what is done beyond it."""
+
+    topic: str
+    partition: int
+    offset: int
+    metadata: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,134 @@
+"""The offset ledger: what was polled from one partition during one assignment, and how far each offset has come.
+
+    polled ──► in flight ──► finished ──► published
+
+Orders finish out of order. A commit carries the watermark, below which everything is published, and a map of what
+is published beyond it (`offset_map`), so that the next owner skips it. Only offsets that were really polled are
+recorded: compaction and transaction markers leave holes, and a hole is nobody's work.
+
+A ledger never outlives its assignment. Its `epoch` tells a late result for an assignment gone by from a valid one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from journeys.consumer import offset_map
+
+
+class _State(Enum):
+    IN_FLIGHT = 1
+    FINISHED = 2
+    PUBLISHED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What to commit for a partition, and the finished offsets that this commit covers."""
+
+    watermark: int
+    metadata: str
+    covers: frozenset[int]
+
+
+class Ledger:
+    """One partition during one assignment. `limit` bounds the metadata of its commits, in characters.
+
+    `watermark` and `metadata` are what the group last committed. Raises UnknownMapError for metadata that
+    cannot be read.
+    """
+
+    def __init__(self, *, epoch: int, watermark: int, metadata: str | None, limit: int) -> None:
+        self.epoch = epoch
+        self._limit = limit
+        self._next = watermark  # the first offset that was not polled yet
+        # Ascending, since a partition is polled in order: the first entry is the oldest unpublished one.
+        self._offsets: dict[int, _State] = {}
+        # What is published beyond the watermark. At or beyond `_next` it is inherited: an earlier owner's work.
+        self._beyond = set(offset_map.decode(watermark, metadata))
+        self._horizon = max(self._beyond, default=watermark - 1) + 1
+        self._unpublished = 0
+
+    @property
+    def watermark(self) -> int:
+        """Everything below is published."""
+        return next(iter(self._offsets), self._next)
+
+    @property
+    def next_offset(self) -> int:
+        """The first offset that was not polled yet."""
+        return self._next
+
+    @property
+    def unpublished(self) -> int:
+        """Orders polled and not published yet."""
+        return self._unpublished
+
+    def polled(self, offset: int) -> bool:
+        """Record a polled offset; False for one that needs no work, as it was published or polled before."""
+        if offset < self._next:
+            return False
+        self._next = offset + 1
+        if offset not in self._beyond:
+            self._offsets[offset] = _State.IN_FLIGHT
+            self._unpublished += 1
+            return True
+        if self._offsets:
+            self._offsets[offset] = _State.PUBLISHED
+        else:  # the watermark passes it
+            self._beyond.discard(offset)
+        return False
+
+    def has_room(self) -> bool:
+        """Whether one more offset can be polled without its map ever growing over the limit."""
+        span = max(self._next + 1, self._horizon) - self.watermark
+        return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
+
+    def finish(self, offset: int) -> None:
+        """An order's result is in hand. Raises KeyError for an offset that is not in flight."""
+        if self._offsets.get(offset) is not _State.IN_FLIGHT:
+            raise KeyError(offset)
+        self._offsets[offset] = _State.FINISHED
+
+    def commit(self, results: Collection[int]) -> Commit:
+        """The commit that goes with publishing `results`, which are finished offsets.
+
+        Where the map would not fit, results beyond the new watermark are left out and wait for a later commit:
+        the map is never cut. `covers` tells which results are in. Raises KeyError for an unfinished offset.
+        """
+        for offset in results:
+            if self._offsets.get(offset) is not _State.FINISHED:
+                raise KeyError(offset)
+        whole = self._commit(results)
+        if len(whole.metadata) <= self._limit:
+            return whole
+        return self._commit([offset for offset in results if offset < whole.watermark])
+
+    def published(self, commit: Commit) -> None:
+        """`commit` took effect: what it covers is done for good."""
+        for offset in commit.covers:
+            self._offsets[offset] = _State.PUBLISHED
+        self._unpublished -= len(commit.covers)
+        self._beyond.update(commit.covers)
+        while self._offsets and (first := next(iter(self._offsets))) in self._beyond:
+            del self._offsets[first]
+        watermark = self.watermark
+        self._beyond = {offset for offset in self._beyond if offset >= watermark}
+
+    def _commit(self, results: Collection[int]) -> Commit:
+        done = self._beyond.union(results)
+        watermark = next((offset for offset in self._offsets if offset not in done), self._next)
+        beyond = [offset for offset in done if offset >= watermark]
+        return Commit(
+            watermark=watermark,
+            metadata=offset_map.encode(watermark, beyond),
+            covers=frozenset(results),
+        )
+
+
+def covered(results: Iterable[int], *, watermark: int, metadata: str | None) -> frozenset[int]:
+    """Which of `results` a commit read back from Kafka covers. Raises UnknownMapError as `Ledger` does."""
+    beyond = offset_map.decode(watermark, metadata)
+    return frozenset(offset for offset in results if offset < watermark or offset in beyond)

@@ -1,0 +1,102 @@
+"""The ledger and its map, against a model that remembers everything."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journeys.consumer import offset_map
+from journeys.consumer.ledger import Ledger, covered
+
+LIMIT = 4000
+
+gaps = st.lists(st.one_of(st.just(1), st.integers(1, 4), st.integers(1, 5000)), min_size=1, max_size=120)
+offsets_of = gaps.map(lambda steps: [sum(steps[: i + 1]) for i in range(len(steps))])
+
+
+@given(st.sets(st.integers(0, 60_000)), st.integers(0, 2**62))
+def test_a_map_survives_the_round_trip(beyond: set[int], watermark: int) -> None:
+    """What is encoded is decoded, whatever the gaps and however large the offsets."""
+    offsets = {watermark + distance for distance in beyond}
+    assert offset_map.decode(watermark, offset_map.encode(watermark, offsets)) == offsets
+
+
+@given(offsets_of, st.data())
+def test_no_subset_of_what_was_admitted_outgrows_its_bound(offsets: list[int], data: st.DataObject) -> None:
+    """Whichever orders finish first, the map stays within the size reserved for it."""
+    watermark = offsets[0]
+    finished = data.draw(st.sets(st.sampled_from(offsets)))
+    worst = offset_map.worst_size(offsets[-1] + 1 - watermark, len(offsets))
+    assert len(offset_map.encode(watermark, finished)) <= worst
+
+
+@given(offsets_of, st.data())
+def test_any_order_of_finishing_publishes_each_offset_once(offsets: list[int], data: st.DataObject) -> None:
+    """Over any finishing order, any bursts and a hand-over at any moment, each offset is worked on exactly once."""
+    limit = data.draw(st.sampled_from([40, 200, LIMIT]))
+    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=limit)
+    published: list[int] = []
+    last = (0, "")
+    todo = list(offsets)
+    in_flight: list[int] = []
+    waiting: set[int] = set()
+    while todo or in_flight or waiting:
+        while todo and (ledger.has_room() or not (in_flight or waiting)):
+            offset = todo.pop(0)
+            if ledger.polled(offset):
+                in_flight.append(offset)
+        for offset in data.draw(st.permutations(in_flight))[: data.draw(st.integers(1, 40))]:
+            ledger.finish(offset)
+            in_flight.remove(offset)
+            waiting.add(offset)
+        commit = ledger.commit(waiting)
+        assert len(commit.metadata) <= limit
+        assert commit.watermark >= last[0]
+        assert covered(commit.covers, watermark=commit.watermark, metadata=commit.metadata) == commit.covers
+        if data.draw(st.booleans()) or not in_flight:
+            ledger.published(commit)
+            published += sorted(commit.covers)
+            waiting -= commit.covers
+            last = (commit.watermark, commit.metadata)
+            assert ledger.watermark == commit.watermark
+        if data.draw(st.integers(0, 9)) == 0:  # another owner takes over from what was committed
+            ledger = Ledger(epoch=2, watermark=last[0], metadata=last[1], limit=limit)
+            todo = [offset for offset in offsets if offset >= last[0]]
+            in_flight, waiting = [], set()
+    assert sorted(published) == offsets
+    assert ledger.unpublished == 0
+
+
+def test_an_offset_in_flight_is_no_result() -> None:
+    """Committing what is not finished, or finishing what is not in flight, is refused."""
+    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=LIMIT)
+    assert ledger.polled(3)
+    with pytest.raises(KeyError):
+        ledger.commit([3])
+    with pytest.raises(KeyError):
+        ledger.finish(4)
+    ledger.finish(3)
+    with pytest.raises(KeyError):
+        ledger.finish(3)
+
+
+def test_a_stuck_order_stops_intake_before_the_map_is_full() -> None:
+    """With the first order stuck, intake ends where the bitset would reach the limit."""
+    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=LIMIT)
+    offset = 0
+    while ledger.has_room():
+        assert ledger.polled(offset)
+        offset += 1
+    for finished in range(1, offset, 2):
+        ledger.finish(finished)
+    commit = ledger.commit(range(1, offset, 2))
+    assert LIMIT - 8 <= len(commit.metadata) <= LIMIT
+    assert commit.watermark == 0
+
+
+@pytest.mark.parametrize("metadata", ["2b_w", "1x_w", "?", "1b\u00e9", "1r_w", "somebody else's note"])
+def test_a_map_that_cannot_be_read_stops_the_worker(metadata: str) -> None:
+    """An unknown version or a damaged map is refused, never taken for an empty one."""
+    with pytest.raises(offset_map.UnknownMapError):
+        Ledger(epoch=1, watermark=7, metadata=metadata, limit=LIMIT)
