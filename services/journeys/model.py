@@ -107,7 +107,7 @@ class Record:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes | None]]
+    headers: list[tuple[str, str | bytes | None]]
 
     @property
     def size(self) -> int:

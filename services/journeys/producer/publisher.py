@@ -1,0 +1,234 @@
+"""Where events go: the only door to confluent_kafka's transactional Producer.
+
+One call publishes records and the offsets of the orders behind them, all or nothing. It never polls the consumer:
+a rejoin inside an open transaction would let stale offsets through, since the broker checks membership, not
+ownership (measured on Apache Kafka 4.1). What each call of librdkafka may answer, and what is done:
+
+    retriable, or timed out     the same call again; a commit that timed out is never aborted
+    requires abort              abort; the caller polls, drops what is no longer its own and sends the rest again
+    fatal, or out of time       outcome unknown: `rebuild`, read the committed offsets, then decide
+
+A producer whose last outcome is unknown is never used again. librdkafka has no KIP-890 yet (confluentinc/librdkafka
+#5423), so an EndTxn that was delayed on the way could otherwise end a later transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from journeys.errors import HaltError
+from journeys.model import OffsetCommit, Record
+
+_SLICE = 5.0
+"""Seconds that one call into librdkafka may take before its deadline is looked at again."""
+
+_NOT_ALLOWED = frozenset(
+    {
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    }
+)
+
+
+class Outcome(StrEnum):
+    """How a transaction ended."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a transaction ended, why, and which batches (by index) hold a record that Kafka will never take."""
+
+    outcome: Outcome
+    reason: str | None = None
+    fenced: bool = False
+    oversized: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """Collects the delivery errors of one transaction."""
+
+    oversized: set[int] = field(default_factory=set)
+
+    def of(self, batch: int) -> Callable[[KafkaError | None, Message], None]:
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                self.oversized.add(batch)
+
+        return delivered
+
+
+class Publisher:
+    """A transactional producer. All methods belong to the Kafka thread."""
+
+    def __init__(self, config: Mapping[str, Any], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config = dict(config)
+        self._clock = clock
+        self._producer: Producer | None = None
+
+    def rebuild(self, *, timeout: float) -> None:
+        """Start anew with the same transactional.id: older producers are fenced, their transaction is settled.
+
+        Raises TimeoutError when Kafka does not answer, HaltError where it refuses for good.
+        """
+        self.discard()
+        deadline = self._clock() + timeout
+        producer = Producer(self._config, logger=logging.getLogger("librdkafka"))
+        while True:
+            try:
+                producer.init_transactions(max(0.1, min(_SLICE, deadline - self._clock())))
+            except KafkaException as failure:
+                error = failure.args[0]
+                if error.code() in _NOT_ALLOWED or (error.fatal() and not error.retriable()):
+                    raise HaltError(f"Kafka refuses this producer: {error.name()}: {error.str()}") from failure
+                if self._clock() >= deadline:
+                    raise TimeoutError(f"no transactional producer: {error.name()}: {error.str()}") from failure
+            else:
+                self._producer = producer
+                return
+
+    def discard(self) -> None:
+        """Drop the producer and what it has not sent; never raises."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaException):
+                producer.purge()
+                producer.poll(0)
+
+    def publish(
+        self,
+        batches: Sequence[Iterable[Record]],
+        offsets: Sequence[OffsetCommit],
+        group_metadata: Callable[[], object],
+        *,
+        timeout: float,
+    ) -> Result:
+        """One transaction over all batches and offsets, within `timeout` seconds."""
+        if self._producer is None:
+            return Result(outcome=Outcome.UNKNOWN, reason="no producer")
+        refusals = _Refusals()
+        transaction = _Transaction(self._producer, self._clock, self._clock() + timeout)
+        try:
+            self._producer.begin_transaction()
+            transaction.produce(batches, refusals)
+            transaction.send_offsets(offsets, group_metadata())
+            transaction.commit()
+        except _AbortRequired as abort:
+            return self._abort(transaction, abort.error, refusals)
+        except KafkaException as failure:
+            return _unknown(failure.args[0])
+        except TimeoutError as late:
+            return Result(outcome=Outcome.UNKNOWN, reason=str(late))
+        return Result(outcome=Outcome.COMMITTED)
+
+    def _abort(self, transaction: _Transaction, error: KafkaError, refusals: _Refusals) -> Result:
+        try:
+            transaction.abort()
+        except _AbortRequired as again:
+            return _unknown(again.error)
+        except KafkaException as failure:
+            return _unknown(failure.args[0])
+        except TimeoutError as late:
+            return Result(outcome=Outcome.UNKNOWN, reason=str(late))
+        if error.code() in _NOT_ALLOWED:
+            raise HaltError(f"this client may not publish: {error.name()}: {error.str()}")
+        return Result(
+            outcome=Outcome.ABORTED,
+            reason=f"{error.name()}: {error.str()}",
+            oversized=frozenset(refusals.oversized),
+        )
+
+
+class _AbortRequired(Exception):  # noqa: N818 - a signal within this module, never seen outside
+    def __init__(self, error: KafkaError) -> None:
+        self.error = error
+
+
+class _Transaction:
+    """The calls of one transaction, each resumed until it answers or the deadline passes."""
+
+    def __init__(self, producer: Producer, clock: Callable[[], float], deadline: float) -> None:
+        self._producer = producer
+        self._clock = clock
+        self._deadline = deadline
+
+    def produce(self, batches: Sequence[Iterable[Record]], refusals: _Refusals) -> None:
+        for index, batch in enumerate(batches):
+            delivered = refusals.of(index)
+            for record in batch:
+                try:
+                    self._produce(record, delivered)
+                except KafkaException as failure:
+                    error = failure.args[0]
+                    if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                        raise self._sorted(failure) from failure
+                    refusals.oversized.add(index)  # the client's own limit; the broker's comes with the delivery
+                    raise _AbortRequired(error) from failure
+
+    def _produce(self, record: Record, delivered: Callable[[KafkaError | None, Message], None]) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic, record.value, record.key, headers=record.headers, on_delivery=delivered
+                )
+            except BufferError:  # librdkafka's queue is full: let it send
+                self._check_deadline("produce")
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def send_offsets(self, offsets: Sequence[OffsetCommit], group_metadata: object) -> None:
+        positions = [
+            TopicPartition(commit.topic, commit.partition, commit.offset, commit.metadata) for commit in offsets
+        ]
+        self._call(
+            "send_offsets_to_transaction",
+            lambda timeout: self._producer.send_offsets_to_transaction(positions, group_metadata, timeout),
+        )
+
+    def commit(self) -> None:
+        self._call("commit_transaction", self._producer.commit_transaction)
+
+    def abort(self) -> None:
+        self._call("abort_transaction", self._producer.abort_transaction)
+
+    def _call(self, name: str, call: Callable[[float], None]) -> None:
+        while True:
+            try:
+                return call(max(0.1, min(_SLICE, self._deadline - self._clock())))
+            except KafkaException as failure:
+                error = failure.args[0]
+                if not (error.retriable() or error.code() == KafkaError._TIMED_OUT):  # noqa: SLF001
+                    raise self._sorted(failure) from failure
+                self._check_deadline(name)
+
+    def _check_deadline(self, name: str) -> None:
+        if self._clock() >= self._deadline:
+            raise TimeoutError(f"{name} did not answer in time")
+
+    @staticmethod
+    def _sorted(failure: KafkaException) -> Exception:
+        error = failure.args[0]
+        return _AbortRequired(error) if error.txn_requires_abort() else failure
+
+
+def _unknown(error: KafkaError) -> Result:
+    return Result(
+        outcome=Outcome.UNKNOWN,
+        reason=f"{error.name()}: {error.str()}",
+        fenced=error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED),  # noqa: SLF001
+    )

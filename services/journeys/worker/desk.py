@@ -1,0 +1,145 @@
+"""The event loop's side of the worker: orders in hand, each a task that ends in records for the Kafka thread.
+
+Two bounded queues join the sides. `submit` brings orders in, at most as many as the Kafka thread reserved room
+for; `finished` takes results back, with room for every one of them. Cancelling is a signal, never queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from journeys.errors import OrderError
+from journeys.model import Journey, Order, OrderMessage, Record
+from journeys.worker.disposal import Routes, dispose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """An order message that the Kafka thread let in, under the epoch of its partition's ledger."""
+
+    epoch: int
+    message: OrderMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What is to be published for an admitted order: a journey's records, a retry, or a dead letter."""
+
+    epoch: int
+    message: OrderMessage
+    outcome: str
+    """`published`, `retried`, `dead-lettered` or `skipped`."""
+    records: Sequence[Record]
+    size: int
+    """Bytes of the records."""
+    at: float
+    """When the result was ready, by the monotonic clock."""
+    reason: str | None = None
+
+
+class Observer(Protocol):
+    """Who logs and counts what becomes of orders; must be cheap."""
+
+    def order_finished(self, order: Order | None, finished: Finished, journey: Journey | None) -> None:
+        """Called on the event loop when an order's records are in hand, before they are published."""
+
+
+class Desk:
+    """Fetches and encodes the orders in hand, at most `slots` of them side by side.
+
+    `read`, `fetch` and `encode` may raise OrderError, which decides where the order goes. Any other exception is a
+    defect: `failed` is told, and the worker stops rather than go on without the order.
+    """
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[OrderMessage], Awaitable[Order]],
+        fetch: Callable[[Order, bool], Awaitable[Journey]],
+        encode: Callable[[Journey], list[Record]],
+        routes: Routes,
+        slots: int,
+        bound: int,
+        observer: Observer,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._read = read
+        self._fetch = fetch
+        self._encode = encode
+        self._routes = routes
+        self._slots = slots
+        self._observer = observer
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Admitted] = deque()
+        self._running: dict[asyncio.Task[None], Admitted] = {}
+        self.finished: queue.Queue[Finished] = queue.Queue(bound)
+        self.beat = time.monotonic()
+
+    def submit(self, orders: Sequence[Admitted]) -> None:
+        """Take orders in; called from the Kafka thread, never blocks."""
+        self._loop.call_soon_threadsafe(self._take, orders)
+
+    def cancel(self, epochs: Collection[int] | None) -> None:
+        """Drop the orders of these epochs, None for all; called from the Kafka thread, never blocks."""
+        self._loop.call_soon_threadsafe(self._drop, epochs)
+
+    @property
+    def in_progress(self) -> int:
+        """Orders being fetched now."""
+        return len(self._running)
+
+    def _take(self, orders: Sequence[Admitted]) -> None:
+        self._waiting.extend(orders)
+        self._fill()
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._running) < self._slots:
+            admitted = self._waiting.popleft()
+            task = self._loop.create_task(self._work(admitted))
+            self._running[task] = admitted
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+        self._fill()
+
+    def _drop(self, epochs: Collection[int] | None) -> None:
+        def dropped(admitted: Admitted) -> bool:
+            return epochs is None or admitted.epoch in epochs
+
+        self._waiting = deque(admitted for admitted in self._waiting if not dropped(admitted))
+        for task in [task for task, admitted in self._running.items() if dropped(admitted)]:
+            task.cancel()
+
+    async def _work(self, admitted: Admitted) -> None:
+        message = admitted.message
+        order: Order | None = None
+        journey: Journey | None = None
+        reason: str | None = None
+        try:
+            order = await self._read(message)
+            journey = await self._fetch(order, self._routes.accepts_empty(order))
+            records, outcome = self._encode(journey), "published"
+        except OrderError as error:
+            record, outcome = dispose(message, order, error, self._routes, now_ms=time.time_ns() // 1_000_000)
+            records, reason = [record], error.reason
+        finished = Finished(
+            epoch=admitted.epoch,
+            message=message,
+            outcome=outcome,
+            records=records,
+            size=sum(record.size for record in records),
+            at=time.monotonic(),
+            reason=reason,
+        )
+        self._observer.order_finished(order, finished, journey)
+        self.finished.put_nowait(finished)

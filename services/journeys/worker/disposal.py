@@ -1,0 +1,115 @@
+"""Where an order goes that cannot be published now: a retry tier, or the dead letters. Pure.
+
+Both are records like any other, published in the transaction that commits the order's offset. The original key,
+value and headers travel along; our own headers are overwritten, never appended (spring-kafka #2549: tripled).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from journeys.errors import AbsentError, OrderError, Verdict
+from journeys.model import Order, OrderMessage, Record
+
+_OURS = frozenset(
+    {"edition", "account", "order-timestamp", "attempt", "absences", "not-before", "retry-reason"},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """Topics and delays, from the settings. Delays are in seconds, tiers in ascending order of delay."""
+
+    retry_tiers: tuple[tuple[str, float], ...]
+    dead_letter: str
+    empty_after: tuple[float, ...]
+
+    def retry_topics(self) -> list[str]:
+        """The topics of the tiers."""
+        return [topic for topic, _ in self.retry_tiers]
+
+    def accepts_empty(self, order: Order) -> bool:
+        """Whether this order was found absent often enough to be published as an empty journey."""
+        return order.absences >= len(self.empty_after)
+
+
+def dispose(
+    message: OrderMessage, order: Order | None, error: OrderError, routes: Routes, *, now_ms: int
+) -> tuple[Record, str]:
+    """The record that takes the order on, and what became of it: `retried` or `dead-lettered`.
+
+    `order` is None for a message that could not be read.
+    """
+    if order is not None and error.verdict is not Verdict.DEAD_LETTER:
+        delay = _delay(order, error, routes)
+        if delay is not None:
+            return _retry(order, error, routes.retry_tiers, delay, now_ms=now_ms), "retried"
+    return _dead_letter(message, order, error, routes.dead_letter, now_ms=now_ms), "dead-lettered"
+
+
+def dead_letter(order_message: OrderMessage, error: OrderError, routes: Routes, *, now_ms: int) -> Record:
+    """The dead letter of a message whose journey Kafka does not take."""
+    return _dead_letter(order_message, None, error, routes.dead_letter, now_ms=now_ms)
+
+
+def _delay(order: Order, error: OrderError, routes: Routes) -> float | None:
+    """Seconds until the order is due again; None when no tier is left."""
+    if not routes.retry_tiers:
+        return None
+    if isinstance(error, AbsentError) and order.absences < len(routes.empty_after):
+        return routes.empty_after[order.absences]
+    tried = order.attempt - order.absences
+    return routes.retry_tiers[tried][1] if tried < len(routes.retry_tiers) else None
+
+
+def _retry(
+    order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], delay: float, *, now_ms: int
+) -> Record:
+    """A tier holds records of about the same delay, so that the first is about the first one due."""
+    topic = next((topic for topic, tier in reversed(tiers) if tier <= delay), tiers[0][0])
+    absent = isinstance(error, AbsentError)
+    message = order.message
+    timestamp = [] if order.timestamp_ms is None else [("order-timestamp", str(order.timestamp_ms))]
+    return Record(
+        topic=topic,
+        key=message.key,
+        value=message.value,
+        headers=[
+            *_foreign(message),
+            ("account", order.account),
+            ("edition", order.edition),
+            *timestamp,
+            ("attempt", str(order.attempt + 1)),
+            ("absences", str(order.absences + absent)),
+            ("not-before", str(now_ms + int(delay * 1000))),
+            ("retry-reason", error.reason),
+        ],
+    )
+
+
+def _dead_letter(
+    message: OrderMessage, order: Order | None, error: OrderError, topic: str, *, now_ms: int
+) -> Record:
+    source = str(message.position) if order is None else order.edition
+    source_topic, partition, offset = source.rsplit("/", 2)
+    return Record(
+        topic=topic,
+        key=message.key,
+        value=message.value,
+        headers=[
+            *(_foreign(message) if order is not None and order.attempt else message.headers),
+            ("error-reason", error.reason),
+            ("error-stage", error.stage),
+            ("error-message", str(error)),
+            ("error-attempts", str(1 + (order.attempt if order is not None else 0))),
+            ("error-topic", source_topic),
+            ("error-partition", partition),
+            ("error-offset", offset),
+            ("error-time", str(now_ms)),
+        ],
+    )
+
+
+def _foreign(message: OrderMessage) -> list[tuple[str, str | bytes | None]]:
+    return [(name, value) for name, value in message.headers if name not in _OURS]
