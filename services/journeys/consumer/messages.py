@@ -9,7 +9,6 @@ Records of a retry tier carry what is known of the order in headers; on any othe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -116,8 +115,7 @@ def _json(value: bytes) -> Json:
 
 def _checked(found: Json) -> str:
     if isinstance(found, int) and not isinstance(found, bool):
-        # Python refuses to write integers of more than 4,300 digits; such an id is too long anyway.
-        found = str(found) if found == 0 or math.log10(abs(found)) < MAX_ID_BYTES else "9" * (MAX_ID_BYTES + 1)
+        found = str(found)
     if not isinstance(found, str):
         raise _refused("the order id is neither a string nor an integer")
     order_id = found.strip()

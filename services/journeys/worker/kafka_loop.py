@@ -1,0 +1,445 @@
+"""The Kafka thread: the one owner of the consumer, the producer and every ledger, so that there are no locks.
+
+    poll ─► admit ─► desk (event loop) ─► finished ─► gather ─► burst: one transaction
+      ▲                                                            │
+      └────────────── abort: poll once, then send the rest again ──┘
+
+A burst is begin, produce, offsets, commit, with no poll in between. Callbacks of a rebalance run inside `poll`, on
+this thread; on a revoke they burst once more, then forget. Nothing here waits for HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from journeys.consumer.ledger import Commit, covered
+from journeys.consumer.source import OrderSource, Partition
+from journeys.errors import HaltError
+from journeys.model import OffsetCommit, OrderMessage
+from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys.worker.assignments import Assignments
+from journeys.worker.desk import Admitted, Desk, Finished
+from journeys.worker.intake import Bounds, Intake
+from journeys.worker.waiting import WaitingRoom
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The times and sizes of the Kafka thread; times in seconds."""
+
+    linger: float = 0.1
+    """How long finished orders gather for one transaction."""
+    max_records: int = 20_000
+    """Records of one transaction, unless a single journey has more."""
+    poll: float = 0.05
+    poll_when_full: float = 0.1
+    transaction: float = 30.0
+    """A transaction that takes longer is given up: its outcome is read back."""
+    revoke: float = 4.0
+    """The same, while a rebalance or a stop waits for it."""
+    recover: float = 5.0
+
+
+class Observer(Protocol):
+    """Who logs and counts what the Kafka thread does; called on it, must be cheap."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Partitions came."""
+
+    def revoked(self, partitions: Sequence[Partition], *, lost: bool) -> None:
+        """Partitions went."""
+
+    def skipped(self, message: OrderMessage) -> None:
+        """A message with a null value was skipped."""
+
+    def transaction(self, result: Result, finished: Sequence[Finished], seconds: float) -> None:
+        """A transaction ended."""
+
+    def recovered(self, published: int, owed: int) -> None:
+        """The outcome of a transaction was read back: so many orders had been published, so many are sent again."""
+
+    def unreachable(self, reason: str) -> None:
+        """Kafka does not answer; the loop goes on asking."""
+
+
+class KafkaLoop:
+    """Runs until stopped. Every method but `stop` belongs to the Kafka thread.
+
+    `due_ms` tells when a message is due, None for at once. `replace_oversized` makes the dead letter of a journey
+    with a record that Kafka does not take.
+    """
+
+    def __init__(
+        self,
+        *,
+        publisher: Publisher,
+        desk: Desk,
+        assignments: Assignments,
+        bounds: Bounds,
+        pace: Pace,
+        due_ms: Callable[[OrderMessage], int | None],
+        replace_oversized: Callable[[Finished], Finished],
+        bytes_in_progress: Callable[[], int],
+        observer: Observer,
+    ) -> None:
+        self._publisher = publisher
+        self._desk = desk
+        self._assignments = assignments
+        self._bounds = bounds
+        self._pace = pace
+        self._due_ms = due_ms
+        self._replace_oversized = replace_oversized
+        self._bytes_in_progress = bytes_in_progress
+        self._observer = observer
+        self._intake = Intake(bounds)
+        self._waiting = WaitingRoom()
+        self._paused: set[Partition] = set()
+        self._gathered: list[Finished] = []
+        self._bytes: Counter[int] = Counter()  # by epoch, so that a lost partition takes its own along
+        self._in_doubt: Result | None = Result(outcome=Outcome.UNKNOWN, reason="starting")
+        self._aborts = 0  # in a row
+        self._burst_not_before = 0.0
+        self._last_poll = 0.0
+        self._fences: list[float] = []
+        self._stopping = threading.Event()
+        self._source: OrderSource | None = None
+        self.beat = time.monotonic()
+        self.lag: dict[Partition, int] = {}
+        """Orders not published yet by partition, about a second old; replaced whole, so any thread may read."""
+        self._lag_at = 0.0
+
+    # -- life
+
+    def stop(self) -> None:
+        """Ask the loop to end; may be called from any thread."""
+        self._stopping.set()
+
+    def run(self, connect: Callable[[KafkaLoop], OrderSource]) -> OrderSource:
+        """Work until stopped, then commit what is finished. Returns the source, for closing. Raises HaltError."""
+        self._source = source = connect(self)
+        while not self._stopping.is_set():
+            self.step()
+        self._desk.cancel(None)
+        self._finish()
+        return source
+
+    def step(self) -> None:
+        """One turn: take results, publish them when it is time, poll, admit."""
+        now = time.monotonic()
+        self.beat = now
+        if now - self._lag_at > 1:
+            self._lag_at = now
+            self._measure_lag()
+        self._gather()
+        if self._in_doubt is not None:
+            self._recover()
+        elif self._is_due(now):
+            self._burst(self._pace.transaction)
+        self._assignments.ask_again(self.source, now)
+        self._intake.update(room=self.room, now=now)
+        if self._intake.open:
+            self._serve(self._patience(), max(1, self.room))
+            self._submit_due()
+        else:
+            self._wait_for_room(now)
+        self._set_pauses()
+
+    def _finish(self) -> None:
+        """The last transaction. What it cannot settle in time, a restart or the next owner settles from Kafka."""
+        deadline = time.monotonic() + self._pace.revoke
+        self._gather()
+        while self._in_doubt is None and (left := deadline - time.monotonic()) > 0:
+            if self._burst(left) is not Outcome.ABORTED:
+                return
+            self._serve(0, 1)
+
+    @property
+    def source(self) -> OrderSource:
+        """Where orders come from."""
+        assert self._source is not None, "the loop runs only after it is connected"  # noqa: S101
+        return self._source
+
+    @property
+    def in_hand(self) -> int:
+        """Orders admitted and not published, without those that are not due yet."""
+        return self._assignments.unpublished - len(self._waiting)
+
+    @property
+    def bytes_in_hand(self) -> int:
+        """Bytes of the orders in hand, of journeys half read, and of records that are not published yet."""
+        return self._bytes.total() + self._bytes_in_progress()
+
+    @property
+    def not_due(self) -> int:
+        """Orders that wait for their time."""
+        return len(self._waiting)
+
+    @property
+    def room(self) -> int:
+        """How many orders more may be admitted."""
+        return self._bounds.room(orders=self.in_hand, in_bytes=self.bytes_in_hand)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there is no producer to publish with: at the start, or while an outcome is unknown."""
+        return self._in_doubt is not None
+
+    @property
+    def partitions(self) -> int:
+        """Partitions being read."""
+        return len(self._assignments.ledgers)
+
+    # -- intake
+
+    def _patience(self) -> float:
+        """How long to wait: not beyond the moment when a burst is due."""
+        if not self._gathered:
+            return self._pace.poll
+        due = max(self._gathered[0].at + self._pace.linger, self._burst_not_before)
+        return max(0.0, min(self._pace.poll, due - time.monotonic()))
+
+    def _serve(self, timeout: float, limit: int) -> None:
+        self._last_poll = time.monotonic()
+        self._admit(self.source.poll(timeout, limit))
+
+    def _wait_for_room(self, now: float) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._take(self._desk.finished.get(timeout=self._patience()))
+        if now - self._last_poll >= self._pace.poll_when_full:
+            self._serve(0, 1)
+
+    def _admit(self, messages: Sequence[OrderMessage]) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        admitted: list[Admitted] = []
+        for message in messages:
+            position = message.position
+            ledger = self._assignments.ledgers.get((position.topic, position.partition))
+            if ledger is None or not ledger.polled(position.offset):
+                continue
+            order = Admitted(epoch=ledger.epoch, message=message)
+            self._bytes[order.epoch] += message.size
+            due = self._due_ms(message)
+            if message.value is None:
+                self._observer.skipped(message)
+                self._take(_skipped(order))
+            elif due is not None and due > now_ms:
+                self._waiting.add(order, due)
+            else:
+                admitted.append(order)
+        if admitted:
+            self._desk.submit(admitted)
+
+    def _submit_due(self) -> None:
+        if due := self._waiting.due(time.time_ns() // 1_000_000, max(0, self.room)):
+            self._desk.submit(due)
+
+    def _set_pauses(self) -> None:
+        """Pause the partitions that must take no more, resume those that may."""
+        for partition, ledger in self._assignments.ledgers.items():
+            stop = self._intake.paused or not ledger.has_room() or self._waiting.is_full(partition)
+            if stop and partition not in self._paused:
+                self.source.pause([partition])
+                self._paused.add(partition)
+            elif not stop and partition in self._paused:
+                self.source.resume([partition])
+                self._paused.discard(partition)
+
+    # -- results
+
+    def _gather(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._take(self._desk.finished.get_nowait())
+
+    def _take(self, finished: Finished) -> None:
+        partition = self._assignments.partition_of(finished.epoch)
+        if partition is None:  # late: for an assignment gone by
+            return
+        self._assignments.ledgers[partition].finish(finished.message.position.offset)
+        self._gathered.append(finished)
+        self._bytes[finished.epoch] += finished.size
+
+    def _is_due(self, now: float) -> bool:
+        if now < self._burst_not_before:
+            return False
+        if not self._gathered:
+            return bool(self._assignments.unannounced)
+        return now - self._gathered[0].at >= self._pace.linger or len(self._gathered) * 2 >= self._bounds.orders
+
+    # -- transactions
+
+    def _burst(self, timeout: float) -> Outcome:
+        """Publish what is gathered, in one transaction; what it does not cover stays gathered."""
+        commits, finished = self._plan()
+        if not commits:
+            return Outcome.COMMITTED
+        if not self.source.joined:  # the group does not know us yet: poll first
+            return self._aborted(())
+        began = time.monotonic()
+        result = self._publisher.publish(
+            [order.records for order in finished],
+            [_offset_commit(partition, commit) for partition, commit in commits.items()],
+            self.source.group_metadata,
+            timeout=timeout,
+        )
+        self._observer.transaction(result, finished, time.monotonic() - began)
+        if result.outcome is Outcome.ABORTED:
+            return self._aborted([finished[index] for index in result.oversized])
+        if result.outcome is Outcome.UNKNOWN:
+            self._publisher.discard()
+            self._in_doubt = result
+        else:
+            self._aborts = 0
+            self._settle(commits)
+        return result.outcome
+
+    def _plan(self) -> tuple[dict[Partition, Commit], list[Finished]]:
+        """The commit of each partition that has something to say, and the results that go with them."""
+        offsets: dict[Partition, list[int]] = defaultdict(list)
+        records = 0
+        for finished in self._gathered:
+            records += len(finished.records)
+            if offsets and records > self._pace.max_records:
+                break
+            offsets[self._partition(finished)].append(finished.message.position.offset)
+        ledgers = self._assignments.ledgers
+        commits = {partition: ledgers[partition].commit(results) for partition, results in offsets.items()}
+        commits = {partition: commit for partition, commit in commits.items() if commit.covers}
+        for partition in self._assignments.unannounced - commits.keys():
+            commits[partition] = ledgers[partition].commit(())
+        return commits, [finished for finished in self._gathered if self._is_covered(finished, commits)]
+
+    def _partition(self, finished: Finished) -> Partition:
+        position = finished.message.position
+        return position.topic, position.partition
+
+    def _is_covered(self, finished: Finished, commits: dict[Partition, Commit]) -> bool:
+        commit = commits.get(self._partition(finished))
+        return commit is not None and finished.message.position.offset in commit.covers
+
+    def _settle(self, commits: dict[Partition, Commit]) -> None:
+        """These commits took effect."""
+        kept: list[Finished] = []
+        for finished in self._gathered:
+            if self._is_covered(finished, commits):
+                self._bytes[finished.epoch] -= finished.message.size + finished.size
+            else:
+                kept.append(finished)
+        self._gathered = kept
+        for partition, commit in commits.items():
+            self._assignments.ledgers[partition].published(commit)
+        self._assignments.announced(commits)
+
+    def _aborted(self, oversized: Sequence[Finished]) -> Outcome:
+        """Poll before the next burst, and back off where aborts follow one another."""
+        for order in oversized:
+            letter = self._replace_oversized(order)
+            self._gathered[self._gathered.index(order)] = letter
+            self._bytes[order.epoch] += letter.size - order.size
+        self._burst_not_before = time.monotonic() + min(5.0, 0.02 * 2**self._aborts)
+        self._aborts = min(self._aborts + 1, 10)
+        self._last_poll = 0.0
+        return Outcome.ABORTED
+
+    def _recover(self) -> None:
+        """The last outcome is unknown: read back from Kafka what took effect, before anything is sent again.
+
+        Resending without this read doubles: of eleven commits given up for lost, three had taken effect.
+        """
+        deadline = time.monotonic() + self._pace.recover
+        try:
+            self._publisher.rebuild(timeout=self._pace.recover)
+            effects = {partition: self._effect(partition, deadline) for partition in self._owing()}
+        except TimeoutError as late:
+            self._publisher.discard()
+            self._observer.unreachable(str(late))
+            return
+        doubt, self._in_doubt = self._in_doubt, None
+        self._settle({partition: effect for partition, effect in effects.items() if effect.covers})
+        self._observer.recovered(sum(len(effect.covers) for effect in effects.values()), len(self._gathered))
+        self._count_fence(doubt)
+
+    def _owing(self) -> set[Partition]:
+        return {self._partition(finished) for finished in self._gathered}
+
+    def _effect(self, partition: Partition, deadline: float) -> Commit:
+        """What the group's committed offset covers of the results in hand. Raises TimeoutError."""
+        found = self.source.committed(partition, timeout=max(0.1, deadline - time.monotonic()))
+        watermark, metadata = found or (0, "")
+        gathered = [done.message.position.offset for done in self._gathered if self._partition(done) == partition]
+        covers = covered(gathered, watermark=watermark, metadata=metadata)
+        return Commit(watermark=watermark, metadata=metadata, covers=covers)
+
+    def _count_fence(self, doubt: Result | None) -> None:
+        """A fence is a time-out, or another process with the same transactional.id; only the latter keeps on."""
+        if doubt is None or not doubt.fenced:
+            return
+        now = time.monotonic()
+        self._fences = [*(at for at in self._fences if now - at < 300), now]
+        if len(self._fences) >= 3:
+            raise HaltError(
+                "this producer was fenced three times within 5 minutes: another worker uses the same instance id"
+                " (JOURNEYS_KAFKA__INSTANCE_ID)"
+            )
+
+    # -- rebalances; called by the source, inside poll
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Take over partitions, each where its last owner left it."""
+        self._assignments.take_over(self.source, partitions)
+        self._set_pauses()
+        self._observer.assigned(partitions)
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Cancel their HTTP, publish what is finished, forget the rest."""
+        self._desk.cancel(self._assignments.epochs_of(partitions))
+        self._gather()
+        # No poll is possible in here, so what an abort leaves over is left to the new owner.
+        if self._in_doubt is None:
+            self._burst(self._pace.revoke)
+        self._forget(partitions)
+        self._observer.revoked(partitions, lost=False)
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """They have a new owner already: forget, and commit nothing for them."""
+        self._desk.cancel(self._assignments.epochs_of(partitions))
+        self._forget(partitions)
+        self._observer.revoked(partitions, lost=True)
+
+    def _forget(self, partitions: Sequence[Partition]) -> None:
+        self._assignments.forget(partitions)
+        self._paused.difference_update(partitions)
+        self._gathered = [finished for finished in self._gathered if not self._is_gone(finished.epoch)]
+        self._waiting.forget(lambda admitted: self._is_gone(admitted.epoch))
+        for epoch in [epoch for epoch in self._bytes if self._is_gone(epoch)]:
+            del self._bytes[epoch]
+
+    def _is_gone(self, epoch: int) -> bool:
+        return self._assignments.partition_of(epoch) is None
+
+    def _measure_lag(self) -> None:
+        ledgers = self._assignments.ledgers
+        ends = {partition: self.source.known_end(partition) for partition in ledgers}
+        self.lag = {
+            partition: max(0, end - ledgers[partition].watermark)
+            for partition, end in ends.items()
+            if end is not None
+        }
+
+
+def _offset_commit(partition: Partition, commit: Commit) -> OffsetCommit:
+    topic, number = partition
+    return OffsetCommit(topic=topic, partition=number, offset=commit.watermark, metadata=commit.metadata)
+
+
+def _skipped(order: Admitted) -> Finished:
+    return Finished(
+        epoch=order.epoch, message=order.message, outcome="skipped", records=(), size=0, at=time.monotonic()
+    )
