@@ -1,0 +1,28 @@
+# syntax=docker/dockerfile:1
+FROM python:3.13.9-slim-bookworm AS build
+WORKDIR /src
+RUN python -m venv /opt/journeys
+COPY requirements/run.txt requirements/build.in requirements/
+RUN /opt/journeys/bin/pip install --no-cache-dir --require-hashes --requirement requirements/run.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY schemas schemas
+COPY services services
+# The wheel is built in an environment of its own; only what the worker runs on reaches the image.
+RUN python -m venv /opt/build \
+    && /opt/build/bin/pip install --no-cache-dir --requirement requirements/build.in \
+    && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /opt/journeys/bin/pip install --no-cache-dir --no-deps /dist/*.whl \
+    && /opt/journeys/bin/pip uninstall --yes pip
+
+FROM python:3.13.9-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home journeys
+COPY --from=build /opt/journeys /opt/journeys
+ENV PATH=/opt/journeys/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 JOURNEYS_OPS__HOST=0.0.0.0
+USER 10001
+EXPOSE 8080
+# The worker commits what is finished, leaves its group and exits within 10 seconds of this signal.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+ENTRYPOINT ["journeys"]
+CMD ["run"]
