@@ -1,0 +1,24 @@
+"""What must never be shown: which names hold secrets, and text with the secrets taken out. Pure."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "***"
+
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)|secret|token|api[-_.]?key|authorization|credential|cookie|private|jaas"
+    r"|key[-_.]pem|user[-_.]info|oauthbearer[-_.]config|assertion[-_.](file|private)",
+    re.IGNORECASE,
+)
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def names_secret(name: str) -> bool:
+    """Whether a setting, header or log field of this name holds something secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def without_credentials(text: str) -> str:
+    """`text` with the user info of every URL in it hidden: `http://***@host`."""
+    return _USER_INFO.sub(f"{HIDDEN}@", text) if "@" in text else text
