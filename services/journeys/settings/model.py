@@ -240,7 +240,7 @@ class PublishSettings(_Group):
     """More spellings of channels, as JSON: {"newsletter": "email"}."""
     linger: Duration = Field(default=0.1, le=10)
     """How long finished orders gather before a transaction."""
-    max_records: int = Field(default=10_000, ge=1)
+    max_records: int = Field(default=20_000, ge=1)
     """Records in hand that start a transaction at once."""
 
 

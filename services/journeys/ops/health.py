@@ -1,0 +1,55 @@
+"""Whether the worker is ready and alive, as named reasons. Pure: facts and times come as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+Need: TypeAlias = Literal["kafka.producer", "kafka.group", "registry.schemas", "api.gate", "worker.lifecycle"]
+"""What must hold before a worker counts as ready. A worker without a partition is ready: it stands by."""
+
+_AT_FIRST: Final[Mapping[Need, str]] = {
+    "kafka.producer": "no transactional producer yet",
+    "kafka.group": "not a member of the consumer group yet",
+    "registry.schemas": "schema ids are not known yet",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """An answer to a probe: good when nothing speaks against it."""
+
+    reasons: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        """Whether the probe passes."""
+        return not self.reasons
+
+
+class Health:
+    """The reasons why this worker is not ready. Any thread may add, remove and read them."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[Need, str] = dict(_AT_FIRST)
+
+    def met(self, need: Need) -> None:
+        """This holds now."""
+        self._reasons.pop(need, None)
+
+    def unmet(self, need: Need, reason: str) -> None:
+        """This does not hold, because of `reason`: a text for people, without secrets."""
+        self._reasons[need] = reason
+
+    def readiness(self) -> Report:
+        """Ready when every need is met."""
+        return Report(reasons={str(need): why for need, why in list(self._reasons.items())})
+
+
+def liveness(beats: Mapping[str, float], *, now: float, stalled_after: float) -> Report:
+    """Alive when each part's last sign of life is younger than `stalled_after`; all in seconds, of one clock."""
+    ages = {part: now - beat for part, beat in beats.items()}
+    return Report(
+        reasons={part: f"no sign of life for {age:.0f} s" for part, age in ages.items() if age >= stalled_after}
+    )

@@ -1,0 +1,179 @@
+"""What is counted and measured. Names are dotted, as in the logs: `orders.in_hand` is `journeys_orders_in_hand`.
+
+Counting is cheap: a label set is resolved once and found again in a dictionary. What merely stands somewhere else
+(lag, orders in hand) is not counted at all but read when someone asks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, Literal, TypeAlias
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+CounterName: TypeAlias = Literal[
+    "orders",  # orders that left the worker, in a committed transaction; by outcome
+    "orders.skipped",  # order messages with a null value
+    "events",  # events published; by channel
+    "events.rejected",  # events that are null or no object, published as rejected
+    "events.repeated",  # events read more than once and published once
+    "orders.inconsistent",  # journeys published though total and events read disagree
+    "misfits",  # field values that did not fit their schema; by field
+    "pages",  # pages read
+    "retries",  # orders sent to a retry tier; by tier and reason
+    "dead_letters",  # orders sent to the dead letters; by reason
+    "transactions",  # transactions; by outcome
+]
+SecondsName: TypeAlias = Literal[
+    "request.seconds",  # one HTTP request to the order-event API; by outcome
+    "transaction.seconds",  # one transaction, from begin to its end
+]
+GaugeName: TypeAlias = Literal[
+    "lag",  # orders not published yet; by topic and partition
+    "orders.in_hand",  # orders admitted and not yet published
+    "orders.waiting",  # orders in a retry tier that are not due yet
+    "bytes.in_hand",  # memory that they take, about
+    "requests.in_flight",  # HTTP requests awaiting an answer
+    "partitions",  # partitions assigned to this worker
+]
+Labels: TypeAlias = tuple[str, ...]
+
+_COUNTERS: Final[Mapping[CounterName, tuple[str, Labels]]] = {
+    "orders": ("Orders that left the worker in a committed transaction.", ("outcome",)),
+    "orders.skipped": ("Order messages with a null value.", ()),
+    "events": ("Events published.", ("channel",)),
+    "events.rejected": ("Events that are null or no object.", ()),
+    "events.repeated": ("Events read more than once and published once.", ()),
+    "orders.inconsistent": ("Journeys published though total and events read disagree.", ()),
+    "misfits": ("Field values that did not fit their schema, kept as JSON.", ("field",)),
+    "pages": ("Pages read from the order-event API.", ()),
+    "retries": ("Orders sent to a retry tier.", ("tier", "reason")),
+    "dead_letters": ("Orders sent to the dead letters.", ("reason",)),
+    "transactions": ("Transactions.", ("outcome",)),
+}
+_SECONDS: Final[Mapping[SecondsName, tuple[str, Labels]]] = {
+    "request.seconds": ("Requests to the order-event API, from start to last byte.", ("outcome",)),
+    "transaction.seconds": ("Transactions, from begin to their end.", ()),
+}
+_GAUGES: Final[Mapping[GaugeName, tuple[str, Labels]]] = {
+    "lag": ("Orders not published yet.", ("topic", "partition")),
+    "orders.in_hand": ("Orders admitted and not yet published.", ()),
+    "orders.waiting": ("Orders of a retry tier that are not due yet.", ()),
+    "bytes.in_hand": ("Bytes that orders in hand take, about.", ()),
+    "requests.in_flight": ("Requests awaiting an answer.", ()),
+    "partitions": ("Partitions assigned to this worker.", ()),
+}
+_FROM_ZERO: Final[tuple[tuple[CounterName, Labels], ...]] = (
+    *(("orders", (outcome,)) for outcome in ("published", "retried", "dead-lettered")),
+    *(("transactions", (outcome,)) for outcome in ("committed", "aborted", "unknown")),
+)
+"""Series that exist from the start, so that a first increase is seen as one."""
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_MOST_SERIES = 500
+"""Label sets of one metric. What comes after is counted under `other`: labels may come from outside."""
+_INDEX = re.compile(r"(?<=/)\d+(?=/|$)")
+
+Reading: TypeAlias = float | Mapping[Labels, float]
+"""What a gauge shows: a number, or one for each label set."""
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of their own. Safe to use from any thread."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # a series for each series, which nobody looks at
+        self.registry = CollectorRegistry()
+        self._counters = {
+            name: Counter(prometheus_name(name), text, labels, registry=self.registry)
+            for name, (text, labels) in _COUNTERS.items()
+        }
+        self._histograms = {
+            name: Histogram(prometheus_name(name), text, labels, buckets=_BUCKETS, registry=self.registry)
+            for name, (text, labels) in _SECONDS.items()
+        }
+        self._count: dict[CounterName, dict[Labels, Counter]] = {name: {} for name in _COUNTERS}
+        self._timer: dict[SecondsName, dict[Labels, Histogram]] = {name: {} for name in _SECONDS}
+        self._gauges = _Gauges()
+        self.registry.register(self._gauges)
+        for name, labels in _FROM_ZERO:
+            self.count(name, *labels, by=0)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def count(self, name: CounterName, *labels: str, by: float = 1) -> None:
+        """Add to a counter; `labels` in the order of the table above."""
+        known = self._count[name]
+        child = known.get(labels)
+        if child is None:
+            labels = _bounded(known, labels)
+            parent = self._counters[name]
+            child = known[labels] = parent.labels(*labels) if labels else parent
+        child.inc(by)
+
+    def observe(self, name: SecondsName, seconds: float, *labels: str) -> None:
+        """Add a duration to a histogram."""
+        known = self._timer[name]
+        child = known.get(labels)
+        if child is None:
+            labels = _bounded(known, labels)
+            parent = self._histograms[name]
+            child = known[labels] = parent.labels(*labels) if labels else parent
+        child.observe(seconds)
+
+    def misfit(self, pointer: str) -> None:
+        """Count a value that did not fit; the places in an array count as one field: `/products/*/price`."""
+        self.count("misfits", _INDEX.sub("*", pointer))
+
+    def watch(self, name: GaugeName, read: Callable[[], Reading]) -> None:
+        """Show what `read` returns whenever metrics are asked for. It may be called from any thread."""
+        self._gauges.readers[name] = read
+
+    def render(self) -> bytes:
+        """The metrics as Prometheus reads them. Takes milliseconds: not for the event loop."""
+        return generate_latest(self.registry)
+
+
+class _Gauges(Collector):
+    """Reads the watched values at the moment of a scrape."""
+
+    def __init__(self) -> None:
+        self.readers: dict[GaugeName, Callable[[], Reading]] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for name, read in list(self.readers.items()):
+            text, labels = _GAUGES[name]
+            family = GaugeMetricFamily(prometheus_name(name), text, labels=labels)
+            reading = read()
+            for key, value in reading.items() if isinstance(reading, Mapping) else [((), reading)]:
+                family.add_metric(key, value)
+            yield family
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing is read while the registry is being set up."""
+        return []
+
+
+def prometheus_name(name: CounterName | SecondsName | GaugeName) -> str:
+    """`orders.in_hand` → `journeys_orders_in_hand`; Prometheus adds `_total` to counters itself."""
+    return "journeys_" + name.replace(".", "_")
+
+
+def _bounded(known: Mapping[Labels, object], labels: Labels) -> Labels:
+    return ("other",) * len(labels) if len(known) >= _MOST_SERIES else labels

@@ -1,0 +1,112 @@
+"""The HTTP server for probes, metrics and people, on the worker's event loop.
+
+A loop that is stuck does not answer, and so fails its probe; the Kafka thread's state is read from its heartbeat.
+Metrics are rendered in another thread: a scrape does not hold up orders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+import journeys
+from journeys.errors import SetupError
+from journeys.ops.health import Report
+from journeys.ops.metrics import Metrics
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+_PAGES = {
+    "/readyz": "whether this worker is ready, and each reason why not",
+    "/healthz": "whether its threads are alive",
+    "/metrics": "Prometheus metrics",
+}
+_GRACE = 0.5
+"""Seconds for answers that are under way when the server stops."""
+
+
+@asynccontextmanager
+async def serve(
+    *, host: str, port: int, metrics: Metrics, ready: Callable[[], Report], alive: Callable[[], Report]
+) -> AsyncIterator[str]:
+    """Serve while the block runs; yields the address, `http://127.0.0.1:8080`. Port 0 is any free one.
+
+    Raises SetupError when the address cannot be listened on.
+    """
+    runner = web.AppRunner(
+        _application(metrics, ready, alive), access_log=None, handle_signals=False, shutdown_timeout=_GRACE
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise _cannot_listen(host, port, error) from None
+        yield _address(host, runner)
+    finally:
+        await runner.cleanup()
+
+
+def _application(metrics: Metrics, ready: Callable[[], Report], alive: Callable[[], Report]) -> web.Application:
+    async def readyz(_request: web.Request) -> web.Response:
+        return _answer(ready())
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return _answer(alive())
+
+    async def show_metrics(_request: web.Request) -> web.Response:
+        body = await asyncio.to_thread(metrics.render)
+        return web.Response(body=body, headers={**_HEADERS, "Content-Type": Metrics.content_type})
+
+    async def index(_request: web.Request) -> web.Response:
+        return web.Response(text=_index(), content_type="text/html", headers=_HEADERS)
+
+    application = web.Application()
+    application.add_routes(
+        [
+            web.get("/readyz", readyz),
+            web.get("/healthz", healthz),
+            web.get("/metrics", show_metrics),
+            web.get("/", index),
+        ]
+    )
+    return application
+
+
+def _answer(report: Report) -> web.Response:
+    """200 `{"ok": true, "reasons": {}}`, or 503 with each reason by its name."""
+    status = 200 if report.good else 503
+    return web.json_response({"ok": report.good, "reasons": dict(report.reasons)}, status=status, headers=_HEADERS)
+
+
+def _index() -> str:
+    links = "".join(f'<li><a href="{path}">{path}</a> {text}</li>' for path, text in _PAGES.items())
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>journeys</title>'
+        "<style>body{font-family:system-ui;margin:2rem}li{margin:.4rem 0}</style>"
+        f"<h1>journeys {journeys.__version__}</h1><ul>{links}</ul></html>"
+    )
+
+
+def _address(host: str, runner: web.AppRunner) -> str:
+    port = runner.addresses[0][1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> SetupError:
+    if error.errno == errno.EADDRINUSE:
+        return SetupError(
+            f"port {port} on {host} is in use, so health and metrics have no place",
+            remedy="JOURNEYS_OPS__PORT=0 journeys run",
+        )
+    return SetupError(
+        f"cannot listen on {host}:{port}: {error.strerror}; see JOURNEYS_OPS__HOST and JOURNEYS_OPS__PORT"
+    )
