@@ -1,0 +1,274 @@
+"""From an event as received to a datum that fits its schema: nothing is lost, and no event for one field.
+
+What each field takes is read from the schema, once. A value that does not fit is coerced where that loses nothing:
+
+    long      an integer of 64 bits; a number without fraction (up to 2**53, beyond which it may have been rounded);
+              a text of digits such as "12", "-3" or "12.00"
+    string    a text; a number or boolean as its JSON text
+    record    an object; its unknown fields go to `extra`
+    array     an array; an item that is null keeps its place, and so does one that does not fit, as null
+
+Whatever else is there becomes null, its raw JSON goes to `extra` and its JSON Pointer to `misfits`. A field that
+the schema does not know goes to `extra`, also one that is named like a field of our own. Absent and null are both
+null.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Final, TypeAlias
+
+from journeys.model import Json
+
+Definition: TypeAlias = Mapping[str, Any]
+"""An Avro schema of a complex type, as decoded JSON."""
+
+Datum: TypeAlias = dict[str, Any]
+
+OWN_FIELDS: Final = frozenset(
+    {
+        "account",
+        "edition",
+        "order_id",
+        "shop_currency",
+        "event_at_text",
+        "actions",
+        "position",
+        "journey_size",
+        "fetched_at",
+        "misfits",
+        "extra",
+    }
+)
+"""Fields of an event's record that are ours: an event never writes them."""
+
+ON_SITE: Final = (
+    "products",
+    "cart_viewed",
+    "checkout_started",
+    "payment_info_submitted",
+    "checkout_completed",
+    "search_submitted",
+)
+"""The on-site objects, in the order in which `actions` names them."""
+
+_LONGS: Final = range(-(2**63), 2**63)
+_EXACT: Final = 2.0**53
+_DIGITS: Final = re.compile(r"(-?[0-9]{1,19})(?:\.0+)?", re.ASCII)
+_DATE_TIME: Final = re.compile(
+    r"\d{4}(?:-\d\d-\d\d|\d{4})[ Tt]"
+    r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
+    r"(?: ?(?:[Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?))?",
+    re.ASCII,
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+_json_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_json_ascii: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class _Misfit:
+    """The type of the answer of a fitter whose value does not fit."""
+
+
+_MISFIT: Final = _Misfit()
+
+_Scalar: TypeAlias = Callable[[Json], Any]
+"""Fits a value; answers _MISFIT where it does not."""
+
+
+@dataclass(slots=True)
+class Leftovers:
+    """What found no place in a datum: raw JSON by JSON Pointer, and the pointers of what did not fit."""
+
+    extra: dict[str, str] = field(default_factory=dict)
+    misfits: list[str] = field(default_factory=list)
+
+    def misfit(self, pointer: str, value: Json) -> None:
+        """Note a value that does not fit its field."""
+        self.extra[pointer] = raw_json(value)
+        self.misfits.append(pointer)
+
+
+_Nested: TypeAlias = Callable[[Json, str, Leftovers], Any]
+"""Fits an object or an array that stands at a pointer; what does not fit goes to the leftovers."""
+
+
+def raw_json(value: Json) -> str:
+    """A value as JSON text, always encodable as UTF-8: lone surrogates are escaped."""
+    text = _json_text(value)
+    return text if encodable(text) else _json_ascii(value)
+
+
+def utf8(text: str | None) -> str | None:
+    """The text, or None where it has no form in UTF-8."""
+    return text if text is None or encodable(text) else None
+
+
+def token(name: str) -> str:
+    """A field's name as a reference token of a JSON Pointer (RFC 6901).
+
+    A lone surrogate, which the RFC has no form for, is written as `~ud800`: no other name gives that.
+    """
+    name = name.replace("~", "~0").replace("/", "~1")
+    if encodable(name):
+        return name
+    return "".join(f"~u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in name)
+
+
+def moment(text: str, zone: tzinfo) -> int | None:
+    """The time that a text names, milliseconds since the epoch; None where it is none of the accepted forms.
+
+    `YYYYMMDD HH:MM:SS` and `YYYY-MM-DD HH:MM:SS`, with a space or `T` between, with or without a fraction (cut to
+    milliseconds) and an offset. A text without offset is taken in `zone`.
+    """
+    if _DATE_TIME.fullmatch(text) is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text.upper().replace(" ", "T", 1).replace(" ", ""))
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=zone)
+        # Through UTC, so that a time which no reader's datetime can hold is refused here.
+        return (time.astimezone(UTC) - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        return None
+
+
+class Plan:
+    """How events of one record are made to fit it, compiled from its self-contained schema.
+
+    `elsewhere` are the fields that other channels' records know: null there says nothing, so it is not kept.
+    """
+
+    def __init__(self, schema: Definition, *, elsewhere: Iterable[str] = (), zone: tzinfo = UTC) -> None:
+        fields = [spec for spec in schema["fields"] if spec["name"] not in OWN_FIELDS]
+        self._fit = _record(fields, {}, silent=frozenset(elsewhere) - OWN_FIELDS)
+        self._zone = zone
+
+    def __call__(self, event: dict[str, Json]) -> Datum:
+        """The event's datum: every field but those that come from the journey (account, position and the like)."""
+        left = Leftovers()
+        datum: Datum = self._fit(event, "", left)
+        text = datum["event_at"]
+        datum["event_at_text"] = text
+        if text is not None:
+            datum["event_at"] = moment(text, self._zone)
+        datum["actions"] = [name for name in ON_SITE if datum[name] is not None]
+        datum["misfits"] = left.misfits
+        datum["extra"] = left.extra
+        return datum
+
+
+def api_fields(schema: Definition) -> frozenset[str]:
+    """The fields of an event's record that the API sends."""
+    return frozenset(spec["name"] for spec in schema["fields"]) - OWN_FIELDS
+
+
+def _record(
+    fields: Iterable[Definition], named: dict[str, _Nested], silent: frozenset[str] = frozenset()
+) -> _Nested:
+    """A fitter for objects with these fields. The names in `silent` are unknown, and of no interest when null."""
+    types = {spec["name"]: _not_null(spec["type"]) for spec in fields}
+    scalars = {name: scalar for name, kind in types.items() if (scalar := _scalar(kind)) is not None}
+    nested = {name: _nested(kind, named) for name, kind in types.items() if name not in scalars}
+    blank: Datum = dict.fromkeys(types)
+    silent = silent | blank.keys()
+
+    def fit(value: Json, pointer: str, left: Leftovers) -> Datum | None:
+        if type(value) is not dict:
+            left.misfit(pointer, value)
+            return None
+        datum = blank.copy()
+        for name, item in value.items():
+            if item is None and name in silent:
+                continue
+            if (scalar := scalars.get(name)) is not None:
+                fitted = scalar(item)
+                if fitted is _MISFIT:
+                    left.misfit(f"{pointer}/{name}", item)
+                else:
+                    datum[name] = fitted
+            elif (inner := nested.get(name)) is not None:
+                datum[name] = inner(item, f"{pointer}/{name}", left)
+            else:
+                left.extra[f"{pointer}/{token(name)}"] = raw_json(item)
+        return datum
+
+    return fit
+
+
+def _array(fit_item: _Nested) -> _Nested:
+    """A fitter for arrays whose items may be null."""
+
+    def fit(value: Json, pointer: str, left: Leftovers) -> list[Any] | None:
+        if type(value) is not list:
+            left.misfit(pointer, value)
+            return None
+        return [
+            None if item is None else fit_item(item, f"{pointer}/{place}", left) for place, item in enumerate(value)
+        ]
+
+    return fit
+
+
+def _nested(kind: Json, named: dict[str, _Nested]) -> _Nested:
+    """The fitter of a record, an array, or a record that was defined before and is referred to by name."""
+    if isinstance(kind, str):
+        return named[kind]
+    if kind["type"] == "array":
+        return _array(_nested(_not_null(kind["items"]), named))
+    fitter = _record(kind["fields"], named)
+    named[f"{kind['namespace']}.{kind['name']}"] = fitter
+    return fitter
+
+
+def _scalar(kind: Json) -> _Scalar | None:
+    """The fitter of a type that is no record and no array; None for these."""
+    if isinstance(kind, str):
+        return {"string": _string, "long": _long}.get(kind)
+    return _text if kind.get("logicalType") == "timestamp-millis" else None
+
+
+def _not_null(kind: Json) -> Json:
+    """The one branch of a nullable type that is not null."""
+    return next(branch for branch in kind if branch != "null") if isinstance(kind, list) else kind
+
+
+def _text(value: Json) -> Any:
+    return value if type(value) is str and encodable(value) else _MISFIT
+
+
+def _string(value: Json) -> Any:
+    kind = type(value)
+    if kind is str:
+        return value if encodable(value) else _MISFIT
+    return raw_json(value) if kind in {int, float, bool} else _MISFIT
+
+
+def _long(value: Json) -> Any:
+    kind = type(value)
+    if kind is int:
+        number = value
+    elif kind is float and value.is_integer() and abs(value) <= _EXACT:
+        number = int(value)
+    elif kind is str and (match := _DIGITS.fullmatch(value)) is not None:
+        number = int(match[1])
+    else:
+        return _MISFIT
+    return number if number in _LONGS else _MISFIT
+
+
+def encodable(text: str) -> bool:
+    """Whether a text has a form in UTF-8: not so with a lone surrogate."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""The schemas of `schemas/`, made self-contained: as they are registered, encoded by and documented.
+
+A file holds one record and names the others in full (`journeys.v1.Ad`). What leaves this module has each named type
+written out where it is first used, so that a registry needs nothing else to read it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from journeys.model import Json
+from journeys.producer.channels import Channel
+
+NAMESPACE: Final = "journeys.v1"
+SUMMARY: Final = "summary"
+REJECTED: Final = "rejected"
+
+RECORDS: Final[Mapping[str, str]] = {
+    Channel.ADS: "AdsEvent",
+    Channel.EMAIL: "EmailEvent",
+    Channel.SOCIAL_MEDIA: "SocialMediaEvent",
+    Channel.ORGANIC_SEARCH: "OrganicSearchEvent",
+    Channel.REFERRAL: "ReferralEvent",
+    Channel.INFLUENCER: "InfluencerEvent",
+    Channel.DIRECT: "DirectEvent",
+    Channel.OTHER: "OtherEvent",
+    SUMMARY: "JourneySummary",
+    REJECTED: "RejectedEvent",
+}
+"""End of a topic's name → the record that the topic holds. This is every topic of `<prefix>*`."""
+
+
+def topic(prefix: str, name: str) -> str:
+    """The topic of a channel, of the summaries or of the rejected events."""
+    return prefix + name
+
+
+def subject(prefix: str, name: str) -> str:
+    """The registry's subject for the values of a topic."""
+    return f"{topic(prefix, name)}-value"
+
+
+def directory() -> Path:
+    """Where the `.avsc` files are: inside an installed package, or at the root of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "schemas"
+    return installed if installed.is_dir() else package.parents[1] / "schemas"
+
+
+def load(record: str) -> dict[str, Any]:
+    """A record's schema, self-contained, as decoded JSON. Raises FileNotFoundError for an unknown record."""
+    schema: dict[str, Any] = _written_out(_read(record), set())
+    return schema
+
+
+@cache
+def text(record: str) -> str:
+    """A record's schema as it is registered: always the same bytes, since a registry may compare them."""
+    return json.dumps(load(record), ensure_ascii=False, separators=(",", ":"))
+
+
+def _read(record: str) -> Json:
+    return json.loads((directory() / f"{record}.avsc").read_text("utf-8"))
+
+
+def _written_out(schema: Json, seen: set[str]) -> Json:
+    """The schema with each reference that is the first of its kind replaced by the type it names."""
+    if isinstance(schema, list):
+        return [_written_out(branch, seen) for branch in schema]
+    if isinstance(schema, dict):
+        return _definition(schema, seen)
+    name = str(schema).removeprefix(f"{NAMESPACE}.")
+    if name == schema or schema in seen:
+        return schema
+    return _written_out(_read(name), seen)
+
+
+def _definition(schema: dict[str, Any], seen: set[str]) -> dict[str, Any]:
+    if schema["type"] == "array":
+        return schema | {"items": _written_out(schema["items"], seen)}
+    if schema["type"] != "record":
+        return schema
+    seen.add(f"{NAMESPACE}.{schema['name']}")
+    fields = [field | {"type": _written_out(field["type"], seen)} for field in schema["fields"]]
+    return schema | {"fields": fields}
