@@ -1,0 +1,46 @@
+"""All commands, put together. Each imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import journeys
+from journeys.cli import config, demo, run, schemas, topics
+
+app = typer.Typer(
+    name="journeys",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Completed orders in, whole customer journeys out, exactly once, on Kafka.",
+    epilog="First steps:\n\n"
+    "  journeys demo                 see it work, with nothing else installed\n\n"
+    "  journeys topics create        make the topics\n\n"
+    "  journeys schemas register     register the schemas\n\n"
+    "  journeys run                  start a worker; start more to share the work",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"journeys {journeys.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Completed orders in, whole customer journeys out, exactly once, on Kafka."""
+
+
+app.command("run", epilog=run.EPILOG)(run.run)
+app.command("demo", epilog=demo.EPILOG)(demo.demo)
+app.add_typer(topics.app, name="topics")
+app.add_typer(schemas.app, name="schemas")
+app.add_typer(config.app, name="config")

@@ -1,0 +1,118 @@
+"""`journeys config show`: every setting, its value, where it came from, and what it means."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from journeys.cli.options import AsJson, ConfigFile, loaded
+from journeys.redact import HIDDEN, names_secret, without_credentials
+
+if TYPE_CHECKING:
+    from journeys.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Look at the settings.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One setting as it is shown. `value` and `default` are plain JSON values without secrets."""
+
+    variable: str
+    key: str
+    value: Any
+    default: Any
+    source: str
+    description: str
+
+
+@app.command(
+    "show",
+    epilog="Examples:\n\n  journeys config show\n\n"
+    "  journeys config show --config journeys.toml --json | jq '.[].value'",
+)
+def show(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The reference page, with defaults only.")] = False,
+) -> None:
+    """Show every setting with its value, its source and its meaning; secrets are hidden."""
+    if markdown:
+        typer.echo(as_markdown(), nl=False)
+        return
+    found = loaded(config)
+    rows = list(_rows(found.settings, found.sources))
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        return
+    for row in rows:
+        typer.echo(f"{typer.style(row.variable, bold=True)} = {_text(row.value)}  ({row.source})")
+        typer.echo(f"    {row.description}")
+
+
+def as_markdown() -> str:
+    """docs/settings.md."""
+    from journeys.settings import Settings
+
+    lines = [
+        "# Settings",
+        "",
+        "Written by `journeys config show --markdown` from the code; do not edit.",
+        "",
+        "Set them in the environment, `JOURNEYS_KAFKA__GROUP_ID=journeys`, or in a TOML file that `--config` or",
+        '`JOURNEYS_CONFIG` names, `group_id = "journeys"` under `[kafka]`. The environment beats the file. In the',
+        "environment an object is JSON, a list is JSON or `a,b`, and an empty value counts as not set. Durations",
+        "are written `500ms`, `30s`, `1m`, `2h`, `7d`; sizes `512KiB`, `64MiB`. `journeys config show` prints what",
+        "holds, and where it came from.",
+    ]
+    for row in _rows(Settings(), {}):
+        group = row.key.partition(".")[0]
+        if f"## {group}" not in lines:
+            about = (Settings.model_fields[group].annotation.__doc__ or "").strip()
+            lines += ["", f"## {group}", "", about, "", "| variable | default | meaning |", "| --- | --- | --- |"]
+        default = f"`{_text(row.default)}`" if row.default is not None else "none"
+        lines.append(f"| `{row.variable}` | {default} | {row.description.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _rows(settings: Settings, sources: Mapping[str, str]) -> Iterator[Row]:
+    from journeys.settings import Settings as AllSettings
+    from journeys.settings.loading import env_name, setting_names
+
+    values = settings.model_dump(mode="json")
+    defaults = AllSettings().model_dump(mode="json")
+    for group, name, info in setting_names():
+        key = f"{group}.{name}"
+        yield Row(
+            variable=env_name(group, name),
+            key=key,
+            value=_shown(name, values[group][name]),
+            default=_shown(name, defaults[group][name]),
+            source=sources.get(key, "default"),
+            description=" ".join((info.description or "").split()),
+        )
+
+
+def _shown(name: str, value: Any) -> Any:
+    """The value without what is secret in it: a whole secret, an entry of a table, the password of an address."""
+    if isinstance(value, Mapping):
+        return {key: _shown(str(key), item) for key, item in value.items()}
+    if isinstance(value, str):
+        return HIDDEN if _is_secret(name, value) else without_credentials(value)
+    return value
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return name == "key" or names_secret(name) or set(value) == {"*"}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "(none)"
+    return value if isinstance(value, str) else json.dumps(value)

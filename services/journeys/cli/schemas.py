@@ -1,0 +1,73 @@
+"""`journeys schemas register | check`: the schemas of what is published, in the registry."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from journeys.cli.options import AsJson, ConfigFile, settings_of
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the schemas, or look at them.")
+
+
+@app.command(
+    "register",
+    epilog="Examples:\n\n"
+    "  journeys schemas register\n\n"
+    "  JOURNEYS_REGISTRY__URL=https://registry.example:8081 journeys schemas register\n\n"
+    "May be run again at any time. An incompatible schema is refused before anything is changed.",
+)
+def register(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Register every schema that is not there yet, and guard each subject's compatibility."""
+    settings = settings_of(config)
+
+    from journeys.producer import subjects
+
+    done = subjects.register(settings.registry.url, settings.registry.config, settings.publish.topic_prefix)
+    if as_json:
+        rows = [
+            {"subject": each.subject, "record": each.record, "id": each.schema_id, "created": each.created}
+            for each in done
+        ]
+        typer.echo(json.dumps(rows))
+        return
+    for each in done:
+        verb = "registered" if each.created else "exists"
+        typer.echo(f"{verb:<12}  {each.subject}  ({each.record}, id {each.schema_id})")
+
+
+@app.command(
+    "check",
+    epilog="Examples:\n\n  journeys schemas check || journeys schemas register\n\n"
+    "Changes nothing. Exit code 1 when a worker would refuse to start.",
+)
+def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Compare the registry with the schemas of this version."""
+    settings = settings_of(config)
+
+    from journeys.producer import subjects
+
+    found = subjects.check(settings.registry.url, settings.registry.config, settings.publish.topic_prefix)
+    if as_json:
+        rows = [
+            {
+                "subject": each.name,
+                "record": each.record,
+                "state": each.state.value,
+                "id": each.schema_id,
+                "compatible": each.compatible,
+            }
+            for each in found
+        ]
+        typer.echo(json.dumps(rows))
+    else:
+        for each in found:
+            note = "" if each.compatible else ", incompatible"
+            typer.echo(f"{each.state.value:<12}  {each.name}  ({each.record}{note})")
+    if any(each.state is not subjects.State.OK for each in found):
+        if not as_json:
+            typer.echo(f"journeys: try: {subjects.REMEDY}", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,70 @@
+"""`journeys topics create`: every topic that a worker reads and writes."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.errors import HaltError
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the topics.")
+
+
+@app.command(
+    "create",
+    epilog="Examples:\n\n"
+    "  journeys topics create --dry-run\n\n"
+    "  journeys topics create --partitions 12 --replication-factor 3 --retention 14d\n\n"
+    "May be run again at any time: what exists is left as it is.",
+)
+def create(
+    *,
+    config: ConfigFile = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each new topic.")] = 6,
+    replication_factor: Annotated[int, typer.Option(min=1, help="Copies of each; 3 in production.")] = 1,
+    retention: Annotated[str, typer.Option(help="How long records are kept: 12h, 30d.")] = "30d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create the topics of orders, retries, dead letters and events that do not exist yet."""
+    settings = settings_of(config)
+    retention_ms = _milliseconds(retention)
+
+    from journeys.cli.broker import Broker
+    from journeys.topics import plan
+
+    broker = Broker(settings)
+    work = plan(
+        settings,
+        broker.topics(),
+        partitions=partitions,
+        replication_factor=replication_factor,
+        retention_ms=retention_ms,
+    )
+    if work.problems:
+        raise HaltError("; ".join(work.problems))
+    created = broker.create(work.create, dry_run=dry_run)
+    verb = "would create" if dry_run else "created"
+    new = [name for name, is_new in created.items() if is_new]
+    old = [*work.existing, *(name for name, is_new in created.items() if not is_new)]
+    if as_json:
+        typer.echo(json.dumps({"created": new, "existing": old, "dry_run": dry_run}))
+        return
+    for name in new:
+        typer.echo(f"{verb:<12}  {name}  ({partitions} partitions)")
+    for name in old:
+        typer.echo(f"{'exists':<12}  {name}")
+
+
+def _milliseconds(retention: str) -> int:
+    from journeys.settings.values import parse_duration
+
+    try:
+        return int(parse_duration(retention) * 1000)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--retention") from None
