@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from journeys.errors import OrderError
+from journeys.logs import bind_order
 from journeys.model import Journey, Order, OrderMessage, Record
 from journeys.worker.disposal import Routes, dispose
 
@@ -40,14 +41,17 @@ class Finished:
     """Bytes of the records."""
     at: float
     """When the result was ready, by the monotonic clock."""
+    order_id: str | None = None
+    """None for a message that names no order."""
     reason: str | None = None
+    """Why the order was not published."""
 
 
 class Observer(Protocol):
-    """Who logs and counts what becomes of orders; must be cheap."""
+    """Who counts what is read; called on the event loop, must be cheap."""
 
-    def order_finished(self, order: Order | None, finished: Finished, journey: Journey | None) -> None:
-        """Called on the event loop when an order's records are in hand, before they are published."""
+    def fetched(self, journey: Journey) -> None:
+        """A journey was read, and is about to be encoded."""
 
 
 class Desk:
@@ -80,7 +84,6 @@ class Desk:
         self._waiting: deque[Admitted] = deque()
         self._running: dict[asyncio.Task[None], Admitted] = {}
         self.finished: queue.Queue[Finished] = queue.Queue(bound)
-        self.beat = time.monotonic()
 
     def submit(self, orders: Sequence[Admitted]) -> None:
         """Take orders in; called from the Kafka thread, never blocks."""
@@ -123,11 +126,12 @@ class Desk:
     async def _work(self, admitted: Admitted) -> None:
         message = admitted.message
         order: Order | None = None
-        journey: Journey | None = None
         reason: str | None = None
         try:
             order = await self._read(message)
-            journey = await self._fetch(order, self._routes.accepts_empty(order))
+            with bind_order(order.order_id):
+                journey = await self._fetch(order, self._routes.accepts_empty(order))
+            self._observer.fetched(journey)
             records, outcome = self._encode(journey), "published"
         except OrderError as error:
             record, outcome = dispose(message, order, error, self._routes, now_ms=time.time_ns() // 1_000_000)
@@ -139,7 +143,7 @@ class Desk:
             records=records,
             size=sum(record.size for record in records),
             at=time.monotonic(),
+            order_id=None if order is None else order.order_id,
             reason=reason,
         )
-        self._observer.order_finished(order, finished, journey)
         self.finished.put_nowait(finished)

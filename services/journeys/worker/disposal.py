@@ -48,11 +48,6 @@ def dispose(
     return _dead_letter(message, order, error, routes.dead_letter, now_ms=now_ms), "dead-lettered"
 
 
-def dead_letter(order_message: OrderMessage, error: OrderError, routes: Routes, *, now_ms: int) -> Record:
-    """The dead letter of a message whose journey Kafka does not take."""
-    return _dead_letter(order_message, None, error, routes.dead_letter, now_ms=now_ms)
-
-
 def _delay(order: Order, error: OrderError, routes: Routes) -> float | None:
     """Seconds until the order is due again; None when no tier is left."""
     if not routes.retry_tiers:

@@ -1,0 +1,169 @@
+"""The only door to httpx: one POST to the order-event API, as an answer or an OrderError.
+
+httpx keeps the interface, aiohttp the connections: httpx's own pool collapses under concurrency (encode/httpx
+#3215). Redirects stay off, since httpx would send the `ApiKey` header along to another host. No cookie is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Self
+
+import aiohttp
+import httpx
+import msgspec
+from httpx_aiohttp.transport import AiohttpTransport
+
+import journeys
+from journeys.errors import PassingError, RefusedError, UnauthorizedError
+from journeys.fetcher.answers import Answer
+
+_KEEP_ALIVE = 30.0
+"""Seconds that an idle connection is kept; below the 60 s at which common load balancers close theirs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where to ask, and how hard; times in seconds, sizes in bytes."""
+
+    base_url: str
+    version: str
+    page_size: int = 100
+    max_concurrency: int = 128
+    connect_timeout: float = 5.0
+    read_timeout: float = 30.0
+    total_timeout: float = 60.0
+    max_page_bytes: int = 32 * 2**20
+
+    @property
+    def url(self) -> str:
+        """The address of every request."""
+        return f"{self.base_url.rstrip('/')}/{self.version}/api/order/event"
+
+
+class ApiClient:
+    """Asks for pages. `key` gives the API key; it is asked once, and again after `refresh_key`.
+
+    To be used as an async context manager, on one event loop.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, key: Callable[[], str | None]) -> None:
+        self._endpoint = endpoint
+        self._key = key
+        self._headers: httpx.Headers | None = None
+        self._url = httpx.URL(endpoint.url)
+        self._encode = msgspec.json.Encoder().encode
+        timeouts = httpx.Timeout(
+            connect=endpoint.connect_timeout,
+            read=endpoint.read_timeout,
+            write=endpoint.read_timeout,
+            pool=endpoint.total_timeout,
+        )
+        self._extensions = {"timeout": timeouts.as_dict()}
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(client=self._session),
+            timeout=timeouts,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    def refresh_key(self) -> None:
+        """Ask for the key again before the next request: it may have been replaced."""
+        self._headers = None
+
+    async def ask(self, order_id: str, page: int) -> Answer:
+        """Post for one page. Raises PassingError, RefusedError (too large), UnauthorizedError (no key to send)."""
+        content = self._encode({"order_id": order_id, "page": page, "page_size": self._endpoint.page_size})
+        request = httpx.Request(
+            "POST", self._url, headers=self._prepared(), content=content, extensions=self._extensions
+        )
+        try:
+            async with asyncio.timeout(self._endpoint.total_timeout):
+                response = await self._client.send(request, stream=True)
+                try:
+                    body = await self._read(response)
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, LookupError, ValueError) as error:
+            raise _passing(error) from error
+        return Answer(status=response.status_code, body=body, retry_after=response.headers.get("retry-after"))
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        """The decoded body, never more of it than `max_page_bytes`: httpx sets no limit to what it unpacks."""
+        limit = self._endpoint.max_page_bytes
+        length = response.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise _too_large(limit)
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _prepared(self) -> httpx.Headers:
+        if self._headers is None:
+            headers = {
+                "Host": self._url.netloc.decode(),
+                "User-Agent": f"journeys/{journeys.__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "Content-Type": "application/json",
+            }
+            try:
+                key = self._key()
+            except ValueError as error:
+                raise UnauthorizedError(f"the API key {error}", reason="key-file") from error
+            if key is not None:
+                headers["ApiKey"] = key
+            self._headers = httpx.Headers(headers)
+        return self._headers
+
+    def _session(self) -> aiohttp.ClientSession:
+        # Made on first use, by the transport: aiohttp wants a running loop.
+        secure = self._url.scheme == "https"
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._endpoint.max_concurrency,
+                keepalive_timeout=_KEEP_ALIVE,
+                ssl=ssl.create_default_context() if secure else True,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=True,
+        )
+
+
+def _too_large(limit: int) -> RefusedError:
+    return RefusedError(
+        f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)", reason="page-too-large"
+    )
+
+
+def _passing(error: Exception) -> PassingError:
+    """Our words for what went wrong: an exception's own text could hold an address or a part of a body."""
+    # The transport calls every lost connection a connect time-out; its cause knows better.
+    cause = error.__cause__ or error
+    if isinstance(cause, TimeoutError):
+        return PassingError("the API did not answer in time", reason="timeout")
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return PassingError("the API cannot be reached", reason="connect")
+    if isinstance(
+        cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | aiohttp.ClientPayloadError | OSError
+    ):
+        return PassingError("the connection to the API broke off", reason="disconnected")
+    if isinstance(error, httpx.DecodingError):
+        return PassingError("the answer cannot be unpacked", reason="not-decodable")
+    return PassingError(f"the API cannot be asked: {type(cause).__name__}", reason="transport")

@@ -1,0 +1,211 @@
+"""Fetches one order's whole journey: drives the paging rule, with quick tries for faults that pass.
+
+A pause that the API asks for, or that a refused key calls for, holds for the whole account: every request waits for
+it before it is sent, and none of the tries is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from journeys.errors import OrderError, PassingError, ThrottledError, UnauthorizedError
+from journeys.fetcher.answers import Answer, Meaning, Page, read_page
+from journeys.fetcher.paging import Paging
+from journeys.fetcher.retries import QuickTries
+from journeys.model import Journey, Order
+
+
+class Client(Protocol):
+    """Asks the API for pages."""
+
+    async def ask(self, order_id: str, page: int) -> Answer:
+        """One request. Raises OrderError."""
+
+    def refresh_key(self) -> None:
+        """The key was refused: look for a new one."""
+
+
+class Observer(Protocol):
+    """Who counts and logs requests; must be cheap."""
+
+    def request(self, outcome: str, seconds: float) -> None:
+        """A request ended: `ok`, or the reason of its failure."""
+
+    def unauthorized(self, reason: str) -> None:
+        """The key is refused; said once, until `authorized`."""
+
+    def authorized(self) -> None:
+        """The key is accepted again."""
+
+    def throttled(self, seconds: float) -> None:
+        """The API asked for a pause, or is given one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How hard to try; times in seconds."""
+
+    max_concurrency: int = 128
+    pages_per_order: int = 8
+    max_events: int = 10_000
+    tries: QuickTries = field(default_factory=QuickTries)
+    codes: Mapping[int, Meaning] = field(default_factory=dict)
+    pause: QuickTries = field(
+        default_factory=lambda: QuickTries(tries=2**31, base=1.0, cap=30.0, budget=float("inf"))
+    )
+    """Growing pauses where the API names none."""
+    longest_pause: float = 300.0
+    """The most of a Retry-After that is believed."""
+
+
+class Fetcher:
+    """Fetches journeys, many at once, with at most `max_concurrency` requests in flight over all of them.
+
+    `wall` gives seconds since the epoch, `clock` monotonic seconds, `chance` numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        policy: Policy,
+        *,
+        observer: Observer,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._policy = policy
+        self._observer = observer
+        self._wall = wall
+        self._clock = clock
+        self._chance = chance
+        self._sleep = sleep
+        self._slots = asyncio.Semaphore(policy.max_concurrency)
+        self._paused_until = 0.0
+        self._pauses = 0  # in a row
+        self._refused = False
+        self.in_flight = 0
+        self.bytes_in_hand = 0
+        """Bytes of the pages of journeys that are not whole yet."""
+
+    async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
+        """The whole journey of an order. Raises OrderError; AbsentError for none, unless `accept_empty`."""
+        paging = Paging(max_events=self._policy.max_events, accept_empty=accept_empty)
+        held = 0
+        try:
+            while wanted := paging.wanted():
+                # Most orders have one page: no task is made for it.
+                pages = [await self._page(order, 1)] if wanted == [1] else await self._side_by_side(order, wanted)
+                for page in pages:
+                    held += page.bytes
+                    self.bytes_in_hand += page.bytes
+                    paging.receive(page)
+        finally:
+            self.bytes_in_hand -= held
+        reading = paging.result
+        assert reading is not None, "no page is wanted only when the reading is done"  # noqa: S101
+        return Journey(
+            order_id=order.order_id,
+            account=order.account,
+            edition=order.edition,
+            order_timestamp_ms=order.timestamp_ms,
+            events=reading.events,
+            total=reading.total,
+            pages=reading.pages,
+            repeated=reading.repeated,
+            consistent=reading.consistent,
+            shop_currency=reading.shop_currency,
+            extra=reading.extra,
+            fetched_at_ms=int(self._wall() * 1000),
+        )
+
+    async def _side_by_side(self, order: Order, numbers: list[int]) -> list[Page]:
+        """These pages, in the order in which they came; the first failure cancels the others."""
+        bound = asyncio.Semaphore(self._policy.pages_per_order)
+        pages: list[Page] = []
+
+        async def one(number: int) -> None:
+            async with bound:
+                pages.append(await self._page(order, number))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in numbers:
+                    group.create_task(one(number))
+        except ExceptionGroup as failures:
+            raise _first(failures) from None
+        return pages
+
+    async def _page(self, order: Order, number: int) -> Page:
+        failed = 0
+        started = self._clock()
+        while True:
+            try:
+                page = await self._ask(order.order_id, number)
+            except PassingError:
+                failed += 1
+                spent = self._clock() - started
+                delay = self._policy.tries.delay(failed=failed, spent=spent, jitter=self._chance())
+                if delay is None:
+                    raise
+                await self._sleep(delay)
+            except ThrottledError as throttled:
+                self._observer.throttled(self._pause(throttled.retry_after))
+            except UnauthorizedError as refused:
+                self._client.refresh_key()
+                self._pause(None)
+                if not self._refused:
+                    self._refused = True
+                    self._observer.unauthorized(refused.reason)
+            else:
+                self._pauses = 0
+                if self._refused:
+                    self._refused = False
+                    self._observer.authorized()
+                return page
+
+    async def _ask(self, order_id: str, number: int) -> Page:
+        while (wait := self._paused_until - self._clock()) > 0:
+            await self._sleep(wait)
+        async with self._slots:
+            started = self._clock()
+            self.in_flight += 1
+            outcome = "cancelled"
+            try:
+                answer = await self._client.ask(order_id, number)
+                page = read_page(
+                    answer, order_id=order_id, number=number, codes=self._policy.codes, now=self._wall()
+                )
+                outcome = "ok"
+            except OrderError as error:
+                outcome = error.reason
+                raise
+            finally:
+                self.in_flight -= 1
+                self._observer.request(outcome, self._clock() - started)
+        return page
+
+    def _pause(self, asked: float | None) -> float:
+        """Let every request of the account wait; returns for how long."""
+        now = self._clock()
+        if asked is not None:
+            seconds = min(asked, self._policy.longest_pause)
+        elif now < self._paused_until:
+            return self._paused_until - now  # others of the same burst have paused already
+        else:
+            self._pauses += 1
+            seconds = self._policy.pause.bound(self._pauses) * (0.5 + self._chance() / 2)
+        self._paused_until = max(self._paused_until, now + seconds)
+        return seconds
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    failure: Exception = failures
+    while isinstance(failure, ExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
