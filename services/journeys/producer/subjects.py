@@ -1,0 +1,197 @@
+"""Schema ids from the registry: the only door to confluent_kafka.schema_registry.
+
+A worker looks ids up at its start and never registers. `register` is for the command that sets things up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from journeys.errors import SetupError
+from journeys.producer import schemas
+from journeys.redact import without_credentials
+
+if TYPE_CHECKING:
+    from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+_T = TypeVar("_T")
+
+REMEDY: Final = "journeys schemas register"
+COMPATIBILITY: Final = "FULL_TRANSITIVE"
+
+_LIMITS: Final[Mapping[str, Any]] = {
+    "timeout": 5,
+    "max.retries": 2,
+    "retries.wait.ms": 200,
+    "retries.max.wait.ms": 500,
+}
+"""Seconds for one request, and how often and when it is repeated; the caller's config may differ."""
+
+_SUBJECT_NOT_FOUND: Final = 40401
+_VERSION_NOT_FOUND: Final = 40402
+_SCHEMA_NOT_FOUND: Final = 40403
+_COMPATIBILITY_NOT_SET: Final = 40408
+
+
+class State(StrEnum):
+    """How a subject stands to our schema."""
+
+    OK = "ok"
+    """Our schema is one of its versions."""
+    MISSING = "missing"
+    """The registry does not know the subject."""
+    DIFFERS = "differs"
+    """The subject has versions, and none is our schema."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the registry says of one subject."""
+
+    name: str
+    record: str
+    """The record that belongs there, such as `AdsEvent`."""
+    state: State
+    schema_id: int | None
+    """The id of our schema; None where it is not there."""
+    compatible: bool
+    """Whether our schema may be registered, or is."""
+
+    def __str__(self) -> str:
+        if self.state is State.DIFFERS:
+            return f"{self.name} (differs, {'compatible' if self.compatible else 'incompatible'})"
+        return f"{self.name} ({self.state})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What was done for one subject."""
+
+    subject: str
+    record: str
+    schema_id: int
+    created: bool
+    """False where our schema was there before."""
+
+
+def lookup(url: str, config: Mapping[str, Any], topic_prefix: str) -> dict[str, int]:
+    """Subject → schema id, for every topic of the prefix.
+
+    `config` goes to the registry's client (authentication, TLS, time-outs). Raises SetupError that names each
+    subject which is missing or differs, or says why the registry cannot be asked.
+    """
+    found = check(url, config, topic_prefix)
+    ids = {subject.name: subject.schema_id for subject in found if subject.schema_id is not None}
+    unready = [subject for subject in found if subject.schema_id is None]
+    if unready:
+        raise SetupError(_unready(unready, url), remedy=REMEDY if all(s.compatible for s in unready) else None)
+    return ids
+
+
+def check(url: str, config: Mapping[str, Any], topic_prefix: str) -> list[Subject]:
+    """How each subject stands, in the order of `schemas.RECORDS`. Changes nothing.
+
+    Raises SetupError where the registry cannot be asked.
+    """
+    with _registry(url, config) as client:
+        return [_subject(client, schemas.subject(topic_prefix, name), name) for name in schemas.RECORDS]
+
+
+def register(url: str, config: Mapping[str, Any], topic_prefix: str) -> list[Registration]:
+    """Register what is not there yet and set each subject's compatibility; a second call changes nothing.
+
+    Raises SetupError before anything is changed where a schema is incompatible with what is registered, or where
+    the registry cannot be asked.
+    """
+    found = check(url, config, topic_prefix)
+    unfit = [subject for subject in found if not subject.compatible]
+    if unfit:
+        raise SetupError(_unready(unfit, url))
+    with _registry(url, config) as client:
+        return [_register(client, subject) for subject in found]
+
+
+def _unready(subjects: list[Subject], url: str) -> str:
+    return f"the schema registry at {without_credentials(url)} is not ready: {', '.join(map(str, subjects))}"
+
+
+def _subject(client: SchemaRegistryClient, name: str, topic: str) -> Subject:
+    record = schemas.RECORDS[topic]
+    schema = _schema(record)
+    known = _absent(lambda: client.lookup_schema(name, schema), _SUBJECT_NOT_FOUND, _SCHEMA_NOT_FOUND)
+    if known is not None:
+        return Subject(name=name, record=record, state=State.OK, schema_id=known.schema_id, compatible=True)
+    versions = _absent(lambda: client.get_versions(name), _SUBJECT_NOT_FOUND)
+    if not versions:
+        return Subject(name=name, record=record, state=State.MISSING, schema_id=None, compatible=True)
+    compatible = client.test_compatibility_all_versions(name, schema)
+    return Subject(name=name, record=record, state=State.DIFFERS, schema_id=None, compatible=compatible)
+
+
+def _register(client: SchemaRegistryClient, subject: Subject) -> Registration:
+    """A subject that has versions is guarded before it gets another; one without has no place for a rule yet."""
+    if subject.state is not State.MISSING:
+        _guard(client, subject.name)
+    schema_id = subject.schema_id
+    if schema_id is None:
+        schema_id = client.register_schema(subject.name, _schema(subject.record))
+    if subject.state is State.MISSING:
+        _guard(client, subject.name)
+    created = subject.state is not State.OK
+    return Registration(subject=subject.name, record=subject.record, schema_id=schema_id, created=created)
+
+
+def _guard(client: SchemaRegistryClient, subject: str) -> None:
+    level = _absent(
+        lambda: client.get_compatibility(subject), _SUBJECT_NOT_FOUND, _VERSION_NOT_FOUND, _COMPATIBILITY_NOT_SET
+    )
+    if level != COMPATIBILITY:
+        client.set_compatibility(subject, COMPATIBILITY)
+
+
+def _schema(record: str) -> Schema:
+    from confluent_kafka.schema_registry import Schema  # noqa: PLC0415 - it costs 0.3 s that only this needs
+
+    return Schema(schemas.text(record), "AVRO")
+
+
+def _absent(ask: Callable[[], _T], *codes: int) -> _T | None:
+    """The registry's answer, or None where it says that there is nothing, by one of these codes."""
+    from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - see _schema
+
+    try:
+        return ask()
+    except SchemaRegistryError as error:
+        if error.error_code in codes:
+            return None
+        raise
+
+
+@contextmanager
+def _registry(url: str, config: Mapping[str, Any]) -> Iterator[SchemaRegistryClient]:
+    """A client of the registry whose every failure leaves as one line, without credentials."""
+    from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - see _schema
+    from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - see _schema
+
+    place = f"the schema registry at {without_credentials(url)}"
+    try:
+        with SchemaRegistryClient({**_LIMITS, **config, "url": url}) as client:
+            yield client
+    except SetupError:
+        raise
+    except SchemaRegistryError as error:
+        raise SetupError(f"{place} {_refusal(error.http_status_code)}") from error
+    except Exception as error:  # its HTTP client's own errors among them, which this module does not know
+        raise SetupError(f"{place} cannot be asked: {type(error).__name__}") from error
+
+
+def _refusal(status: int) -> str:
+    if status in {401, 403}:
+        return f"does not accept our credentials (HTTP {status}): see JOURNEYS_REGISTRY__CONFIG"
+    if status == 404:
+        return "answers 404: see whether JOURNEYS_REGISTRY__URL lacks a path, such as /apis/ccompat/v7"
+    return f"answers HTTP {status}"
