@@ -195,3 +195,15 @@ def _refusal(status: int) -> str:
     if status == 404:
         return "answers 404: see whether JOURNEYS_REGISTRY__URL lacks a path, such as /apis/ccompat/v7"
     return f"answers HTTP {status}"
+
+
+def schema_text(url: str, config: Mapping[str, Any], schema_id: int) -> str:
+    """The schema of this id, as JSON text, whatever its subject.
+
+    Raises ValueError where the registry does not know the id, SetupError where it cannot be asked.
+    """
+    with _registry(url, config) as client:
+        found = _absent(lambda: client.get_schema(schema_id), _SCHEMA_NOT_FOUND)
+    if found is None or found.schema_str is None:
+        raise ValueError(f"the registry knows no schema {schema_id}")
+    return found.schema_str

@@ -1,0 +1,32 @@
+"""Channels for any spelling."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journeys.producer.channels import SPELLINGS, Channel, Channels, normalised
+
+CHANNELS = Channels()
+separators = st.text("_- ", min_size=1, max_size=3)
+
+
+@st.composite
+def variants(draw: st.DrawFn, spelling: str) -> str:
+    """A spelling with any case, any separators and any space around it."""
+    words = ["".join(draw(st.sampled_from((char, char.upper()))) for char in word) for word in spelling.split("-")]
+    text = words[0] + "".join(draw(separators) + word for word in words[1:])
+    return draw(st.text(" \t\n")) + text + draw(st.text(" \t\n"))
+
+
+@given(st.data(), st.sampled_from(sorted(SPELLINGS)))
+def test_a_spelling_keeps_its_channel_in_every_variant(data: st.DataObject, spelling: str) -> None:
+    """Space around, case and separators change nothing."""
+    assert CHANNELS.of(data.draw(variants(spelling))) is SPELLINGS[spelling]
+
+
+@given(st.text() | st.text(st.characters(codec=None)))
+def test_any_text_has_a_channel(text: str) -> None:
+    """A text has the channel of its normal spelling, which is its own normal spelling."""
+    assert normalised(normalised(text)) == normalised(text)
+    assert CHANNELS.of(text) is SPELLINGS.get(normalised(text), Channel.OTHER)

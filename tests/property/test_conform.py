@@ -1,0 +1,155 @@
+"""Any event, through its schema and back: nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.expectations import OBJECTS_OF, ON_SITE, OURS, SOURCES, TEXTS, expected_record, lost
+
+from journeys import avro
+from journeys.model import Journey
+from journeys.producer import schemas
+from journeys.producer.channels import Channel
+from journeys.producer.encoder import JourneyEncoder
+
+IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
+NAMES = {IDS[schemas.subject("journey.", name)]: record for name, record in schemas.RECORDS.items()}
+ENCODER = JourneyEncoder(IDS)
+DECODER = avro.Decoder(lambda schema_id: schemas.text(NAMES[schema_id]))
+TYPE_OF: dict[str, str | None] = {channel: channel.value for channel in Channel} | {Channel.OTHER: None}
+
+thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+"""Events are large: generating one takes longer than testing it, and a busy machine is no failure."""
+
+any_text = st.text(st.characters(codec=None), max_size=8)
+utf8_text = st.text(max_size=8)
+longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-(10**20), 10**20).map(str)
+    | st.sampled_from(["129.99", "129.00", "", "2023-03-29 08:26:42", "0000-00-00 00:00:00", "~", "/"])
+    | any_text
+)
+any_json = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3), max_leaves=6
+)
+moments = st.datetimes(timezones=st.just(UTC)).map(lambda at: at.isoformat(" ", "seconds").removesuffix("+00:00"))
+
+
+def wild_objects(fields: dict[str, type]) -> st.SearchStrategy[Any]:
+    """An object with any of its fields at any value, and fields of other names."""
+    names = st.sampled_from(sorted(fields)) | any_text
+    return st.dictionaries(names, any_json, max_size=5) | any_json
+
+
+def wild_events() -> st.SearchStrategy[dict[str, Any]]:
+    """An object that has something of an event: known names, ours, unknown ones, all at any value."""
+    objects: dict[str, st.SearchStrategy[Any]] = {
+        name: wild_objects(fields) for name, fields in (ON_SITE | SOURCES).items()
+    }
+    objects["products"] = st.lists(wild_objects(ON_SITE["products"]), max_size=3) | any_json
+    names = st.sampled_from([*TEXTS, *OURS, "event_at"]) | any_text
+    known = st.fixed_dictionaries({}, optional=objects)
+    return st.builds(lambda one, other: one | other, st.dictionaries(names, any_json, max_size=6), known)
+
+
+def clean_objects(fields: dict[str, type]) -> st.SearchStrategy[dict[str, Any]]:
+    """An object as documented, each field perhaps null or absent, with unknown ones beside."""
+    values = {name: st.none() | (longs if kind is int else utf8_text) for name, kind in fields.items()}
+    known = st.fixed_dictionaries({}, optional=values)
+    unknown = st.dictionaries(utf8_text.map("x".__add__), utf8_text | longs, max_size=2)
+    return st.builds(lambda one, other: one | other, unknown, known)
+
+
+def clean_events() -> st.SearchStrategy[dict[str, Any]]:
+    """An event whose documented fields have their documented types, with unknown ones at any depth."""
+    objects: dict[str, st.SearchStrategy[Any]] = {
+        name: st.none() | clean_objects(fields) for name, fields in (ON_SITE | SOURCES).items()
+    }
+    objects["products"] = st.none() | st.lists(st.none() | clean_objects(ON_SITE["products"]), max_size=3)
+    values = dict.fromkeys(TEXTS, st.none() | utf8_text) | objects | {"event_at": st.none() | moments}
+    unknown = st.dictionaries(utf8_text.map("x".__add__) | st.sampled_from(OURS), utf8_text | longs, max_size=2)
+    return st.builds(lambda one, other: one | other, unknown, st.fixed_dictionaries({}, optional=values))
+
+
+def published(*events: Any) -> list[dict[str, Any]]:
+    """The decoded records of a journey of these events, the summary last."""
+    journey = Journey(
+        order_id="1001",
+        account="default",
+        edition="orders.completed/0/0",
+        order_timestamp_ms=None,
+        events=events,
+        total=len(events),
+        pages=1,
+        repeated=0,
+        consistent=True,
+        shop_currency=None,
+        extra={},
+        fetched_at_ms=0,
+    )
+    return [DECODER.decode(record.value or b"") for record in ENCODER.encode(journey)]
+
+
+@pytest.mark.parametrize("channel", Channel)
+@thorough
+@given(wild_events())
+def test_nothing_is_lost_of_any_event(channel: Channel, event: dict[str, Any]) -> None:
+    """Whatever an event holds is in its record, in extra, or both; misfits are null in place and raw in extra."""
+    event |= {"event_type": TYPE_OF[channel]}
+    record = published(event)[0]
+    assert lost(event, record) == []
+    assert set(record["misfits"]) <= set(record["extra"])
+    assert len(record["misfits"]) == len(set(record["misfits"]))
+    assert [record[name] for name in ("account", "order_id", "position", "journey_size")] == [
+        "default",
+        "1001",
+        0,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("channel", Channel)
+@thorough
+@given(clean_events())
+def test_an_event_as_documented_comes_back_as_it_was(channel: Channel, event: dict[str, Any]) -> None:
+    """Encoded and decoded, every documented field is equal, and the unknown ones are in extra."""
+    event |= {"event_type": TYPE_OF[channel]}
+    record = published(event)[0]
+    expected = expected_record(event, channel)
+    assert {name: record[name] for name in expected} == expected
+    assert set(record) == {*expected, *OURS}
+
+
+@given(st.sampled_from(Channel))
+def test_an_event_of_nulls_is_a_record_of_nulls(channel: Channel) -> None:
+    """Null everywhere and nothing at all give the same record."""
+    names = [*TEXTS, "event_at", *ON_SITE, *SOURCES]
+    nulls = dict.fromkeys(names) | {"event_type": TYPE_OF[channel]}
+    full, bare = published(nulls)[0], published({"event_type": TYPE_OF[channel]})[0]
+    assert full == bare
+    assert [full[name] for name in (*ON_SITE, *OBJECTS_OF[channel])] == [None] * (6 + len(OBJECTS_OF[channel]))
+
+
+@thorough
+@given(st.lists(wild_events() | any_json, max_size=5))
+def test_a_summary_counts_what_is_there(events: list[Any]) -> None:
+    """Expected and rejected together are the journey, each position once, times within their bounds."""
+    *records, summary = published(*events)
+    rejected = [record for record in records if "raw" in record]
+    assert sorted(record["position"] for record in records) == list(range(len(events)))
+    assert sum(summary["expected"].values()) + summary["rejected"] == summary["journey_size"] == len(events)
+    assert summary["rejected"] == len(rejected)
+    assert summary["misfits"] == sum(len(record.get("misfits", [])) for record in records)
+    times = [record["event_at"] for record in records if record.get("event_at") is not None]
+    assert (summary["first_event_at"], summary["last_event_at"]) == (
+        min(times, default=None),
+        max(times, default=None),
+    )

@@ -1,0 +1,115 @@
+"""The files of schemas/, and how they become self-contained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import expectations
+
+from journeys import avro
+from journeys.producer import schemas
+from journeys.producer.channels import Channel
+
+EVENTS = [schemas.RECORDS[channel] for channel in Channel]
+FOR_EVER = {
+    "account",
+    "edition",
+    "order_id",
+    "position",
+    "journey_size",
+    "fetched_at",
+    "expected",
+    "total",
+    "raw",
+}
+"""Fields without default. Compatible with all versions, they can never go: the list is not to grow."""
+
+
+def fields_of(record: str) -> dict[str, Any]:
+    """A record's fields by name."""
+    return {field["name"]: field for field in schemas.load(record)["fields"]}
+
+
+def records_in(schema: Any) -> Iterator[dict[str, Any]]:
+    """Each record that a schema defines, itself included."""
+    if isinstance(schema, list):
+        for branch in schema:
+            yield from records_in(branch)
+    elif isinstance(schema, dict) and schema["type"] == "array":
+        yield from records_in(schema["items"])
+    elif isinstance(schema, dict) and schema["type"] == "record":
+        yield schema
+        for field in schema["fields"]:
+            yield from records_in(field["type"])
+
+
+@pytest.mark.parametrize("record", schemas.RECORDS.values())
+def test_a_schema_stands_alone(record: str) -> None:
+    """What is registered parses without any other file, and is the same text each time."""
+    avro.Schema(json.loads(schemas.text(record)))
+    assert schemas.text(record) == json.dumps(schemas.load(record), ensure_ascii=False, separators=(",", ":"))
+
+
+def test_every_file_is_used() -> None:
+    """Each .avsc is a record of a topic or part of one."""
+    used = {part["name"] for record in schemas.RECORDS.values() for part in records_in(schemas.load(record))}
+    assert used == {path.stem for path in schemas.directory().glob("*.avsc")}
+
+
+@pytest.mark.parametrize("record", schemas.RECORDS.values())
+def test_everything_is_documented(record: str) -> None:
+    """Each record and field says what it holds, and an integer of the API that its unit is as sent."""
+    for part in records_in(schemas.load(record)):
+        assert part["doc"]
+        assert part["namespace"] == "journeys.v1"
+        assert all(field["doc"].endswith(".") for field in part["fields"])
+        if not part["name"].endswith(("Event", "Summary")):
+            integers = [field for field in part["fields"] if "long" in field["type"]]
+            assert all("Unit as sent." in field["doc"] for field in integers)
+
+
+@pytest.mark.parametrize("record", schemas.RECORDS.values())
+def test_a_field_can_go_and_come_back(record: str) -> None:
+    """Every field has a default, null where null is allowed, but for those that identify a record."""
+    for part in records_in(schemas.load(record)):
+        for field in part["fields"]:
+            if isinstance(field["type"], list):
+                assert field["type"][0] == "null"
+                assert field["default"] is None
+            assert "default" in field or field["name"] in FOR_EVER
+
+
+@pytest.mark.parametrize("record", EVENTS)
+def test_the_channels_agree(record: str) -> None:
+    """What the channels have in common is identical in each file, in the same order, and comes first."""
+    common = schemas.load("DirectEvent")["fields"]
+    assert schemas.load(record)["fields"][: len(common)] == common
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_the_fields_are_those_of_the_api_document(channel: Channel) -> None:
+    """A channel's record has every field of the API, by its name and type, and its own object and no other's."""
+    fields = fields_of(schemas.RECORDS[channel])
+    objects = expectations.ON_SITE | {name: expectations.SOURCES[name] for name in expectations.OBJECTS_OF[channel]}
+    assert set(fields) == {*expectations.TEXTS, *expectations.OURS, *objects, "event_at"}
+    types = {str: ["null", "string"], int: ["null", "long"]}
+    for name, expected in objects.items():
+        record = next(records_in(fields[name]["type"]))
+        assert {field["name"]: field["type"] for field in record["fields"]} == {
+            field: types[kind] for field, kind in expected.items()
+        }
+
+
+def test_a_type_used_twice_is_written_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second use of a named type stays a reference, since Avro allows one definition only."""
+    inner = {"type": "record", "name": "Inner", "namespace": "journeys.v1", "fields": []}
+    use = [{"name": name, "type": ["null", "journeys.v1.Inner"], "default": None} for name in "ab"]
+    outer = {"type": "record", "name": "Outer", "namespace": "journeys.v1", "fields": use}
+    for schema in (inner, outer):
+        (tmp_path / f"{schema['name']}.avsc").write_text(json.dumps(schema))
+    monkeypatch.setattr(schemas, "directory", lambda: tmp_path)
+    assert [field["type"][1] for field in schemas.load("Outer")["fields"]] == [inner, "journeys.v1.Inner"]
