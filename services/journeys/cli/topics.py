@@ -35,7 +35,7 @@ def create(
     settings = settings_of(config)
     retention_ms = _milliseconds(retention)
 
-    from journeys.cli.broker import Broker
+    from journeys.broker import Broker
     from journeys.topics import plan
 
     broker = Broker(settings)

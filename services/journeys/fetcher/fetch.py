@@ -40,8 +40,8 @@ class Observer(Protocol):
     def authorized(self) -> None:
         """The key is accepted again."""
 
-    def throttled(self, seconds: float) -> None:
-        """The API asked for a pause, or is given one."""
+    def paused(self, seconds: float) -> None:
+        """Every request waits so long: the API asked for it, or refuses the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ class Fetcher:
                     raise
                 await self._sleep(delay)
             except ThrottledError as throttled:
-                self._observer.throttled(self._pause(throttled.retry_after))
+                self._pause(throttled.retry_after)
             except UnauthorizedError as refused:
                 self._client.refresh_key()
                 self._pause(None)
@@ -190,18 +190,19 @@ class Fetcher:
                 self._observer.request(outcome, self._clock() - started)
         return page
 
-    def _pause(self, asked: float | None) -> float:
-        """Let every request of the account wait; returns for how long."""
+    def _pause(self, asked: float | None) -> None:
+        """Let every request of the account wait, for as long as `asked` or, without it, ever longer."""
         now = self._clock()
         if asked is not None:
             seconds = min(asked, self._policy.longest_pause)
         elif now < self._paused_until:
-            return self._paused_until - now  # others of the same burst have paused already
+            return  # others of the same burst have paused already
         else:
             self._pauses += 1
             seconds = self._policy.pause.bound(self._pauses) * (0.5 + self._chance() / 2)
-        self._paused_until = max(self._paused_until, now + seconds)
-        return seconds
+        if now + seconds > self._paused_until:
+            self._paused_until = now + seconds
+            self._observer.paused(seconds)
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:

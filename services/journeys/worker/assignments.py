@@ -49,7 +49,7 @@ class Assignments:
     @property
     def unpublished(self) -> int:
         """Orders polled and not published yet, over all partitions."""
-        return sum(ledger.unpublished for ledger in self.ledgers.values())
+        return sum(ledger.unpublished for ledger in tuple(self.ledgers.values()))
 
     @property
     def held(self) -> int:

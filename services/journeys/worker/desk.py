@@ -83,6 +83,7 @@ class Desk:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Admitted] = deque()
         self._running: dict[asyncio.Task[None], Admitted] = {}
+        self._closed = False
         self.finished: queue.Queue[Finished] = queue.Queue(bound)
 
     def submit(self, orders: Sequence[Admitted]) -> None:
@@ -93,14 +94,20 @@ class Desk:
         """Drop the orders of these epochs, None for all; called from the Kafka thread, never blocks."""
         self._loop.call_soon_threadsafe(self._drop, epochs)
 
+    def close(self) -> None:
+        """Cancel everything and take nothing in any more; called on the event loop."""
+        self._closed = True
+        self._drop(None)
+
     @property
     def in_progress(self) -> int:
         """Orders being fetched now."""
         return len(self._running)
 
     def _take(self, orders: Sequence[Admitted]) -> None:
-        self._waiting.extend(orders)
-        self._fill()
+        if not self._closed:
+            self._waiting.extend(orders)
+            self._fill()
 
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self._slots:

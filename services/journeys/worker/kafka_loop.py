@@ -110,7 +110,8 @@ class KafkaLoop:
         self._fences: list[float] = []
         self._stopping = threading.Event()
         self._source: OrderSource | None = None
-        self.beat = time.monotonic()
+        self.on_beat: Callable[[float], object] = lambda _now: None
+        """Told the monotonic time at each turn."""
         self.lag: dict[Partition, int] = {}
         """Orders not published yet by partition, about a second old; replaced whole, so any thread may read."""
         self._lag_at = 0.0
@@ -121,19 +122,23 @@ class KafkaLoop:
         """Ask the loop to end; may be called from any thread."""
         self._stopping.set()
 
-    def run(self, connect: Callable[[KafkaLoop], OrderSource]) -> OrderSource:
-        """Work until stopped, then commit what is finished. Returns the source, for closing. Raises HaltError."""
-        self._source = source = connect(self)
+    def run(self, connect: Callable[[KafkaLoop], OrderSource]) -> None:
+        """Work until stopped, then commit what is finished. Raises HaltError."""
+        self._source = connect(self)
         while not self._stopping.is_set():
             self.step()
         self._desk.cancel(None)
         self._finish()
-        return source
+
+    def leave(self) -> None:
+        """Leave the group. For after `run`, on any thread; may block for long behind a pending join."""
+        if self._source is not None:
+            self._source.close()
 
     def step(self) -> None:
         """One turn: take results, publish them when it is time, poll, admit."""
         now = time.monotonic()
-        self.beat = now
+        self.on_beat(now)
         if now - self._lag_at > 1:
             self._lag_at = now
             self._measure_lag()

@@ -44,6 +44,26 @@ class WorkerObserver:
         if not journey.consistent:
             self._metrics.count("journeys.inconsistent")
 
+    # -- the fetcher's side
+
+    def request(self, outcome: str, seconds: float) -> None:
+        """A request ended."""
+        self._metrics.observe("request.seconds", seconds, outcome)
+
+    def unauthorized(self, reason: str) -> None:
+        """The key is refused: orders wait for a right one."""
+        self._health.unmet("api.gate", "the order-event API does not accept the key (JOURNEYS_API__KEY)")
+        log("api.unauthorized", reason=reason)
+
+    def authorized(self) -> None:
+        """The key is accepted again."""
+        self._health.met("api.gate")
+        log("api.authorized")
+
+    def paused(self, seconds: float) -> None:
+        """Every request waits."""
+        log("api.paused", seconds=round(seconds, 3))
+
     # -- the Kafka thread's side
 
     def assigned(self, partitions: Sequence[Partition]) -> None:

@@ -1,4 +1,4 @@
-"""The broker, for commands that administer it: the only door to confluent_kafka's AdminClient."""
+"""The cluster as its administrator sees it: the only door to confluent_kafka's AdminClient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ANSWER = 6.0
 _WORK = 30.0
 """Seconds for the broker to do something."""
 
-_silent = logging.getLogger("journeys.cli.broker")
+_silent = logging.getLogger("journeys.broker")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False  # librdkafka's own lines say in many words what one error says
 
