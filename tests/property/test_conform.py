@@ -37,6 +37,10 @@ scalars = (
     | st.sampled_from(["129.99", "129.00", "", "2023-03-29 08:26:42", "0000-00-00 00:00:00", "~", "/"])
     | any_text
 )
+edges = st.sampled_from([0, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, 10**19]).flatmap(
+    lambda edge: st.integers(edge - 2, edge + 2) | st.integers(-edge - 2, -edge + 2)
+)
+near_integers = edges | edges.map(float) | edges.map(str) | st.floats(allow_nan=False, allow_infinity=False)
 any_json = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3), max_leaves=6
 )
@@ -44,9 +48,11 @@ moments = st.datetimes(timezones=st.just(UTC)).map(lambda at: at.isoformat(" ", 
 
 
 def wild_objects(fields: dict[str, type]) -> st.SearchStrategy[Any]:
-    """An object with any of its fields at any value, and fields of other names."""
-    names = st.sampled_from(sorted(fields)) | any_text
-    return st.dictionaries(names, any_json, max_size=5) | any_json
+    """An object with any of its fields at any value, and fields of other names; or something else."""
+    values = {name: near_integers | any_json if kind is int else any_json for name, kind in fields.items()}
+    unknown = st.dictionaries(any_text, any_json, max_size=2)
+    known = st.fixed_dictionaries({}, optional=values)
+    return st.builds(lambda one, other: one | other, unknown, known) | any_json
 
 
 def wild_events() -> st.SearchStrategy[dict[str, Any]]:
