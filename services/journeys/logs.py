@@ -79,8 +79,11 @@ class _Threshold:
     number = 100
 
 
-def configure(*, form: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> None:
-    """Set up logging of this process, onto `stream` (stderr). `auto` is `console` on a terminal, else `json`."""
+def configure(*, form: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> bool:
+    """Set up logging of this process, onto `stream` (stderr). `auto` is `console` on a terminal, else `json`.
+
+    Returns whether lines are for people.
+    """
     out = sys.stderr if stream is None else stream
     pretty = form == "console" or (form == "auto" and out.isatty())
     shared: list[Processor] = [
@@ -99,6 +102,7 @@ def configure(*, form: Format = "auto", level: Level = "info", stream: TextIO | 
     )
     _Threshold.number = _NUMBERS[level]
     _take_in_libraries(out, shared, render)
+    return pretty
 
 
 def log(event: EventName, **fields: Any) -> None:

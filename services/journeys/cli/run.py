@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from journeys.cli.options import ConfigFile, settings_of
+from journeys.errors import JourneysError, SettingsError
 
 EPILOG = (
     "Examples:\n\n"
@@ -36,8 +37,17 @@ def run(
 
     from journeys import logs
 
-    logs.configure(form=settings.logs.format, level=settings.logs.level)
+    for_people = logs.configure(form=settings.logs.format, level=settings.logs.level)
+    try:
+        from journeys.worker.service import run as work
 
-    from journeys.worker.service import run as work
-
-    raise typer.Exit(work(settings))
+        code = work(settings)
+    except JourneysError as error:
+        if for_people or isinstance(error, SettingsError):
+            raise
+        logs.log("worker.failed", reason=str(error), remedy=getattr(error, "remedy", None))
+        code = 1
+    except Exception as error:  # noqa: BLE001 - a defect: told where the other lines go, with its trace
+        logs.log("worker.failed", reason="a defect", exc_info=error)
+        code = 1
+    raise typer.Exit(code)

@@ -30,7 +30,7 @@ CounterName: TypeAlias = Literal[
     "events",  # events published; by channel
     "events.rejected",  # events that are null or no object, published as rejected
     "events.repeated",  # events read more than once and published once
-    "orders.inconsistent",  # journeys published though total and events read disagree
+    "journeys.inconsistent",  # journeys published though total and events read disagree
     "misfits",  # field values that did not fit their schema; by field
     "pages",  # pages read
     "retries",  # orders sent to a retry tier; by tier and reason
@@ -57,7 +57,7 @@ _COUNTERS: Final[Mapping[CounterName, tuple[str, Labels]]] = {
     "events": ("Events published.", ("channel",)),
     "events.rejected": ("Events that are null or no object.", ()),
     "events.repeated": ("Events read more than once and published once.", ()),
-    "orders.inconsistent": ("Journeys published though total and events read disagree.", ()),
+    "journeys.inconsistent": ("Journeys published though total and events read disagree.", ()),
     "misfits": ("Field values that did not fit their schema, kept as JSON.", ("field",)),
     "pages": ("Pages read from the order-event API.", ()),
     "retries": ("Orders sent to a retry tier.", ("tier", "reason")),
@@ -173,7 +173,7 @@ class _Gauges(Collector):
 
 def prometheus_name(name: CounterName | SecondsName | GaugeName) -> str:
     """`orders.in_hand` → `journeys_orders_in_hand`; Prometheus adds `_total` to counters itself."""
-    return "journeys_" + name.replace(".", "_")
+    return "journeys_" + name.removeprefix("journeys.").replace(".", "_")
 
 
 def _bounded(known: Mapping[Labels, object], labels: Labels) -> Labels:

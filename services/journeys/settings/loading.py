@@ -30,8 +30,10 @@ CONFIG_VARIABLE = "JOURNEYS_CONFIG"
 
 _NOT_SETTINGS = re.compile(
     # Kubernetes sets these for every Service of the namespace whose name starts with `journeys`.
-    r"JOURNEYS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
-    r"|JOURNEYS_CONFIG|JOURNEYS_SANDBOX_[A-Z0-9_]+"  # the second are the demo's and the tests' own
+    r"(?!.*__)JOURNEYS_([A-Z0-9_]+_)?"
+    r"(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+    r"|JOURNEYS_CONFIG"
+    r"|JOURNEYS_SANDBOX_[A-Z0-9_]+"  # the demo's and the tests' own
 )
 
 

@@ -1,0 +1,39 @@
+"""Readiness and liveness, as reasons."""
+
+from __future__ import annotations
+
+from journeys.ops.health import Health, liveness
+
+
+def test_a_worker_is_ready_when_each_need_is_met() -> None:
+    """At first three things are missing, and each is named."""
+    health = Health()
+    assert set(health.readiness().reasons) == {"kafka.producer", "kafka.group", "registry.schemas"}
+    health.met("kafka.producer")
+    health.met("kafka.group")
+    assert not health.readiness().good
+    health.met("registry.schemas")
+    assert health.readiness().good
+
+
+def test_a_need_may_fail_again_with_a_new_reason() -> None:
+    """The newest reason is the one shown."""
+    health = Health()
+    health.unmet("api.gate", "no key")
+    health.unmet("api.gate", "401 since 12:00")
+    assert health.readiness().reasons["api.gate"] == "401 since 12:00"
+
+
+def test_a_report_does_not_change_afterwards() -> None:
+    """It is written out on another thread's time."""
+    health = Health()
+    report = health.readiness()
+    health.met("kafka.group")
+    assert "kafka.group" in report.reasons
+
+
+def test_a_part_that_is_silent_for_too_long_is_named() -> None:
+    """The age is told, of that part only."""
+    beats = {"kafka thread": 100.0, "event loop": 159.0}
+    assert liveness(beats, now=159.9, stalled_after=60).good
+    assert liveness(beats, now=160.0, stalled_after=60).reasons == {"kafka thread": "no sign of life for 60 s"}

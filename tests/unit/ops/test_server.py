@@ -1,0 +1,117 @@
+"""The HTTP server for probes, metrics and people, asked over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import ClientSession
+
+from journeys.errors import SetupError
+from journeys.ops.health import Report
+from journeys.ops.metrics import Metrics
+from journeys.ops.server import serve
+
+GOOD = Report(reasons={})
+BAD = Report(reasons={"kafka.group": "not a member of the consumer group yet"})
+
+
+def ask(
+    use: Callable[[ClientSession, str], Awaitable[None]], *, ready: Report = GOOD, alive: Report = GOOD
+) -> None:
+    """Run `use` with a client and the server's address."""
+
+    async def session() -> None:
+        metrics = Metrics()
+        metrics.count("pages")
+        async with (
+            serve(host="127.0.0.1", port=0, metrics=metrics, ready=lambda: ready, alive=lambda: alive) as address,
+            ClientSession() as client,
+        ):
+            await use(client, address)
+
+    asyncio.run(session())
+
+
+def test_a_ready_worker_says_so() -> None:
+    """200, and no reason against it."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        async with client.get(f"{address}/readyz") as answer:
+            assert answer.status == 200
+            assert await answer.json() == {"ok": True, "reasons": {}}
+
+    ask(use)
+
+
+def test_each_reason_is_named() -> None:
+    """503, with every reason by its name, for readiness and liveness alike."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        for path in ("/readyz", "/healthz"):
+            async with client.get(address + path) as answer:
+                assert answer.status == 503
+                assert await answer.json() == {"ok": False, "reasons": dict(BAD.reasons)}
+
+    ask(use, ready=BAD, alive=BAD)
+
+
+def test_metrics_are_served_as_prometheus_reads_them() -> None:
+    """The version of the text format is named."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        async with client.get(f"{address}/metrics") as answer:
+            assert answer.headers["Content-Type"] == Metrics.content_type
+            assert "journeys_pages_total 1.0" in await answer.text()
+
+    ask(use)
+
+
+def test_the_first_page_links_to_the_others() -> None:
+    """People find the rest from `/`."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        async with client.get(f"{address}/") as answer:
+            page = await answer.text()
+            assert all(f'href="{path}"' in page for path in ("/readyz", "/healthz", "/metrics"))
+
+    ask(use)
+
+
+def test_only_get_and_head_are_answered() -> None:
+    """Nothing can be changed over HTTP."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        for path in ("/", "/healthz", "/readyz", "/metrics"):
+            assert (await client.head(address + path)).status == 200
+            assert (await client.post(address + path)).status == 405
+        assert (await client.get(f"{address}/other")).status == 404
+
+    ask(use)
+
+
+def test_a_port_in_use_is_told_with_a_remedy() -> None:
+    """The worker stops before it takes any order."""
+
+    async def use(_client: ClientSession, address: str) -> None:
+        port = urlsplit(address).port
+        assert port is not None
+        second = serve(host="127.0.0.1", port=port, metrics=Metrics(), ready=lambda: GOOD, alive=lambda: GOOD)
+        with pytest.raises(SetupError, match=f"port {port} on 127.0.0.1 is in use") as caught:
+            await second.__aenter__()
+        assert caught.value.remedy == "JOURNEYS_OPS__PORT=0 journeys run"
+
+    ask(use)
+
+
+def test_an_address_that_is_not_ours_is_told() -> None:
+    """The setting to look at is named."""
+
+    async def use(_client: ClientSession, _address: str) -> None:
+        wrong = serve(host="192.0.2.1", port=0, metrics=Metrics(), ready=lambda: GOOD, alive=lambda: GOOD)
+        with pytest.raises(SetupError, match="JOURNEYS_OPS__HOST"):
+            await wrong.__aenter__()
+
+    ask(use)

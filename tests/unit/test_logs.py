@@ -1,0 +1,146 @@
+"""Log lines: their form, their levels, and what never stands in them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+import structlog
+
+from journeys import logs
+from journeys.logs import EventName, bind_order, log
+
+
+@pytest.fixture(autouse=True)
+def _undone() -> Iterator[None]:
+    """Logging is set up for the whole process: put it back after each test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+    logs._Threshold.number = 100
+
+
+def lines(out: io.StringIO) -> list[dict[str, Any]]:
+    """Every line, decoded."""
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def configured(**options: Any) -> io.StringIO:
+    """Logging onto a text that can be looked at."""
+    out = io.StringIO()
+    logs.configure(stream=out, **options)
+    return out
+
+
+def test_a_line_is_json_where_there_is_no_terminal() -> None:
+    """Each line has the event, its level, the time and its fields."""
+    out = configured()
+    log("orders.assigned", partitions=["orders.completed/0"])
+    (line,) = lines(out)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "orders.assigned", "level": "info", "partitions": ["orders.completed/0"]}
+
+
+def test_an_order_is_on_every_line_of_its_work() -> None:
+    """Orders worked on side by side do not mix their ids."""
+    out = configured(level="debug")
+
+    async def work(order_id: str, done: asyncio.Event) -> None:
+        with bind_order(order_id):
+            await done.wait()
+            log("order.published")
+
+    async def both() -> None:
+        done = asyncio.Event()
+        tasks = [asyncio.create_task(work(order_id, done)) for order_id in ("a", "b")]
+        await asyncio.sleep(0)
+        done.set()
+        await asyncio.gather(*tasks)
+        log("worker.stopped")
+
+    asyncio.run(both())
+    assert [line.get("order_id") for line in lines(out)] == ["a", "b", None]
+
+
+def test_levels_are_left_out_and_can_be_asked_for() -> None:
+    """A line for each order is written only where it is wanted."""
+    out = configured(level="warning")
+    log("order.published")
+    log("worker.started")
+    log("api.paused")
+    assert [line["event"] for line in lines(out)] == ["api.paused"]
+    assert logs.wants("api.paused")
+    assert not logs.wants("order.published")
+
+
+def test_secrets_are_hidden_at_any_depth() -> None:
+    """The last line of defence looks at names, and at addresses."""
+    out = configured()
+    log(
+        "worker.starting",
+        api_key="s3cret",
+        kafka={"sasl.password": "s3cret", "ssl": [{"ssl.key.pem": "s3cret"}]},
+        registry="http://me:s3cret@registry:8081/x",
+        key="orders/0",
+    )
+    assert "s3cret" not in out.getvalue()
+    assert lines(out)[0]["registry"] == "http://***@registry:8081/x"
+    assert lines(out)[0]["key"] == "orders/0"
+
+
+def test_a_traceback_tells_no_values() -> None:
+    """Local variables of a failed call may hold a journey."""
+    out = configured()
+
+    def fail(email: str) -> None:
+        raise RuntimeError(f"{len(email)} characters")
+
+    try:
+        fail("jane@" + "example.org")
+    except RuntimeError as error:
+        log("worker.failed", exc_info=error)
+    assert "RuntimeError: 16 characters" in lines(out)[0]["exception"]
+    assert "jane@example.org" not in out.getvalue()
+
+
+def test_people_get_one_line_an_event_whatever_an_order_is_called() -> None:
+    """Line breaks and terminal codes of an id do not reach the terminal."""
+    out = configured(form="console")
+    with bind_order("1\n\x1b[31mred"):
+        log("order.dead_lettered", reason="journey-too-large")
+    assert out.getvalue().count("\n") == 1
+    assert "\x1b[31m" not in out.getvalue()
+    assert "order.dead_lettered" in out.getvalue()
+
+
+def test_libraries_speak_in_the_same_form_and_only_when_it_matters() -> None:
+    """What librdkafka warns of is a line like any other; each request of httpx is not."""
+    out = configured()
+    logging.getLogger("httpx").info("HTTP Request: POST http://api")
+    logging.getLogger("librdkafka").warning("FAIL %s", "http://me:pw@broker")
+    (line,) = lines(out)
+    assert (line["event"], line["logger"], line["level"]) == ("library.message", "librdkafka", "warning")
+    assert line["message"] == "FAIL http://***@broker"
+
+
+def test_every_event_has_a_level_and_a_dotted_name() -> None:
+    """Names are made of the same parts as those of metrics."""
+    assert set(logs.LEVELS) | {"library.message"} == set(get_args(EventName))
+    assert [name for name in get_args(EventName) if name.count(".") != 1] == []
+
+
+def test_nothing_is_written_before_logging_is_set_up() -> None:
+    """A library that imports this package hears nothing of it."""
+    out = io.StringIO()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(out))
+    log("worker.failed")
+    assert out.getvalue() == ""
