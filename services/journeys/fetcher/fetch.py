@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from journeys.errors import OrderError, PassingError, ThrottledError, UnauthorizedError
+from journeys.errors import AbsentError, OrderError, PassingError, ThrottledError, UnauthorizedError
 from journeys.fetcher.answers import Answer, Meaning, Page, read_page
-from journeys.fetcher.paging import Paging
+from journeys.fetcher.paging import EMPTY, Paging, Reading
 from journeys.fetcher.retries import QuickTries
 from journeys.model import Journey, Order
 
@@ -95,20 +95,12 @@ class Fetcher:
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
         """The whole journey of an order. Raises OrderError; AbsentError for none, unless `accept_empty`."""
-        paging = Paging(max_events=self._policy.max_events, accept_empty=accept_empty)
-        held = 0
         try:
-            while wanted := paging.wanted():
-                # Most orders have one page: no task is made for it.
-                pages = [await self._page(order, 1)] if wanted == [1] else await self._side_by_side(order, wanted)
-                for page in pages:
-                    held += page.bytes
-                    self.bytes_in_hand += page.bytes
-                    paging.receive(page)
-        finally:
-            self.bytes_in_hand -= held
-        reading = paging.result
-        assert reading is not None, "no page is wanted only when the reading is done"  # noqa: S101
+            reading = await self._read(order)
+        except AbsentError:
+            if not accept_empty:
+                raise
+            reading = EMPTY
         return Journey(
             order_id=order.order_id,
             account=order.account,
@@ -123,6 +115,22 @@ class Fetcher:
             extra=reading.extra,
             fetched_at_ms=int(self._wall() * 1000),
         )
+
+    async def _read(self, order: Order) -> Reading:
+        paging = Paging(max_events=self._policy.max_events)
+        held = 0
+        try:
+            while wanted := paging.wanted():
+                # Most orders have one page: no task is made for it.
+                pages = [await self._page(order, 1)] if wanted == [1] else await self._side_by_side(order, wanted)
+                for page in pages:
+                    held += page.bytes
+                    self.bytes_in_hand += page.bytes
+                    paging.receive(page)
+        finally:
+            self.bytes_in_hand -= held
+        assert paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
+        return paging.result
 
     async def _side_by_side(self, order: Order, numbers: list[int]) -> list[Page]:
         """These pages, in the order in which they came; the first failure cancels the others."""

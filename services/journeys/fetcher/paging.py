@@ -41,12 +41,15 @@ class Reading:
         return len(self.events) == self.total
 
 
+EMPTY = Reading(events=(), total=0, pages=1, repeated=0, moved=False, shop_currency=None, extra={})
+"""The journey of an order that the API knows nothing of."""
+
+
 class Paging:
     """The state of one order's reading. `max_readings` bounds how often it is read in all."""
 
-    def __init__(self, *, max_events: int, accept_empty: bool = False, max_readings: int = 3) -> None:
+    def __init__(self, *, max_events: int, max_readings: int = 3) -> None:
         self._max_events = max_events
-        self._accept_empty = accept_empty
         self._readings_left = max_readings
         self._previous: Reading | None = None
         self._pages: dict[int, Page] = {}
@@ -86,10 +89,7 @@ class Paging:
 
     def _judge(self, reading: Reading) -> None:
         if reading.total == 0 and not reading.events:
-            if not self._accept_empty:
-                raise AbsentError("the API has no journey for this order", reason="no-journey")
-            self.result = reading
-            return
+            raise AbsentError("the API has no journey for this order", reason="no-journey")
         if reading.whole and not reading.moved:
             self.result = reading
             return

@@ -1,0 +1,106 @@
+"""The paging rule against a model of the API that may change its mind between any two pages."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journeys.errors import AbsentError, PassingError, RefusedError
+from journeys.fetcher.answers import Page
+from journeys.fetcher.paging import Paging, Reading
+from journeys.model import Json
+
+events_of = st.lists(
+    st.one_of(
+        st.fixed_dictionaries({"event_id": st.integers(0, 30).map(str), "content": st.integers(0, 3)}),
+        st.fixed_dictionaries({"content": st.integers(0, 3)}),
+        st.none(),
+        st.just("no event"),
+    ),
+    max_size=60,
+)
+
+
+def unique(events: list[Json]) -> list[Json]:
+    """The same events, each with an id of its own where it has one."""
+    return [
+        event | {"event_id": f"e{place}"} if isinstance(event, dict) and "event_id" in event else event
+        for place, event in enumerate(events)
+    ]
+
+
+def page_of(events: list[Json], number: int, size: int, total: int | None = None) -> Page:
+    """Page `number` of these events, as an API would cut it."""
+    return Page(
+        number=number,
+        size=size,
+        total=len(events) if total is None else total,
+        events=events[(number - 1) * size : number * size],
+        shop_currency="USD",
+        extra={},
+        bytes=1,
+    )
+
+
+def read(paging: Paging, versions: list[list[Json]], size: int, data: st.DataObject) -> tuple[Reading, int]:
+    """Drive the rule: pages arrive in any order, and each is cut from the version current when it is answered."""
+    answered = 0
+    waiting: list[int] = []
+    while True:
+        waiting += paging.wanted()
+        if not waiting:
+            break
+        number = waiting.pop(data.draw(st.integers(0, len(waiting) - 1)))
+        current = versions[min(answered, len(versions) - 1)]
+        paging.receive(page_of(current, number, size))
+        answered += 1
+    assert paging.result is not None
+    return paging.result, answered
+
+
+@given(events_of.filter(bool).map(unique), st.integers(1, 25), st.data())
+def test_a_still_journey_is_whole_however_it_is_paged(events: list[Json], size: int, data: st.DataObject) -> None:
+    """Any split into pages, answered in any order, gives every event once, in place, in one reading."""
+    reading, answered = read(Paging(max_events=100), [events], size, data)
+    assert list(reading.events) == events
+    assert (reading.consistent, reading.repeated, reading.total) == (True, 0, len(events))
+    assert reading.pages == answered == max(1, -(-len(events) // size))
+
+
+@given(st.lists(events_of, min_size=1, max_size=12), st.integers(1, 25), st.data())
+def test_a_journey_that_changes_is_whole_or_not_read(
+    versions: list[list[Json]], size: int, data: st.DataObject
+) -> None:
+    """Whatever changes between pages, what is accepted as consistent is whole; the rest is marked or given up."""
+    paging = Paging(max_events=100)
+    try:
+        reading, answered = read(paging, versions, size, data)
+    except (
+        AbsentError,
+        PassingError,
+    ):  # it was empty at some moment, or never settled; the retry tiers take the order
+        return
+    assert reading.consistent == (len(reading.events) == reading.total)
+    identities = [event["event_id"] for event in reading.events if isinstance(event, dict) and "event_id" in event]
+    assert len(identities) == len(set(identities))
+    # Three readings at most, each of at most one page more than the largest version needs.
+    assert answered <= 3 * (max(-(-len(version) // size) for version in versions) + 1)
+
+
+@given(st.lists(st.integers(0, 50), min_size=200, max_size=200), st.integers(1, 10), st.data())
+def test_reading_ends_whatever_total_claims(totals: list[int], size: int, data: st.DataObject) -> None:
+    """Totals that jump from page to page never keep the rule going for ever."""
+    paging = Paging(max_events=40)
+    waiting: list[int] = []
+    answered = 0
+    try:
+        while True:
+            waiting += paging.wanted()
+            if not waiting:
+                break
+            number = waiting.pop(data.draw(st.integers(0, len(waiting) - 1)))
+            paging.receive(page_of([{"n": number}], number, size, totals[answered]))
+            answered += 1
+    except (AbsentError, PassingError, RefusedError):
+        pass
+    assert answered <= 3 * 40

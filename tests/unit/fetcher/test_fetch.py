@@ -1,0 +1,244 @@
+"""The driver of the paging rule, in virtual time against a scripted API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from journeys.errors import AbsentError, PassingError, RefusedError, UnauthorizedError
+from journeys.fetcher.answers import Answer
+from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.retries import QuickTries
+from journeys.model import Journey, Json, Order, OrderMessage, Position
+
+TRIES = QuickTries(tries=3, base=1.0, cap=8.0, budget=60.0)
+
+
+@dataclass
+class VirtualTime:
+    """A clock that only sleeping moves."""
+
+    now: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass at once, and let others run."""
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Script:
+    """An API that answers each page with the next of its answers; the last one repeats."""
+
+    answers: Mapping[int, Sequence[Answer | Exception]]
+    asked: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    together: int = 0
+    most_together: int = 0
+    keys_refreshed: int = 0
+
+    async def ask(self, order_id: str, page: int) -> Answer:  # noqa: ARG002 - every order is answered alike
+        """The next answer for this page."""
+        script = self.answers[page]
+        answer = script[min(self.asked[page], len(script) - 1)]
+        self.asked[page] += 1
+        self.together += 1
+        self.most_together = max(self.most_together, self.together)
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.together -= 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def refresh_key(self) -> None:
+        """Count it."""
+        self.keys_refreshed += 1
+
+
+@dataclass
+class Notes:
+    """What was observed."""
+
+    outcomes: list[str] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+
+    def request(self, outcome: str, seconds: float) -> None:
+        """A request ended."""
+        assert seconds >= 0
+        self.outcomes.append(outcome)
+
+    def unauthorized(self, reason: str) -> None:
+        """The key is refused."""
+        self.states.append(f"unauthorized {reason}")
+
+    def authorized(self) -> None:
+        """The key is accepted."""
+        self.states.append("authorized")
+
+    def paused(self, seconds: float) -> None:
+        """Everything waits."""
+        self.states.append(f"paused {seconds:g}")
+
+
+ORDER = Order(
+    order_id="A-1",
+    account="default",
+    edition="orders.completed/0/1",
+    timestamp_ms=5,
+    attempt=0,
+    absences=0,
+    message=OrderMessage(
+        position=Position(topic="orders.completed", partition=0, offset=1),
+        key=None,
+        value=b"A-1",
+        headers=(),
+        timestamp_ms=5,
+    ),
+)
+
+
+def page(number: int, count: int, *, total: int, size: int = 2) -> Answer:
+    """A good answer with `count` events."""
+    events = [{"event_id": f"{number}-{place}"} for place in range(count)]
+    document: Json = {
+        "code": 1,
+        "message": "fine",
+        "data": {"order_id": "A-1", "total": total, "page": number, "page_size": size, "events": events},
+    }
+    return Answer(status=200, body=json.dumps(document).encode())
+
+
+def fetch(
+    script: Script, time: VirtualTime, notes: Notes, *, policy: Policy | None = None, accept_empty: bool = False
+) -> Journey:
+    """Fetch the order in virtual time."""
+
+    async def main() -> Journey:
+        fetcher = Fetcher(
+            script,
+            policy or Policy(tries=TRIES),
+            observer=notes,
+            wall=time.clock,
+            clock=time.clock,
+            chance=lambda: 0.5,
+            sleep=time.sleep,
+        )
+        try:
+            return await fetcher.fetch(ORDER, accept_empty=accept_empty)
+        finally:
+            assert (fetcher.in_flight, fetcher.bytes_in_hand) == (0, 0)
+
+    return asyncio.run(main())
+
+
+def test_pages_of_one_order_are_fetched_side_by_side_within_their_bound() -> None:
+    """The first page alone, then the others together, as many as the policy allows."""
+    script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
+    policy = Policy(tries=TRIES, pages_per_order=4)
+    journey = fetch(script, VirtualTime(), Notes(), policy=policy)
+    assert [event["event_id"] for event in journey.events][:3] == ["1-0", "1-1", "2-0"]
+    assert (len(journey.events), journey.pages, journey.consistent) == (20, 10, True)
+    assert script.most_together == 4
+    assert dict(script.asked) == dict.fromkeys(range(1, 11), 1)
+
+
+def test_requests_in_flight_are_bounded_over_everything() -> None:
+    """No more requests than `max_concurrency`, whatever the orders would like."""
+    script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
+    fetch(script, VirtualTime(), Notes(), policy=Policy(tries=TRIES, max_concurrency=3))
+    assert script.most_together == 3
+
+
+def test_a_passing_fault_is_tried_again_with_growing_pauses() -> None:
+    """Two faults, then an answer: half of 1 s, half of 2 s, and nothing is lost."""
+    fault = PassingError("gone", reason="disconnected")
+    script = Script({1: [fault, Answer(status=503, body=b""), page(1, 1, total=1)]})
+    time, notes = VirtualTime(), Notes()
+    journey = fetch(script, time, notes)
+    assert (time.slept, len(journey.events)) == ([0.5, 1.0], 1)
+    assert notes.outcomes == ["disconnected", "status-503", "ok"]
+
+
+def test_quick_tries_end() -> None:
+    """What still fails leaves the process, as the error that it is."""
+    script = Script({1: [Answer(status=500, body=b"")]})
+    with pytest.raises(PassingError) as failed:
+        fetch(script, VirtualTime(), Notes())
+    assert (failed.value.reason, script.asked[1]) == ("status-500", 3)
+
+
+def test_one_failing_page_fails_the_order_plainly() -> None:
+    """A later page that keeps failing raises its own error, not a group, and the siblings stop."""
+    script = Script({1: [page(1, 2, total=6)], 2: [Answer(status=400, body=b"")], 3: [page(3, 2, total=6)]})
+    with pytest.raises(RefusedError) as failed:
+        fetch(script, VirtualTime(), Notes())
+    assert failed.value.reason == "status-400"
+
+
+def test_a_pause_that_is_asked_for_costs_no_try() -> None:
+    """Any number of 429s is waited out, as long as each asks for, and then the order is fetched."""
+    busy = Answer(status=429, body=b"", retry_after="7")
+    script = Script({1: [busy] * 10 + [page(1, 1, total=1)]})
+    time, notes = VirtualTime(), Notes()
+    assert len(fetch(script, time, notes).events) == 1
+    assert time.slept == [7.0] * 10
+    assert notes.states == ["paused 7"] * 10
+
+
+def test_a_pause_without_a_length_grows() -> None:
+    """Where the API does not say how long, each pause in a row is longer, up to a bound."""
+    script = Script({1: [Answer(status=429, body=b"")] * 7 + [page(1, 1, total=1)]})
+    time = VirtualTime()
+    fetch(script, time, Notes())
+    assert time.slept == [0.75, 1.5, 3.0, 6.0, 12.0, 22.5, 22.5]
+
+
+def test_a_refused_key_is_waited_out_and_looked_up_again() -> None:
+    """401 uses up no try, is told once, asks for the key again, and ends by itself."""
+    refused: list[Answer | Exception] = [
+        Answer(status=401, body=b""),
+        UnauthorizedError("the API key cannot be read", reason="key-file"),
+    ]
+    script = Script({1: [*refused, page(1, 1, total=1)]})
+    notes = Notes()
+    assert len(fetch(script, VirtualTime(), notes).events) == 1
+    assert script.keys_refreshed == 2
+    assert [state for state in notes.states if "paused" not in state] == ["unauthorized status-401", "authorized"]
+
+
+def test_an_absent_journey_is_told_or_accepted() -> None:
+    """`total` 0 is an error until it is accepted as an empty journey."""
+    with pytest.raises(AbsentError):
+        fetch(Script({1: [page(1, 0, total=0)]}), VirtualTime(), Notes())
+    journey = fetch(Script({1: [page(1, 0, total=0)]}), VirtualTime(), Notes(), accept_empty=True)
+    assert (journey.events, journey.total) == ((), 0)
+    missing = Script({1: [Answer(status=404, body=b"")]})
+    assert fetch(missing, VirtualTime(), Notes(), accept_empty=True).events == ()
+
+
+def test_a_page_too_large_is_refused_without_a_second_try() -> None:
+    """What no try can mend is not tried again."""
+    script = Script({1: [RefusedError("a page has too many bytes", reason="page-too-large")]})
+    with pytest.raises(RefusedError):
+        fetch(script, VirtualTime(), Notes())
+    assert script.asked[1] == 1
+
+
+def test_quick_tries_are_bounded_in_time() -> None:
+    """Tries that each take long end by their budget, before their count does."""
+    assert TRIES.delay(failed=1, spent=59.0, jitter=0.5) == 0.5
+    assert TRIES.delay(failed=1, spent=60.0, jitter=0.5) is None
+    assert TRIES.delay(failed=3, spent=0.0, jitter=0.5) is None
+    assert QuickTries(tries=100, base=1.0, cap=8.0).bound(50) == 8.0
