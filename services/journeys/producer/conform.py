@@ -110,15 +110,19 @@ def utf8(text: str | None) -> str | None:
     return text if text is None or encodable(text) else None
 
 
-def token(name: str) -> str:
-    """A field's name as a reference token of a JSON Pointer (RFC 6901).
+def writable(pointer: str) -> str:
+    """A JSON Pointer with each lone surrogate, which UTF-8 has no form for, as `~ud800`.
 
-    A lone surrogate, which the RFC has no form for, is written as `~ud800`: no other name gives that.
+    RFC 6901 escapes `~`, so no other pointer gives that.
     """
-    name = name.replace("~", "~0").replace("/", "~1")
-    if encodable(name):
-        return name
-    return "".join(f"~u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in name)
+    if encodable(pointer):
+        return pointer
+    return "".join(f"~u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in pointer)
+
+
+def token(name: str) -> str:
+    """A field's name as a reference token of a JSON Pointer (RFC 6901)."""
+    return writable(name.replace("~", "~0").replace("/", "~1"))
 
 
 def moment(text: str, zone: tzinfo) -> int | None:

@@ -16,8 +16,9 @@ from journeys import avro
 from journeys.errors import RefusedError, SetupError
 from journeys.model import Journey, Json, Record
 from journeys.producer import schemas
+from journeys.producer.body import compiled
 from journeys.producer.channels import Channel, Channels
-from journeys.producer.conform import Datum, Plan, api_fields, raw_json, utf8
+from journeys.producer.conform import Datum, Plan, api_fields, raw_json, utf8, writable
 
 REMEDY: Final = "journeys schemas register"
 
@@ -31,15 +32,14 @@ class _Kind:
     """What all records of one topic have in common: topic, schema, schema id, `schema` header."""
 
     def __init__(self, name: str, prefix: str, schema_ids: Mapping[str, int]) -> None:
-        self.name = name
         self.topic = schemas.topic(prefix, name)
         record = schemas.RECORDS[name]
-        self._schema = avro.Schema(schemas.load(record))
+        self._body = compiled(schemas.load(record))
         self._header = avro.header(schema_ids[schemas.subject(prefix, name)])
         self.schema_header = ("schema", record.encode())
 
     def record(self, key: bytes, headers: _Headers, datum: Datum) -> Record:
-        value = self._header + self._schema.encode(datum)
+        value = self._header + self._body(datum)
         return Record(topic=self.topic, key=key, value=value, headers=[*headers, self.schema_header])
 
 
@@ -170,7 +170,7 @@ class JourneyEncoder:
 
 
 def _summary(journey: Journey, common: Datum, tally: _Tally) -> Datum:
-    extra = {pointer: raw_json(value) for pointer, value in journey.extra.items()}
+    extra = {writable(pointer): raw_json(value) for pointer, value in journey.extra.items()}
     if common["shop_currency"] != journey.shop_currency:
         extra["/shop_currency"] = raw_json(journey.shop_currency)
     return (

@@ -109,7 +109,7 @@ def test_the_summary_says_what_to_expect() -> None:
             pages=2,
             repeated=3,
             consistent=False,
-            extra={"/note": {"a": "é"}},
+            extra={"/note": {"a": "é"}, "/\ud800": 1},
         )[-1]
     )
     assert summary == {
@@ -133,7 +133,7 @@ def test_the_summary_says_what_to_expect() -> None:
         "source_topic": "orders.completed",
         "source_partition": 3,
         "source_offset": 42,
-        "extra": {"/note": '{"a":"é"}'},
+        "extra": {"/note": '{"a":"é"}', "/~ud800": "1"},
     }
 
 
