@@ -1,0 +1,38 @@
+"""`python -m journeys_sandbox`: a broker and a registry to point a worker at, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from journeys.errors import SetupError
+from journeys_sandbox.stack import Stack
+
+
+def main() -> int:
+    """Start, say where, wait, clean up. Returns the exit code."""
+    stops = {signal.SIGINT, signal.SIGTERM}
+    try:
+        with Stack(progress=_progress) as stack:
+            for name, value in stack.environment.items():
+                sys.stdout.write(f"export {name}={value}\n")
+            sys.stdout.write("# running until Ctrl-C\n")
+            sys.stdout.flush()
+            signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+            signal.sigwait(stops)
+    except SetupError as error:
+        sys.stderr.write(f"{error}\n" + (f"-> {error.remedy}\n" if error.remedy else ""))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _progress(name: str, done: int, total: int | None) -> None:
+    share = f"{done / total:4.0%}" if total else f"{done / 1e6:.0f} MB"
+    sys.stderr.write(f"\rfetching {name}: {share}" + ("\n" if done == total else ""))
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
