@@ -1,0 +1,181 @@
+"""Faults of the stand-in, written into an order id or into its settings.
+
+    order id  =  [x-FAULT-FAULT-…-] [nCOUNT-] anything
+    FAULT     =  WORD [NUMBER] [xTIMES]   or   STATUS [s SECONDS | d SECONDS] [xTIMES]
+
+`x-503x2-n12-abc` answers 503 twice and then a journey of twelve events; `x-429s1x2-abc` answers 429 twice, with
+`Retry-After: 1`; `x-429d2-abc` always, with an HTTP date two seconds ahead. TIMES counts the requests of one order,
+all pages together. Faults that stand for the whole answer follow one another (`x-503x2-hangupx1-abc`: two 503, one
+hang-up, then fine); the others act side by side. The first word that is not in the table ends the list, so
+`x-ray-7` is an ordinary order id.
+
+    word          number, default            what it does                                          TIMES, default
+    STATUS                                   that status, with or without Retry-After                      always
+    code          the code, 2                status 200, a `code` other than 1, no data                    always
+    html                                     status 200 and a page of HTML                                 always
+    text                                     status 200 and something that is not JSON                     always
+    truncated                                promises the whole body, sends half and hangs up              always
+    hangup                                   closes the connection without an answer                       always
+    reset                                    resets the connection without an answer                       always
+    silent                                   never answers                                                 always
+    nodata                                   `data` is null                                                always
+    noevents                                 `events` is null                                              always
+    wrongtypes                               `total`, `page` and `events` have wrong types                 always
+    wrongorder                               echoes another order id                                       always
+    wrongpage                                echoes another page                                           always
+    slow          milliseconds, 1000         answers that much later                                       always
+    cap           events, 10                 caps the page size                                            always
+    grow          events, 1                  the journey lacks its last events at first                         1
+    shrink        events, 1                  the journey has more events at first                               1
+    restless                                 `total` is another one at each request                        always
+    repeat        events, 1                  a page begins with the last events of the one before          always
+    revise        events, 1                  the same, with other content                                  always
+    nullevent                                one event of the journey is null                           for good
+    textevent                                one event of the journey is a string                       for good
+    odd                                      one event with a lone surrogate, an integer beyond 64 bits,
+                                             129.99 and a string where integers belong                  for good
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+Acts: TypeAlias = Literal["answer", "beside", "content"]
+"""Whether a fault is the whole answer, acts beside others, or is part of the journey itself."""
+
+_TABLE: dict[str, tuple[Acts, int, int | None]] = {
+    "code": ("answer", 2, None),
+    "html": ("answer", 0, None),
+    "text": ("answer", 0, None),
+    "truncated": ("answer", 0, None),
+    "hangup": ("answer", 0, None),
+    "reset": ("answer", 0, None),
+    "silent": ("answer", 0, None),
+    "nodata": ("answer", 0, None),
+    "noevents": ("answer", 0, None),
+    "wrongtypes": ("answer", 0, None),
+    "wrongorder": ("answer", 0, None),
+    "wrongpage": ("answer", 0, None),
+    "slow": ("beside", 1000, None),
+    "cap": ("beside", 10, None),
+    "grow": ("beside", 1, 1),
+    "shrink": ("beside", 1, 1),
+    "restless": ("beside", 0, None),
+    "repeat": ("beside", 1, None),
+    "revise": ("beside", 1, None),
+    "nullevent": ("content", 0, None),
+    "textevent": ("content", 0, None),
+    "odd": ("content", 0, None),
+}
+"""How each word acts, its default number, and how often it acts by default (None: always)."""
+
+_FAULT = re.compile(
+    r"(?:(?P<status>[1-5]\d\d)(?:(?P<form>[sd])(?P<seconds>\d{1,6}))?|(?P<word>[a-z]+?)(?P<number>\d{1,9})?)"
+    r"(?:x(?P<times>\d{1,9}))?",
+    re.ASCII,
+)
+_COUNT = re.compile(r"n(\d{1,6})(?:-|$)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault: its word (`status` for an HTTP status), its number, and how many requests it is for."""
+
+    word: str
+    acts: Acts
+    number: int
+    times: int | None
+    """None: always."""
+    retry_after: tuple[Literal["s", "d"], int] | None = None
+    """Retry-After in seconds (`s`) or as a date (`d`) that many seconds ahead."""
+
+    def holds(self, request: int) -> bool:
+        """Whether it acts on this request, counted from 0."""
+        return self.times is None or request < self.times
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an order id asks for."""
+
+    faults: tuple[Fault, ...] = ()
+    count: int | None = None
+    """The number of events, where the id forces it."""
+
+    def answer(self, request: int) -> Fault | None:
+        """The fault that is the whole answer to this request, counted from 0 in the order; None: none is."""
+        for fault in self.faults:
+            if fault.acts != "answer":
+                continue
+            if fault.times is None or request < fault.times:
+                return fault
+            request -= fault.times
+        return None
+
+    def beside(self, request: int) -> dict[str, int]:
+        """Numbers of the faults that act beside others on this request, by word."""
+        return {
+            fault.word: fault.number for fault in self.faults if fault.acts == "beside" and fault.holds(request)
+        }
+
+    @property
+    def content(self) -> frozenset[str]:
+        """Words of the faults that are part of the journey itself."""
+        return frozenset(fault.word for fault in self.faults if fault.acts == "content")
+
+
+NOTHING = Plan()
+
+
+def plan_of(order_id: str) -> Plan:
+    """What an order id asks for; NOTHING for an ordinary one."""
+    if not order_id.startswith(("x-", "n")):
+        return NOTHING
+    return _plan(order_id) if len(order_id) <= 200 else NOTHING
+
+
+@lru_cache(maxsize=4096)
+def _plan(order_id: str) -> Plan:
+    faults: list[Fault] = []
+    rest = order_id
+    if rest.startswith("x-"):
+        rest = rest[2:]
+        while (fault := _fault(rest.partition("-")[0])) is not None:
+            faults.append(fault)
+            rest = rest.partition("-")[2]
+        if not faults:
+            return NOTHING
+    count = _COUNT.match(rest)
+    return Plan(faults=tuple(faults), count=int(count[1]) if count else None)
+
+
+def parse_faults(text: str) -> tuple[Fault, ...]:
+    """Faults for every order, such as `slow50-503x1`; "" is none. Raises ValueError at an unknown word."""
+    words = [word for word in text.split("-") if word]
+    faults = [_fault(word) for word in words]
+    if None in faults:
+        raise ValueError(f"no such fault: {words[faults.index(None)]}")
+    return tuple(fault for fault in faults if fault is not None)
+
+
+def _fault(text: str) -> Fault | None:
+    match = _FAULT.fullmatch(text)
+    if match is None:
+        return None
+    times = int(match["times"]) if match["times"] else None
+    if match["status"]:
+        form: Literal["s", "d"] = "s" if match["form"] == "s" else "d"
+        after = (form, int(match["seconds"])) if match["form"] else None
+        return Fault(word="status", acts="answer", number=int(match["status"]), times=times, retry_after=after)
+    if match["word"] not in _TABLE:
+        return None
+    acts, number, default_times = _TABLE[match["word"]]
+    return Fault(
+        word=match["word"],
+        acts=acts,
+        number=int(match["number"]) if match["number"] else number,
+        times=default_times if times is None else times,
+    )
