@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -112,7 +112,7 @@ def register(url: str, config: Mapping[str, Any], topic_prefix: str) -> list[Reg
     if unfit:
         raise SetupError(_unready(unfit, url))
     with _registry(url, config) as client:
-        return [_register(client, subject) for subject in found]
+        return [_register(client, subject, url) for subject in found]
 
 
 def _unready(subjects: list[Subject], url: str) -> str:
@@ -128,14 +128,16 @@ def _subject(client: SchemaRegistryClient, name: str, topic: str) -> Subject:
     versions = _absent(lambda: client.get_versions(name), _SUBJECT_NOT_FOUND)
     if not versions:
         return Subject(name=name, record=record, state=State.MISSING, schema_id=None, compatible=True)
-    compatible = client.test_compatibility_all_versions(name, schema)
+    compatible = _fits(client, name, schema)
     return Subject(name=name, record=record, state=State.DIFFERS, schema_id=None, compatible=compatible)
 
 
-def _register(client: SchemaRegistryClient, subject: Subject) -> Registration:
+def _register(client: SchemaRegistryClient, subject: Subject, url: str) -> Registration:
     """A subject that has versions is guarded before it gets another; one without has no place for a rule yet."""
     if subject.state is not State.MISSING:
         _guard(client, subject.name)
+    if subject.state is State.DIFFERS and not _fits(client, subject.name, _schema(subject.record)):
+        raise SetupError(_unready([replace(subject, compatible=False)], url))
     schema_id = subject.schema_id
     if schema_id is None:
         schema_id = client.register_schema(subject.name, _schema(subject.record))
@@ -143,6 +145,11 @@ def _register(client: SchemaRegistryClient, subject: Subject) -> Registration:
         _guard(client, subject.name)
     created = subject.state is not State.OK
     return Registration(subject=subject.name, record=subject.record, schema_id=schema_id, created=created)
+
+
+def _fits(client: SchemaRegistryClient, subject: str, schema: Schema) -> bool:
+    """Whether the registry would take the schema, by the rule that the subject has now."""
+    return client.test_compatibility_all_versions(subject, schema)
 
 
 def _guard(client: SchemaRegistryClient, subject: str) -> None:
