@@ -18,7 +18,8 @@ from journeys.model import Journey, Json, Record
 from journeys.producer import schemas
 from journeys.producer.body import compiled
 from journeys.producer.channels import Channel, Channels
-from journeys.producer.conform import Datum, Plan, api_fields, raw_json, utf8, writable
+from journeys.producer.conform import Datum, Plan, api_fields
+from journeys.producer.texts import raw_json, utf8, writable
 
 REMEDY: Final = "journeys schemas register"
 
@@ -129,8 +130,7 @@ class JourneyEncoder:
         definitions = {channel: schemas.load(schemas.RECORDS[channel]) for channel in Channel}
         everywhere = api_fields(definitions[Channel.OTHER])
         self._plans = {
-            channel: Plan(definition, elsewhere=everywhere, zone=zone)
-            for channel, definition in definitions.items()
+            channel: Plan(definition, elsewhere=everywhere, zone=zone) for channel, definition in definitions.items()
         }
 
     def encode(self, journey: Journey) -> list[Record]:

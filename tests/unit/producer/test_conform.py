@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from journeys.producer import schemas
-from journeys.producer.conform import Plan, api_fields, moment, raw_json, token
+from journeys.producer.conform import Plan, api_fields
+from journeys.producer.texts import moment, raw_json, token
 
 OTHER = schemas.load("OtherEvent")
 EVERYWHERE = api_fields(OTHER)
@@ -150,9 +151,7 @@ def test_unknown_fields_go_to_extra_at_any_depth() -> None:
     assert datum["misfits"] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["account", "position", "misfits", "extra", "order_id", "event_at_text", "actions"]
-)
+@pytest.mark.parametrize("name", ["account", "position", "misfits", "extra", "order_id", "event_at_text", "actions"])
 @pytest.mark.parametrize("value", ["mine", None])
 def test_an_event_never_writes_our_fields(name: str, value: Any) -> None:
     """A field of the event that is named like one of ours goes to extra."""

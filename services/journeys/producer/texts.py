@@ -1,0 +1,80 @@
+"""Texts as they go out and come in: JSON, JSON Pointers, times, and what UTF-8 has no form for."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
+
+from journeys.model import Json
+
+_DATE_TIME: Final = re.compile(
+    r"\d{4}(?:-\d\d-\d\d|\d{4})[ Tt]"
+    r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
+    r"(?: ?(?:[Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?))?",
+    re.ASCII,
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+_json_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_json_ascii: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def encodable(text: str) -> bool:
+    """Whether a text has a form in UTF-8: not so with a lone surrogate."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def raw_json(value: Json) -> str:
+    """A value as JSON text, always encodable as UTF-8: lone surrogates are escaped.
+
+    A number that JSON has no form for, which only a lenient decoder gives, is written as NaN or Infinity.
+    """
+    text = _json_text(value)
+    return text if encodable(text) else _json_ascii(value)
+
+
+def utf8(text: str | None) -> str | None:
+    """The text, or None where it has no form in UTF-8."""
+    return text if text is None or encodable(text) else None
+
+
+def writable(pointer: str) -> str:
+    """A JSON Pointer with each lone surrogate, which UTF-8 has no form for, as `~ud800`.
+
+    RFC 6901 escapes `~`, so no other pointer gives that.
+    """
+    if encodable(pointer):
+        return pointer
+    return "".join(f"~u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in pointer)
+
+
+def token(name: str) -> str:
+    """A field's name as a reference token of a JSON Pointer (RFC 6901)."""
+    return writable(name.replace("~", "~0").replace("/", "~1"))
+
+
+def moment(text: str, zone: tzinfo) -> int | None:
+    """The time that a text names, milliseconds since the epoch; None where it is none of the accepted forms.
+
+    `YYYYMMDD HH:MM:SS` and `YYYY-MM-DD HH:MM:SS`, with a space or `T` between, with or without a fraction (cut to
+    milliseconds) and an offset. A text without offset is taken in `zone`.
+    """
+    if _DATE_TIME.fullmatch(text) is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text.upper().replace(" ", "T", 1).replace(" ", ""))
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=zone)
+        # Through UTC, so that a time which no reader's datetime can hold is refused here.
+        return (time.astimezone(UTC) - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        return None
