@@ -53,9 +53,7 @@ class Policy:
     max_events: int = 10_000
     tries: QuickTries = field(default_factory=QuickTries)
     codes: Mapping[int, Meaning] = field(default_factory=dict)
-    pause: QuickTries = field(
-        default_factory=lambda: QuickTries(tries=2**31, base=1.0, cap=30.0, budget=float("inf"))
-    )
+    pause: QuickTries = field(default_factory=lambda: QuickTries(tries=2**31, base=1.0, cap=30.0, budget=float("inf")))
     """Growing pauses where the API names none."""
     longest_pause: float = 300.0
     """The most of a Retry-After that is believed."""
@@ -95,12 +93,17 @@ class Fetcher:
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
         """The whole journey of an order. Raises OrderError; AbsentError for none, unless `accept_empty`."""
+        paging = Paging(max_events=self._policy.max_events)
         try:
-            reading = await self._read(order)
-        except AbsentError:
+            reading = await self._read(paging, order.order_id)
+        except AbsentError as absent:
+            if paging.promised:  # a page that is missing later must never make an empty journey
+                raise PassingError("the journey vanished while it was read", reason="journey-unsettled") from absent
             if not accept_empty:
                 raise
             reading = EMPTY
+        finally:
+            self.bytes_in_hand -= paging.bytes
         return Journey(
             order_id=order.order_id,
             account=order.account,
@@ -116,30 +119,27 @@ class Fetcher:
             fetched_at_ms=int(self._wall() * 1000),
         )
 
-    async def _read(self, order: Order) -> Reading:
-        paging = Paging(max_events=self._policy.max_events)
-        held = 0
-        try:
-            while wanted := paging.wanted():
-                # Most orders have one page: no task is made for it.
-                pages = [await self._page(order, 1)] if wanted == [1] else await self._side_by_side(order, wanted)
-                for page in pages:
-                    held += page.bytes
-                    self.bytes_in_hand += page.bytes
-                    paging.receive(page)
-        finally:
-            self.bytes_in_hand -= held
+    async def _read(self, paging: Paging, order_id: str) -> Reading:
+        while wanted := paging.wanted():
+            if len(wanted) == 1:  # most orders have one page: no task is made for it
+                self._take(paging, await self._page(order_id, wanted[0]))
+            else:
+                await self._side_by_side(paging, order_id, wanted)
         assert paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
         return paging.result
 
-    async def _side_by_side(self, order: Order, numbers: list[int]) -> list[Page]:
-        """These pages, in the order in which they came; the first failure cancels the others."""
+    def _take(self, paging: Paging, page: Page) -> None:
+        self.bytes_in_hand += page.bytes
+        paging.receive(page)
+
+    async def _side_by_side(self, paging: Paging, order_id: str, numbers: list[int]) -> None:
+        """Take these pages as they come; the first failure cancels the others."""
         bound = asyncio.Semaphore(self._policy.pages_per_order)
-        pages: list[Page] = []
 
         async def one(number: int) -> None:
             async with bound:
-                pages.append(await self._page(order, number))
+                page = await self._page(order_id, number)
+            self._take(paging, page)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -147,21 +147,23 @@ class Fetcher:
                     group.create_task(one(number))
         except ExceptionGroup as failures:
             raise _first(failures) from None
-        return pages
 
-    async def _page(self, order: Order, number: int) -> Page:
-        failed = 0
-        started = self._clock()
+    async def _page(self, order_id: str, number: int) -> Page:
+        """One page, with quick tries; waiting for a slot or for the end of a pause counts as no time spent."""
+        failed, spent = 0, 0.0
         while True:
+            await self._turn()
+            sent = self._clock()
             try:
-                page = await self._ask(order.order_id, number)
+                page = await self._request(order_id, number)
             except PassingError:
                 failed += 1
-                spent = self._clock() - started
+                spent += self._clock() - sent
                 delay = self._policy.tries.delay(failed=failed, spent=spent, jitter=self._chance())
                 if delay is None:
                     raise
                 await self._sleep(delay)
+                spent += delay
             except ThrottledError as throttled:
                 self._pause(throttled.retry_after)
             except UnauthorizedError as refused:
@@ -170,38 +172,52 @@ class Fetcher:
                 if not self._refused:
                     self._refused = True
                     self._observer.unauthorized(refused.reason)
+            except AbsentError:
+                self._accepted()
+                raise
             else:
-                self._pauses = 0
-                if self._refused:
-                    self._refused = False
-                    self._observer.authorized()
+                self._accepted()
                 return page
 
-    async def _ask(self, order_id: str, number: int) -> Page:
-        while (wait := self._paused_until - self._clock()) > 0:
-            await self._sleep(wait)
-        async with self._slots:
-            started = self._clock()
-            self.in_flight += 1
-            outcome = "cancelled"
-            try:
-                answer = await self._client.ask(order_id, number)
-                page = read_page(
-                    answer, order_id=order_id, number=number, codes=self._policy.codes, now=self._wall()
-                )
-                outcome = "ok"
-            except OrderError as error:
-                outcome = error.reason
-                raise
-            finally:
-                self.in_flight -= 1
-                self._observer.request(outcome, self._clock() - started)
+    async def _turn(self) -> None:
+        """Take a slot while no pause is in force: one may have begun while this request queued."""
+        while True:
+            while (wait := self._paused_until - self._clock()) > 0:
+                await self._sleep(wait)
+            await self._slots.acquire()
+            if self._paused_until <= self._clock():
+                return
+            self._slots.release()
+
+    async def _request(self, order_id: str, number: int) -> Page:
+        """One request; gives the slot back."""
+        started = self._clock()
+        self.in_flight += 1
+        outcome = "cancelled"
+        try:
+            answer = await self._client.ask(order_id, number)
+            page = read_page(answer, order_id=order_id, number=number, codes=self._policy.codes, now=self._wall())
+            outcome = "ok"
+        except OrderError as error:
+            outcome = error.reason
+            raise
+        finally:
+            self.in_flight -= 1
+            self._slots.release()
+            self._observer.request(outcome, self._clock() - started)
         return page
+
+    def _accepted(self) -> None:
+        """The API took the key and kept pace."""
+        self._pauses = 0
+        if self._refused:
+            self._refused = False
+            self._observer.authorized()
 
     def _pause(self, asked: float | None) -> None:
         """Let every request of the account wait, for as long as `asked` or, without it, ever longer."""
         now = self._clock()
-        if asked is not None:
+        if asked:  # "at once" is no pause: refused requests would spin
             seconds = min(asked, self._policy.longest_pause)
         elif now < self._paused_until:
             return  # others of the same burst have paused already

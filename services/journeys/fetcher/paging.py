@@ -54,6 +54,10 @@ class Paging:
         self._previous: Reading | None = None
         self._pages: dict[int, Page] = {}
         self._asked: set[int] = set()
+        self.bytes = 0
+        """Bytes of all pages taken, also those of an earlier reading: it is kept to compare."""
+        self.promised = False
+        """Whether any page spoke of events, or held some."""
         self.result: Reading | None = None
         """The accepted reading; None while pages are wanted."""
 
@@ -67,6 +71,8 @@ class Paging:
 
     def receive(self, page: Page) -> None:
         """Take a page that was wanted. Raises AbsentError, RefusedError or PassingError where that settles it."""
+        self.bytes += page.bytes
+        self.promised |= page.total > 0 or len(page.events) > 0
         if page.number not in self._asked or page.number in self._pages:
             raise ValueError(f"page {page.number} was not asked for")
         if page.total > self._max_events:

@@ -242,3 +242,54 @@ def test_quick_tries_are_bounded_in_time() -> None:
     assert TRIES.delay(failed=1, spent=60.0, jitter=0.5) is None
     assert TRIES.delay(failed=3, spent=0.0, jitter=0.5) is None
     assert QuickTries(tries=100, base=1.0, cap=8.0).bound(50) == 8.0
+
+
+def test_a_later_page_that_is_missing_makes_no_empty_journey() -> None:
+    """A 404 of page 2, or of a second reading, is a fault that passes, even where an empty journey is accepted."""
+    gone = Answer(status=404, body=b"")
+    later = Script({1: [page(1, 2, total=3)], 2: [gone]})
+    again = Script({1: [page(1, 1, total=2), gone]})
+    emptied = Script({1: [page(1, 1, total=2), page(1, 0, total=0)]})
+    for script in (later, again, emptied):
+        with pytest.raises(PassingError) as failed:
+            fetch(script, VirtualTime(), Notes(), accept_empty=True)
+        assert failed.value.reason == "journey-unsettled"
+
+
+def test_a_pause_of_no_length_is_a_growing_one() -> None:
+    """`Retry-After: 0` must not turn a refused request into a tight loop."""
+    script = Script({1: [Answer(status=429, body=b"", retry_after="0")] * 3 + [page(1, 1, total=1)]})
+    time = VirtualTime()
+    fetch(script, time, Notes())
+    assert time.slept == [0.75, 1.5, 3.0]
+
+
+def test_a_pause_is_no_time_spent_on_tries() -> None:
+    """After a pause longer than the whole budget of the tries, a passing fault is still tried again."""
+    busy = Answer(status=429, body=b"", retry_after="120")
+    script = Script({1: [busy, Answer(status=503, body=b""), page(1, 1, total=1)]})
+    time = VirtualTime()
+    assert len(fetch(script, time, Notes()).events) == 1
+    assert time.slept == [120.0, 0.5]
+
+
+def test_requests_that_queue_for_a_slot_keep_a_pause_too() -> None:
+    """With one slot for ten pages, the first 429 holds back those that were waiting for the slot."""
+    busy = Answer(status=429, body=b"", retry_after="30")
+    answers: dict[int, list[Answer]] = {number: [page(number, 2, total=20)] for number in range(1, 11)}
+    answers[2].insert(0, busy)
+    script, notes, time = Script(answers), Notes(), VirtualTime()
+    fetch(script, time, notes, policy=Policy(tries=TRIES, max_concurrency=1))
+    first = notes.outcomes.index("throttled")
+    assert notes.outcomes[first + 1 :] == ["ok"] * 9
+    assert notes.states == ["paused 30"]
+    assert time.slept[0] == 30.0
+
+
+def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
+    """A 404 is an answer to a key that was taken: what was told as refused is told as mended."""
+    script = Script({1: [Answer(status=403, body=b""), Answer(status=404, body=b"")]})
+    notes = Notes()
+    with pytest.raises(AbsentError):
+        fetch(script, VirtualTime(), notes)
+    assert notes.states[-1] == "authorized"
