@@ -142,9 +142,8 @@ def lost(event: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """
     ours = {name: value for name, value in record.items() if name not in OURS}
     ours["event_at"] = record["event_at_text"]
-    return [
-        pointer for name, value in event.items() for pointer in _lost_field(name, value, ours, "", record["extra"])
-    ]
+    pointers = (_lost_field(name, value, ours, "", record["extra"]) for name, value in event.items())
+    return [pointer for found in pointers for pointer in found]
 
 
 def _objects(channel: str) -> dict[str, dict[str, type]]:

@@ -118,13 +118,13 @@ def api_fields(schema: Definition) -> frozenset[str]:
     return frozenset(spec["name"] for spec in schema["fields"]) - OWN_FIELDS
 
 
-def _record(fields: Iterable[Definition], named: dict[str, _Nested], silent: frozenset[str] = frozenset()) -> _Nested:
+def _record(fields: Iterable[Definition], named: dict[str, _Nested], silent: Iterable[str] = ()) -> _Nested:
     """A fitter for objects with these fields. The names in `silent` are unknown, and of no interest when null."""
     types = {spec["name"]: _not_null(spec["type"]) for spec in fields}
     scalars = {name: scalar for name, kind in types.items() if (scalar := _scalar(kind)) is not None}
     nested = {name: _nested(kind, named) for name, kind in types.items() if name not in scalars}
     blank: Datum = dict.fromkeys(types)
-    silent = silent | blank.keys()
+    silent = {*silent, *blank}
 
     def fit(value: Json, pointer: str, left: Leftovers) -> Datum | None:
         if type(value) is not dict:

@@ -128,10 +128,8 @@ class JourneyEncoder:
         self._rejected = kinds[schemas.REJECTED]
         self._summary = kinds[schemas.SUMMARY]
         definitions = {channel: schemas.load(schemas.RECORDS[channel]) for channel in Channel}
-        everywhere = api_fields(definitions[Channel.OTHER])
-        self._plans = {
-            channel: Plan(definition, elsewhere=everywhere, zone=zone) for channel, definition in definitions.items()
-        }
+        known = api_fields(definitions[Channel.OTHER])
+        self._plans = {name: Plan(schema, elsewhere=known, zone=zone) for name, schema in definitions.items()}
 
     def encode(self, journey: Journey) -> list[Record]:
         """The records of a journey, the summary last. The same journey always gives the same bytes.

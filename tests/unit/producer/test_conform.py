@@ -151,7 +151,7 @@ def test_unknown_fields_go_to_extra_at_any_depth() -> None:
     assert datum["misfits"] == []
 
 
-@pytest.mark.parametrize("name", ["account", "position", "misfits", "extra", "order_id", "event_at_text", "actions"])
+@pytest.mark.parametrize("name", ["account", "position", "misfits", "extra", "actions"])
 @pytest.mark.parametrize("value", ["mine", None])
 def test_an_event_never_writes_our_fields(name: str, value: Any) -> None:
     """A field of the event that is named like one of ours goes to extra."""
