@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ _ANSWER = 6.0
 """Seconds to wait for a first answer."""
 _WORK = 30.0
 """Seconds for the broker to do something."""
+_LOOK_AGAIN = 0.05
 
 _silent = logging.getLogger("journeys.broker")
 _silent.addHandler(logging.NullHandler())
@@ -56,6 +58,7 @@ class Broker:
     def create(self, specs: Iterable[TopicSpec], *, dry_run: bool = False) -> dict[str, bool]:
         """Create topics; says of each whether it is new. A dry run has the broker check them, and creates none.
 
+        Returns once the broker shows them: in KRaft, that is some milliseconds after the controller made them.
         Raises HaltError naming each topic that the broker refuses.
         """
         new = [
@@ -69,9 +72,7 @@ class Broker:
         ]
         if not new:
             return {}
-        futures = self._client.create_topics(
-            new, operation_timeout=_WORK, request_timeout=_WORK, validate_only=dry_run
-        )
+        futures = self._client.create_topics(new, operation_timeout=_WORK, request_timeout=_WORK, validate_only=dry_run)
         created: dict[str, bool] = {}
         refused: list[str] = []
         for name, future in futures.items():
@@ -84,7 +85,16 @@ class Broker:
                     refused.append(f"{name}: {_reason(error)}")
         if refused:
             raise HaltError(f"the broker refuses topics: {'; '.join(refused)}")
+        if not dry_run:
+            self._await(set(created))
         return created
+
+    def _await(self, names: set[str]) -> None:
+        deadline = time.monotonic() + _WORK
+        while missing := names - self.topics().keys():
+            if time.monotonic() > deadline:
+                raise HaltError(f"the broker created topics, yet does not show them: {', '.join(sorted(missing))}")
+            time.sleep(_LOOK_AGAIN)
 
     def _note(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes are named so

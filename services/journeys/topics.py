@@ -11,6 +11,7 @@ from journeys.settings import Settings
 
 CREATE = "journeys topics create"
 """The command that mends what `require` complains about."""
+_UNEQUAL = "all topics of events need the same partition count, so that joins find an order in one place"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,8 @@ class Plan:
 
     create: tuple[TopicSpec, ...]
     existing: tuple[str, ...]
-    problems: tuple[str, ...]
+    problem: str | None
+    remedy: str | None
 
 
 def order_topics(settings: Settings) -> list[str]:
@@ -56,21 +58,27 @@ def plan(
     config = {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
     if replication_factor >= 3:
         config["min.insync.replicas"] = "2"  # one broker may be away, and nothing acknowledged is lost
-    problems = tuple(
-        f"{topic} has {existing[topic]} partitions, not {partitions}: all topics of events need the same count, "
-        "so that a join finds an order's events in one place"
-        for topic in journey_topics(settings)
-        if topic in existing and existing[topic] != partitions
-    )
+    others = {
+        topic: existing[topic] for topic in journey_topics(settings) if existing.get(topic, partitions) != partitions
+    }
+    # A retry and a dead letter are the order message and a few headers more: the largest one must fit too.
+    roomy = {*(topic for topic, _ in settings.orders.tiers), settings.orders.dead_letter}
     create = [
-        TopicSpec(name=topic, partitions=partitions, replication_factor=replication_factor, config=config)
+        TopicSpec(
+            name=topic,
+            partitions=partitions,
+            replication_factor=replication_factor,
+            config={**config, "max.message.bytes": str(2 * 2**20)} if topic in roomy else config,
+        )
         for topic in wanted
         if topic not in existing
     ]
+    count = next(iter(others.values())) if len(set(others.values())) == 1 else None
     return Plan(
-        create=() if problems else tuple(create),
+        create=() if others else tuple(create),
         existing=tuple(topic for topic in wanted if topic in existing),
-        problems=problems,
+        problem=f"{_UNEQUAL}, and {partitions} were asked for, but there are: {_told(others)}" if others else None,
+        remedy=f"{CREATE} --partitions {count}" if count else None,
     )
 
 
@@ -81,5 +89,8 @@ def require(settings: Settings, existing: Mapping[str, int]) -> None:
         raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=CREATE)
     counts = {topic: existing[topic] for topic in journey_topics(settings)}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{topic} {count}" for topic, count in counts.items())
-        raise SetupError(f"topics of events need the same partition count, but have: {told}")
+        raise SetupError(f"{_UNEQUAL}, but there are: {_told(counts)}")
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{topic} {count}" for topic, count in counts.items())

@@ -51,7 +51,7 @@ def test_all_is_created_where_nothing_exists() -> None:
     assert [spec.name for spec in work.create] == ORDERS + JOURNEYS
     assert {spec.partitions for spec in work.create} == {6}
     assert dict(work.create[0].config) == {"cleanup.policy": "delete", "retention.ms": "86400000"}
-    assert (work.existing, work.problems) == ((), ())
+    assert (work.existing, work.problem, work.remedy) == ((), None, None)
 
 
 def test_three_copies_need_two_to_acknowledge() -> None:
@@ -68,15 +68,21 @@ def test_what_exists_is_left_alone() -> None:
 
 def test_topics_of_orders_may_have_any_partition_count() -> None:
     """They belong to whoever writes orders."""
-    assert planned({"orders.completed": 3}).problems == ()
+    assert planned({"orders.completed": 3}).problem is None
 
 
 def test_another_partition_count_is_a_problem_and_nothing_is_created() -> None:
     """Unequal counts would break joins silently."""
     work = planned({"journey.ads": 3, "journey.email": 6})
     assert work.create == ()
-    assert len(work.problems) == 1
-    assert work.problems[0].startswith("journey.ads has 3 partitions, not 6")
+    assert work.problem is not None
+    assert work.problem.endswith("6 were asked for, but there are: journey.ads 3")
+    assert work.remedy == "journeys topics create --partitions 3"
+
+
+def test_there_is_no_remedy_for_topics_that_differ_among_themselves() -> None:
+    """No partition count would suit them all."""
+    assert planned({"journey.ads": 3, "journey.email": 4}).remedy is None
 
 
 def test_a_worker_is_told_what_is_missing() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from journeys.cli.options import AsJson, ConfigFile, settings_of
-from journeys.errors import HaltError
+from journeys.errors import SetupError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the topics.")
 
@@ -46,8 +46,8 @@ def create(
         replication_factor=replication_factor,
         retention_ms=retention_ms,
     )
-    if work.problems:
-        raise HaltError("; ".join(work.problems))
+    if work.problem:
+        raise SetupError(work.problem, remedy=work.remedy)
     created = broker.create(work.create, dry_run=dry_run)
     verb = "would create" if dry_run else "created"
     new = [name for name, is_new in created.items() if is_new]

@@ -1,0 +1,53 @@
+"""`journeys topics create` on a real broker."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from journeys.broker import Broker
+from journeys.cli import main
+from journeys.settings import Settings, load
+from journeys.topics import journey_topics, order_topics, require
+
+
+@pytest.fixture
+def settings(bootstrap_servers: str, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings with topics of this test's own, set in the environment too."""
+    monkeypatch.setenv("JOURNEYS_KAFKA__BOOTSTRAP_SERVERS", bootstrap_servers)
+    monkeypatch.setenv("JOURNEYS_ORDERS__TOPICS", f"{namespace}orders")
+    monkeypatch.setenv("JOURNEYS_ORDERS__RETRY_PREFIX", f"{namespace}retry.")
+    monkeypatch.setenv("JOURNEYS_ORDERS__DEAD_LETTER", f"{namespace}dead")
+    monkeypatch.setenv("JOURNEYS_PUBLISH__TOPIC_PREFIX", f"{namespace}journey.")
+    return load(None, os.environ)
+
+
+def test_topics_are_created_once(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dry run creates none, a first run all, a second none; then a worker has what it needs."""
+    wanted = [*order_topics(settings), *journey_topics(settings)]
+    create = ["topics", "create", "--partitions", "2", "--json"]
+    answers = []
+    for command in ([*create, "--dry-run"], create, create):
+        assert main(command) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert [sorted(answer["created"]) for answer in answers] == [sorted(wanted), sorted(wanted), []]
+    assert answers[2]["existing"] == wanted
+    topics = Broker(settings).topics()
+    assert {topics[name] for name in wanted} == {2}
+    require(settings, topics)
+
+
+def test_another_partition_count_is_refused(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is changed, and the count that is there is named."""
+    assert main(["topics", "create", "--partitions", "2"]) == 0
+    assert main(["topics", "create", "--partitions", "4"]) == 1
+    assert f"{settings.publish.topic_prefix}ads 2" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_the_broker_refuses_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A single broker cannot keep three copies."""
+    assert main(["topics", "create", "--replication-factor", "3"]) == 1
+    assert "replication" in capsys.readouterr().err.lower()
