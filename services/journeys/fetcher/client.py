@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -142,14 +143,21 @@ class ApiClient:
                 ssl=ssl.create_default_context() if secure else True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
+            proxy=_proxy(self._url),
         )
 
 
+def _proxy(url: httpx.URL) -> str | None:
+    """The environment's proxy for `url`, looked up once.
+
+    aiohttp's own `trust_env` looks again for each request, in two hops through threads, and takes passwords from a
+    .netrc along.
+    """
+    return None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+
+
 def _too_large(limit: int) -> RefusedError:
-    return RefusedError(
-        f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)", reason="page-too-large"
-    )
+    return RefusedError(f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)", reason="page-too-large")
 
 
 def _passing(error: Exception) -> PassingError:
