@@ -113,7 +113,7 @@ def _part(part: str, title: str, cache: Path, progress: Progress | None) -> tupl
 
 
 def fetch_all(pins: tuple[Pin, ...], into: Path, title: str, progress: Progress | None) -> tuple[Path, ...]:
-    """Every pinned file in the directory `into`, whole. Downloads several side by side; the caller holds the lock."""
+    """Every pinned file in the directory `into`, whole; several downloads at a time. The caller holds the lock."""
     into.mkdir(parents=True, exist_ok=True)
     for leftover in into.glob(".part-*"):  # of a process that was killed; nobody else is here: we hold the lock
         shutil.rmtree(leftover, ignore_errors=True)

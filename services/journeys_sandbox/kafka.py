@@ -54,7 +54,10 @@ DEFAULTS: Mapping[str, str] = {
     "group.consumer.session.timeout.ms": "6000",
     "group.consumer.min.heartbeat.interval.ms": "100",
     "group.consumer.heartbeat.interval.ms": "500",
-    "controlled.shutdown.enable": "false",  # there is no other node to move leaders to
+    # A broker that comes back waits until its former self is taken for dead: 9 s by default. Too short a session
+    # would fence a broker on a busy machine.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "200",
     "log.cleaner.dedupe.buffer.size": "8388608",
     "message.max.bytes": "8388608",
     "replica.fetch.max.bytes": "8388608",
@@ -87,6 +90,11 @@ class Broker:
     def pid(self) -> int | None:
         """The JVM's process id, None while it does not run."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def guard_pid(self) -> int | None:
+        """The process id of the JVM's guard, which ends after it; None while it does not run."""
+        return None if self._process is None else self._process.guard_pid
 
     def start(self) -> None:
         """Start and wait until it answers. Raises SetupError where it does not within 60 s."""

@@ -79,6 +79,11 @@ class JavaProcess:
         self.pid = int(self._guard.stdout.readline())
 
     @property
+    def guard_pid(self) -> int:
+        """The guard's process id."""
+        return self._guard.pid
+
+    @property
     def running(self) -> bool:
         """Whether it is still there."""
         return self._guard.poll() is None
@@ -120,9 +125,7 @@ def run_java(place: Workplace, arguments: Sequence[str]) -> None:
         raise SetupError(f"{arguments[-1]} failed:\n{place.tail()}")
 
 
-def wait_until(
-    answers: Callable[[], bool], process: JavaProcess, place: Workplace, name: str, within_s: float
-) -> None:
+def wait_until(answers: Callable[[], bool], process: JavaProcess, place: Workplace, name: str, within_s: float) -> None:
     """Return when `answers()` holds. Raises SetupError, with the log's tail, if the process ends or time is up."""
     deadline = time.monotonic() + within_s
     while not answers():

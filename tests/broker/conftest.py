@@ -1,0 +1,58 @@
+"""One real broker and one real registry per pytest session, started by the first test that asks."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from journeys_sandbox.kafka import Broker
+from journeys_sandbox.stack import Stack
+
+_HERE = Path(__file__).parent
+_FIRST_START_S = 900
+"""The first test of a fresh machine waits for the downloads."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test below this directory."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.broker)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_FIRST_START_S))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Broker and registry, shared by all tests of the session: keep to names that begin with `namespace`."""
+    with Stack() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def broker(stack: Stack) -> Broker:
+    """The shared broker; do not stop or restart it (start a `Broker` of your own for that)."""
+    return stack.broker
+
+
+@pytest.fixture(scope="session")
+def bootstrap_servers(broker: Broker) -> str:
+    """Where the shared broker listens."""
+    return broker.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def registry_url(stack: Stack) -> str:
+    """The Confluent-compatible base URL of the shared registry."""
+    return stack.registry.url
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> str:
+    """A prefix for this test's topics, groups, subjects and transactional ids; it ends with a dot."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    return f"{name[:60]}-{uuid.uuid4().hex[:8]}."

@@ -1,0 +1,181 @@
+"""What tests do to a real broker: make topics, put orders in, read back what was committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.cimpl import NewTopic
+
+from journeys.model import Headers
+
+_LEADER_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One committed record, as read back."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+    def header(self, name: str) -> str | None:
+        """The last value of a header as text, or None."""
+        return next((value.decode() for key, value in reversed(self.headers) if key == name and value), None)
+
+
+def create_topics(
+    bootstrap_servers: str, *names: str, partitions: int = 6, config: Mapping[str, str] | None = None
+) -> None:
+    """Create topics and return when the broker leads every partition of them."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    topics = [
+        NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {})) for name in names
+    ]
+    for future in admin.create_topics(topics).values():
+        future.result(30)
+    _ends(admin, names)
+
+
+def produce_orders(
+    bootstrap_servers: str,
+    topic: str,
+    orders: Iterable[str | bytes | None],
+    *,
+    partitions: int | None = None,
+    headers: list[tuple[str, str | bytes | None]] | None = None,
+) -> int:
+    """Put order messages in and return how many, once every one is acknowledged.
+
+    With `partitions` they go round-robin to that many; without, by the hash of the order's text as key.
+    """
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "linger.ms": 5,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+        }
+    )
+    failures: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failures.append(error)
+
+    count = 0
+    for count, order in enumerate(orders, start=1):
+        partition = -1 if partitions is None else count % partitions
+        producer.produce(
+            topic, order, key=order, partition=partition, headers=list(headers or []), on_delivery=delivered
+        )
+        producer.poll(0)
+    if producer.flush(60) or failures:
+        raise AssertionError(f"orders were not delivered: {failures[:3]}")
+    return count
+
+
+def read_committed(bootstrap_servers: str, topics: Iterable[str], *, within_s: float = 60.0) -> list[Read]:
+    """Everything committed in these topics up to their end offsets as they are now, in each partition's order.
+
+    An open transaction holds the reader up until it ends. Raises TimeoutError, naming the partitions, where the
+    ends are not reached within `within_s`.
+    """
+    ends = _ends(AdminClient({"bootstrap.servers": bootstrap_servers}), topics)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "reader",  # never joined: partitions are assigned by hand
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            # The end of a partition is told by an event, not by a record: a transaction's marker stands last.
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+        }
+    )
+    try:
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in ends])
+        return _read(consumer, {place: end for place, end in ends.items() if end > 0}, time.monotonic() + within_s)
+    finally:
+        consumer.close()
+
+
+def _read(consumer: Consumer, left: dict[tuple[str, int], int], deadline: float) -> list[Read]:
+    """Read until every partition of `left` has been read up to its end offset."""
+    reads: list[Read] = []
+    while left:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not read to the end: {left}")
+        for message in consumer.consume(500, timeout=0.2):
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None
+            assert partition is not None
+            assert offset is not None
+            error = message.error()
+            if error is None:
+                reads.append(_record(message, topic, partition, offset))
+                offset += 1
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise AssertionError(f"cannot read {topic}: {error}")
+            if offset >= left.get((topic, partition), offset + 1):
+                del left[topic, partition]
+    return reads
+
+
+def _record(message: Message, topic: str, partition: int, offset: int) -> Read:
+    key, value = message.key(), message.value()
+    return Read(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=key.encode() if isinstance(key, str) else key,
+        value=value.encode() if isinstance(value, str) else value,
+        headers=tuple((name, _bytes(text)) for name, text in message.headers() or []),
+        timestamp_ms=message.timestamp()[1],
+    )
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _ends(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """The end offset of every partition, open transactions included; waits until each has a leader."""
+    names = list(topics)
+    deadline = time.monotonic() + _LEADER_S
+    while True:
+        try:
+            return _ends_now(admin, names)
+        except (KafkaException, KeyError):  # a topic is known a moment before its partitions are led
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _ends_now(admin: AdminClient, names: list[str]) -> dict[tuple[str, int], int]:
+    """As `_ends`. Raises KafkaException or KeyError where a topic has no leader yet."""
+    metadata = admin.list_topics(timeout=10).topics
+    places = [TopicPartition(name, number) for name in names for number in metadata[name].partitions]
+    if len({place.topic for place in places}) < len(set(names)):
+        raise KeyError("partitions")
+    latest = dict.fromkeys(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client has no type here
+    futures = admin.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10)
+    return {(place.topic, place.partition): future.result(10).offset for place, future in futures.items()}

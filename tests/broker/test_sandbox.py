@@ -1,0 +1,100 @@
+"""The sandbox: real parts that start, answer, crash, come back and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from tests.broker.kafka_tools import create_topics, produce_orders, read_committed
+
+from journeys_sandbox.kafka import Broker
+
+
+def test_orders_are_read_back(bootstrap_servers: str, namespace: str) -> None:
+    """What was produced is read back, whole and spread over the partitions, an empty topic beside it."""
+    topic, empty = f"{namespace}orders", f"{namespace}empty"
+    create_topics(bootstrap_servers, topic, empty, partitions=3)
+    orders = [f"order-{number}" for number in range(100)]
+    assert produce_orders(bootstrap_servers, topic, orders, partitions=3) == 100
+    reads = read_committed(bootstrap_servers, [topic, empty])
+    assert sorted(read.value.decode() for read in reads if read.value) == sorted(orders)
+    assert {read.partition for read in reads} == {0, 1, 2}
+
+
+def test_only_committed_records_are_read(bootstrap_servers: str, namespace: str) -> None:
+    """An aborted transaction at the end of a partition neither shows its records nor holds the reader up."""
+    topic = f"{namespace}out"
+    create_topics(bootstrap_servers, topic, partitions=1)
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": f"{namespace}writer"})
+    producer.init_transactions(30)
+    for value, finish in (("kept", producer.commit_transaction), ("dropped", producer.abort_transaction)):
+        producer.begin_transaction()
+        producer.produce(topic, value, headers={"edition": "t/0/1"})
+        producer.flush(10)
+        finish(10)
+    (read,) = read_committed(bootstrap_servers, [topic])
+    assert (read.value, read.header("edition")) == (b"kept", "t/0/1")
+
+
+def test_the_registry_speaks_the_confluent_api(registry_url: str, namespace: str) -> None:
+    """A schema is registered, looked up by its text, and kept compatible in both directions."""
+    subject = f"{namespace}value"
+    first = _record('{"name": "a", "type": ["null", "long"], "default": null}')
+    broken = _record('{"name": "b", "type": "long"}')
+    with SchemaRegistryClient({"url": registry_url}) as client:
+        identifier = client.register_schema(subject, first)
+        assert client.lookup_schema(subject, first).schema_id == identifier
+        client.set_compatibility(subject, level="FULL_TRANSITIVE")
+        assert client.get_compatibility(subject) == "FULL_TRANSITIVE"
+        assert client.test_compatibility(subject, first)
+        assert not client.test_compatibility(subject, broken)
+
+
+def _record(field: str) -> Schema:
+    return Schema(f'{{"type": "record", "name": "R", "fields": [{field}]}}', "AVRO")
+
+
+def test_a_crashed_broker_comes_back_with_its_data() -> None:
+    """Killed and restarted, the broker has the same address and the same records."""
+    with Broker() as broker:
+        create_topics(broker.bootstrap_servers, "orders", partitions=1)
+        produce_orders(broker.bootstrap_servers, "orders", ["one", "two"])
+        address = broker.bootstrap_servers
+        broker.kill()
+        broker.restart()
+        assert broker.bootstrap_servers == address
+        assert [read.value for read in read_committed(address, ["orders"])] == [b"one", b"two"]
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for processes by pidfd, which is Linux's")
+def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
+    """When the process that started a broker is killed with SIGKILL, the broker and its files go with it."""
+    script = (
+        "from journeys_sandbox.kafka import Broker\n"
+        "broker = Broker()\n"
+        "broker.start()\n"
+        "print(broker.pid, broker.guard_pid, flush=True)\n"
+        "input()\n"
+    )
+    parent = subprocess.Popen(  # noqa: S603  # our own script
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    with parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        ends = [os.pidfd_open(pid) for pid in pids]
+        assert list(tmp_path.iterdir())
+        parent.kill()
+    for end in ends:
+        assert select.select([end], [], [], 20)[0], "a process is still there"
+        os.close(end)
+    assert list(tmp_path.iterdir()) == []
