@@ -241,8 +241,8 @@ class StandIn:
 class StandInThread:
     """The API in a thread of its own, as a context manager, for callers without an event loop."""
 
-    def __init__(self, settings: ApiSettings | None = None) -> None:
-        self._standin = StandIn(settings)
+    def __init__(self, settings: ApiSettings | None = None, *, port: int = 0) -> None:
+        self._standin = StandIn(settings, port=port)
         self._ready: Future[asyncio.AbstractEventLoop] = Future()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="stand-in", daemon=True)
