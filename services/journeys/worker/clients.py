@@ -38,6 +38,8 @@ def producer_config(settings: Settings, *, instance_id: str) -> dict[str, Any]:
     timeout_ms = int(kafka.transaction_timeout * 1000)
     return {
         "compression.type": "lz4",
+        # The topic decides what is too large (its order becomes a dead letter), not the client's own 1 MB.
+        "message.max.bytes": 16 * 2**20,
         **kafka.config,
         "bootstrap.servers": kafka.bootstrap_servers,
         "transactional.id": f"{kafka.group_id}-{instance_id}",

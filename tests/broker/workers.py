@@ -1,0 +1,121 @@
+"""Real worker processes, as a user starts them, and waiting for what they do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 90.0
+"""Seconds after which a condition that does not come is a failure."""
+
+
+def until(condition: Callable[[], bool], what: str, *, patience: float = PATIENCE) -> None:
+    """Wait for a condition; the pause between two looks only saves CPU."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience:g} s in vain for {what}")
+        time.sleep(0.05)
+
+
+class Worker:
+    """One `journeys run`. Its log is read back as decoded lines."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "journeys", "run"],
+                env={**plain, "JOURNEYS_OPS__PORT": "0", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+
+    def lines(self, event: str | None = None) -> list[dict[str, Any]]:
+        """What it logged so far, or only the lines of one event."""
+        text = self._log.read_text(errors="replace")
+        whole = text[: text.rfind("\n") + 1].splitlines()
+        lines = [json.loads(line) for line in whole if line.startswith("{")]
+        return [line for line in lines if event is None or line["event"] == event]
+
+    def raw(self) -> str:
+        """Its whole log."""
+        return self._log.read_text(errors="replace")
+
+    def until(self, event: str, *, times: int = 1) -> list[dict[str, Any]]:
+        """Wait until it has logged an event so many times."""
+
+        def seen() -> bool:
+            assert self.process.poll() is None or len(self.lines(event)) >= times, self.raw()
+            return len(self.lines(event)) >= times
+
+        until(seen, f"{event} in:\n{self.raw()[-4000:]}")
+        return self.lines(event)
+
+    def stop(self, number: int = signal.SIGTERM, *, patience: float = 20.0) -> int:
+        """Send a signal and wait for the end; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(patience)
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to finish anything."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+class Crew:
+    """The workers of one test: what they share, and their end."""
+
+    def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
+        self.environment = dict(environment)
+        self.workers: list[Worker] = []
+        self._directory = directory
+
+    def hire(self, **more: str) -> Worker:
+        """Start one more worker, with more settings."""
+        log = self._directory / f"worker-{len(self.workers)}.log"
+        worker = Worker({**self.environment, **more}, log)
+        self.workers.append(worker)
+        return worker
+
+    def setup(self, *command: str) -> None:
+        """Run a command of `journeys` with this crew's settings."""
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "journeys", *command],
+            env={**plain, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def crew(environment: Mapping[str, str]) -> Iterator[Crew]:
+    """Workers that are all gone at the end of the block; their logs are shown if it fails."""
+    with tempfile.TemporaryDirectory(prefix="journeys-crew-") as directory:
+        hired = Crew(environment, Path(directory))
+        try:
+            yield hired
+        except BaseException:
+            for number, worker in enumerate(hired.workers):
+                sys.stderr.write(f"--- worker {number} ---\n{worker.raw()[-6000:]}\n")
+            raise
+        finally:
+            for worker in hired.workers:
+                if worker.process.poll() is None:
+                    worker.kill()
