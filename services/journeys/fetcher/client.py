@@ -163,7 +163,7 @@ def _too_large(limit: int) -> RefusedError:
 def _passing(error: Exception) -> PassingError:
     """Our words for what went wrong: an exception's own text could hold an address or a part of a body."""
     # The transport calls every lost connection a connect time-out; its cause knows better.
-    cause = error.__cause__ or error
+    cause = error.__cause__ or error if isinstance(error, httpx.HTTPError) else error
     if isinstance(cause, TimeoutError):
         return PassingError("the API did not answer in time", reason="timeout")
     if isinstance(cause, aiohttp.ClientConnectorError):
