@@ -101,7 +101,7 @@ class Fetcher:
                 raise PassingError("the journey vanished while it was read", reason="journey-unsettled") from absent
             if not accept_empty:
                 raise
-            reading = EMPTY
+            reading = paging.empty or EMPTY
         finally:
             self.bytes_in_hand -= paging.bytes
         return Journey(

@@ -42,7 +42,7 @@ class Reading:
 
 
 EMPTY = Reading(events=(), total=0, pages=1, repeated=0, moved=False, shop_currency=None, extra={})
-"""The journey of an order that the API knows nothing of."""
+"""The journey of an order that the API knows nothing of, and says nothing about."""
 
 
 class Paging:
@@ -58,6 +58,8 @@ class Paging:
         """Bytes of all pages taken, also those of an earlier reading: it is kept to compare."""
         self.promised = False
         """Whether any page spoke of events, or held some."""
+        self.empty: Reading | None = None
+        """What an API that knows of no events said all the same; set before AbsentError is raised for it."""
         self.result: Reading | None = None
         """The accepted reading; None while pages are wanted."""
 
@@ -95,6 +97,7 @@ class Paging:
 
     def _judge(self, reading: Reading) -> None:
         if reading.total == 0 and not reading.events:
+            self.empty = reading
             raise AbsentError("the API has no journey for this order", reason="no-journey")
         if reading.whole and not reading.moved:
             self.result = reading

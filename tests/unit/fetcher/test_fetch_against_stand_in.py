@@ -1,0 +1,285 @@
+"""The fetcher and its client against the stand-in, over real sockets: what is fetched is what the API holds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import pytest
+
+from journeys.errors import AbsentError, OrderError, PassingError, RefusedError
+from journeys.fetcher.answers import Meaning
+from journeys.fetcher.client import ApiClient, Endpoint
+from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.retries import QuickTries
+from journeys.model import Journey, Order, OrderMessage, Position
+from journeys_sandbox.api import ApiSettings, StandIn
+from journeys_sandbox.journeys import extra_of, journey_of
+
+T = TypeVar("T")
+
+CODES: dict[int, Meaning] = {2: "passing", 4: "absent", 5: "order"}
+
+
+@dataclass
+class Notes:
+    """What was observed."""
+
+    outcomes: list[str] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+
+    def request(self, outcome: str, seconds: float) -> None:
+        """A request ended."""
+        assert seconds >= 0
+        self.outcomes.append(outcome)
+
+    def unauthorized(self, reason: str) -> None:
+        """The key is refused."""
+        self.states.append(reason)
+
+    def authorized(self) -> None:
+        """The key is accepted."""
+        self.states.append("authorized")
+
+    def paused(self, seconds: float) -> None:
+        """Everything waits."""
+        assert seconds > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A fetcher and the API that it asks."""
+
+    fetcher: Fetcher
+    api: StandIn
+    notes: Notes
+
+
+def order(order_id: str) -> Order:
+    """An order as the consumer hands it over."""
+    position = Position(topic="orders.completed", partition=0, offset=1)
+    return Order(
+        order_id=order_id,
+        account="default",
+        edition=str(position),
+        timestamp_ms=5,
+        attempt=0,
+        absences=0,
+        message=OrderMessage(position=position, key=None, value=order_id.encode(), headers=(), timestamp_ms=5),
+    )
+
+
+def run(
+    work: Callable[[Bench], Awaitable[T]],
+    *,
+    settings: ApiSettings | None = None,
+    keys: Sequence[str | None] = (None,),
+    max_concurrency: int = 16,
+) -> T:
+    """What `work` returns; `keys` are what the key is at each look, the last one for ever."""
+    looks = iter(keys)
+    policy = Policy(
+        max_concurrency=max_concurrency,
+        codes=CODES,
+        tries=QuickTries(tries=4, base=0.001, cap=0.01, budget=20.0),
+        pause=QuickTries(tries=2**31, base=0.001, cap=0.01, budget=float("inf")),
+        longest_pause=0.001,
+    )
+
+    async def main() -> T:
+        async with StandIn(settings) as api:
+            endpoint = Endpoint(base_url=api.url, version="v2-4-2", max_concurrency=max_concurrency, read_timeout=2.0)
+            async with ApiClient(endpoint, key=lambda: next(looks, keys[-1])) as client:
+                notes = Notes()
+                fetcher = Fetcher(
+                    client,
+                    policy,
+                    observer=notes,
+                    wall=time.time,
+                    clock=time.monotonic,
+                    chance=random.random,
+                )
+                result = await work(Bench(fetcher=fetcher, api=api, notes=notes))
+                assert (fetcher.in_flight, fetcher.bytes_in_hand) == (0, 0)
+                return result
+
+    return asyncio.run(main())
+
+
+def fetch(order_id: str, *, accept_empty: bool = False) -> Journey:
+    """The journey of one order."""
+    return run(lambda bench: bench.fetcher.fetch(order(order_id), accept_empty=accept_empty))
+
+
+def failure(order_id: str) -> OrderError:
+    """What fetching that order comes to."""
+    with pytest.raises(OrderError) as error:
+        fetch(order_id)
+    return error.value
+
+
+def test_many_orders_at_once_are_fetched_whole() -> None:
+    """Three hundred journeys of every length, side by side: each is exactly what the API holds."""
+    ids = [f"order-{number}" for number in range(300)]
+
+    async def work(bench: Bench) -> list[Journey]:
+        journeys = await asyncio.gather(*(bench.fetcher.fetch(order(each), accept_empty=True) for each in ids))
+        assert bench.api.stats.in_flight_max <= 16
+        assert bench.api.stats.connections <= 16
+        return journeys
+
+    for journey in run(work):
+        held = journey_of(journey.order_id)
+        assert list(journey.events) == held
+        assert (journey.total, journey.repeated, journey.consistent) == (len(held), 0, True)
+        assert journey.pages == max(1, -(-len(held) // 100))
+        assert journey.extra == {f"/{name}": value for name, value in extra_of(journey.order_id).items()}
+        assert journey.shop_currency == "USD"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "503x2",
+        "500x3",
+        "408x1",
+        "429x3",
+        "429s1x2",
+        "429d1x2",
+        "code2x2",
+        "code99x2",
+        "htmlx2",
+        "textx2",
+        "truncatedx2",
+        "hangupx2",
+        "resetx2",
+        "nodatax2",
+        "noeventsx2",
+        "wrongtypesx2",
+        "wrongorderx2",
+        "wrongpagex2",
+        "503x1-hangupx1-htmlx1",
+        "slow50",
+        "cap7",
+    ],
+)
+@pytest.mark.parametrize("count", [3, 250])
+def test_a_fault_that_passes_costs_nothing(fault: str, count: int) -> None:
+    """Whatever goes wrong a few times, the journey is whole in the end and marked consistent."""
+    order_id = f"x-{fault}-n{count}-abc"
+    journey = fetch(order_id)
+    assert list(journey.events) == journey_of(order_id)
+    assert (journey.total, journey.consistent) == (count, True)
+
+
+@pytest.mark.parametrize("fault", ["grow3", "shrink3"])
+def test_a_journey_that_changes_between_two_pages_is_read_again(fault: str) -> None:
+    """`total` moves after the first page: the journey as it is then, not a mixture."""
+    order_id = f"x-{fault}-n250-abc"
+    journey = fetch(order_id)
+    assert list(journey.events) == journey_of(order_id)
+    assert (journey.total, journey.pages, journey.repeated, journey.consistent) == (250, 3, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "reason"),
+    [
+        ("503", PassingError, "status-503"),
+        ("code2", PassingError, "code-2"),
+        ("code99", PassingError, "code-99"),
+        ("html", PassingError, "not-json"),
+        ("truncated", PassingError, "disconnected"),
+        ("hangup", PassingError, "disconnected"),
+        ("reset", PassingError, "disconnected"),
+        ("nodata", PassingError, "no-data"),
+        ("noevents", PassingError, "no-events"),
+        ("wrongtypes", PassingError, "wrong-types"),
+        ("wrongorder", PassingError, "wrong-order"),
+        ("wrongpage", PassingError, "wrong-page"),
+        ("400", RefusedError, "status-400"),
+        ("422", RefusedError, "status-422"),
+        ("code5", RefusedError, "code-5"),
+        ("404", AbsentError, "status-404"),
+        ("code4", AbsentError, "code-4"),
+        ("restless", PassingError, "journey-unsettled"),
+    ],
+)
+def test_a_fault_that_stays_is_told_with_its_verdict(fault: str, kind: type[OrderError], reason: str) -> None:
+    """Each fault for good ends as the error that says what to do next, with a stable reason."""
+    error = failure(f"x-{fault}-n250-abc")
+    assert isinstance(error, kind)
+    assert error.reason == reason
+
+
+def test_no_journey_is_absent_or_accepted() -> None:
+    """An order without events waits, until it has waited long enough."""
+    assert isinstance(failure("n0-abc"), AbsentError)
+    for order_id in ("n0-abc", "x-404-abc", "x-code4-abc"):
+        journey = fetch(order_id, accept_empty=True)
+        assert (journey.events, journey.total, journey.consistent) == ((), 0, True)
+
+
+def test_events_that_are_none_keep_their_place() -> None:
+    """A null, a string and an event of odd values are handed on as they are."""
+    order_id = "x-nullevent-textevent-odd-n12-abc"
+    journey = fetch(order_id)
+    assert list(journey.events) == journey_of(order_id)
+    assert None in journey.events
+    assert journey.consistent
+
+
+@pytest.mark.parametrize("fault", ["repeat2", "revise2"])
+def test_events_told_twice_go_out_once(fault: str) -> None:
+    """What a page repeats is counted and, where it says something else, the later reading wins."""
+    order_id = f"x-{fault}-cap50-n150-abc"
+    journey = fetch(order_id)
+    held = journey_of(order_id)
+    with_id = [event for event in journey.events if event.get("event_id")]
+    assert [event["event_id"] for event in with_id] == [event["event_id"] for event in held if event.get("event_id")]
+    assert journey.repeated == sum(1 for place in (48, 49, 98, 99) if held[place].get("event_id"))
+    revised = [event for event in with_id if event.get("event_page_title") == "Revised"]
+    assert len(revised) == (journey.repeated if fault == "revise2" else 0)
+
+
+def test_a_wrong_key_holds_orders_until_it_is_right() -> None:
+    """All orders wait while the key is wrong, it is told once, and then each is fetched."""
+    ids = [f"n3-{number}" for number in range(20)]
+
+    async def work(bench: Bench) -> list[Journey]:
+        journeys = await asyncio.gather(*(bench.fetcher.fetch(order(each)) for each in ids))
+        assert bench.notes.states == ["status-401", "authorized"]
+        return journeys
+
+    journeys = run(work, settings=ApiSettings(key="right"), keys=[None, "wrong", "wrong", "right"], max_concurrency=1)
+    assert [list(journey.events) for journey in journeys] == [journey_of(each) for each in ids]
+
+
+def test_cancelling_an_order_frees_its_slots_at_once() -> None:
+    """An order whose pages hang is cancelled; another one finds the slots free."""
+
+    async def work(bench: Bench) -> Journey:
+        hanging = asyncio.ensure_future(bench.fetcher.fetch(order("x-silent-abc")))
+        while bench.api.stats.requests == 0:  # noqa: ASYNC110 - the stand-in tells nobody
+            await asyncio.sleep(0)
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+        return await bench.fetcher.fetch(order("n3-abc"))
+
+    assert len(run(work, max_concurrency=1).events) == 3
+
+
+def test_an_api_that_fails_now_and_then_loses_nothing() -> None:
+    """One request in ten fails, and every journey is whole all the same."""
+    ids = [f"order-{number}" for number in range(100)]
+
+    async def work(bench: Bench) -> list[Journey]:
+        fetched = (bench.fetcher.fetch(order(each), accept_empty=True) for each in ids)
+        return await asyncio.gather(*fetched)
+
+    for journey in run(work, settings=ApiSettings(fail_share=0.1)):
+        assert list(journey.events) == journey_of(journey.order_id)
