@@ -75,11 +75,8 @@ def test_a_journey_that_changes_is_whole_or_not_read(
     paging = Paging(max_events=100)
     try:
         reading, answered = read(paging, versions, size, data)
-    except (
-        AbsentError,
-        PassingError,
-    ):  # it was empty at some moment, or never settled; the retry tiers take the order
-        return
+    except (AbsentError, PassingError):
+        return  # it was empty once, or never settled
     assert reading.consistent == (len(reading.events) == reading.total)
     identities = [event["event_id"] for event in reading.events if isinstance(event, dict) and "event_id" in event]
     assert len(identities) == len(set(identities))
