@@ -178,14 +178,14 @@ def _what_next() -> list[str]:
     here = Path(sys.executable).with_name("journeys")
     command = "journeys" if shutil.which("journeys") or not here.exists() else _short(here)
     python = "python" if shutil.which("journeys") else _short(Path(sys.executable))
-    return [
-        "[bold]How to go on[/]",
-        f"  {python} -m journeys_sandbox         this Kafka and registry, until Ctrl-C",
-        f"  {python} -m journeys_sandbox.api     the stand-in for the API; prints its address",
-        f"  {command} --help                     topics create, schemas register, run",
-        "  With your own Kafka, registry and API key: JOURNEYS_KAFKA__BOOTSTRAP_SERVERS, JOURNEYS_REGISTRY__URL and",
-        f"  JOURNEYS_API__KEY_FILE; `{command} config show` tells what holds.",
+    lines = [
+        (f"{python} -m journeys_sandbox", "this Kafka and registry"),
+        (f"{python} -m journeys_sandbox.api", "the stand-in for the API"),
+        (f"{command} --help", "set up topics and schemas, run"),
+        (f"{command} config show", "settings: your own Kafka, API key"),
     ]
+    width = max(len(line) for line, _ in lines)
+    return ["[bold]How to go on[/]", *(f"  {line:<{width}}  [dim]{what}[/]" for line, what in lines)]
 
 
 def _short(path: Path) -> str:

@@ -122,7 +122,7 @@ class Screen:
         order = events[0].value["order_id"]
         table = Table(title=f"One journey of many: order {order}", title_justify="left", box=SIMPLE_HEAD)
         for name in ("time (UTC)", "channel", "campaign or source", "page", "on the site"):
-            table.add_column(name, no_wrap=name != "on the site")
+            table.add_column(name, no_wrap=name in ("time (UTC)", "channel"))
         for event in events:
             value = event.value
             at = value["event_at"].strftime("%d %b %H:%M:%S") if value["event_at"] else value["event_at_text"] or ""
