@@ -11,6 +11,8 @@ from journeys.settings import Settings
 
 CREATE = "journeys topics create"
 """The command that mends what `require` complains about."""
+ROOMY = 16 * 2**20
+"""Bytes of the largest retry and dead letter: an order message, however large its own topic lets it be."""
 _UNEQUAL = "all topics of events need the same partition count, so that joins find an order in one place"
 
 
@@ -61,14 +63,13 @@ def plan(
     others = {
         topic: existing[topic] for topic in journey_topics(settings) if existing.get(topic, partitions) != partitions
     }
-    # A retry and a dead letter are the order message and a few headers more: the largest one must fit too.
     roomy = {*(topic for topic, _ in settings.orders.tiers), settings.orders.dead_letter}
     create = [
         TopicSpec(
             name=topic,
             partitions=partitions,
             replication_factor=replication_factor,
-            config={**config, "max.message.bytes": str(2 * 2**20)} if topic in roomy else config,
+            config={**config, "max.message.bytes": str(ROOMY)} if topic in roomy else config,
         )
         for topic in wanted
         if topic not in existing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -73,6 +74,7 @@ def produce_orders(
             "linger.ms": 5,
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
+            "message.max.bytes": 8_000_000,
         }
     )
     failures: list[KafkaError] = []
@@ -141,20 +143,16 @@ def _read(consumer: Consumer, left: dict[tuple[str, int], int], deadline: float)
 
 
 def _record(message: Message, topic: str, partition: int, offset: int) -> Read:
-    key, value = message.key(), message.value()
+    headers: list[Any] = list(message.headers() or [])
     return Read(
         topic=topic,
         partition=partition,
         offset=offset,
-        key=key.encode() if isinstance(key, str) else key,
-        value=value.encode() if isinstance(value, str) else value,
-        headers=tuple((name, _bytes(text)) for name, text in message.headers() or []),
+        key=message.key(),
+        value=message.value(),
+        headers=tuple((name, value) for name, value in headers),
         timestamp_ms=message.timestamp()[1],
     )
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value
 
 
 def _ends(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
@@ -176,6 +174,7 @@ def _ends_now(admin: AdminClient, names: list[str]) -> dict[tuple[str, int], int
     places = [TopicPartition(name, number) for name in names for number in metadata[name].partitions]
     if len({place.topic for place in places}) < len(set(names)):
         raise KeyError("partitions")
-    latest = dict.fromkeys(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client has no type here
+    newest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client has no type here
+    latest = dict.fromkeys(places, newest)
     futures = admin.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10)
     return {(place.topic, place.partition): future.result(10).offset for place, future in futures.items()}

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from kafka_tools import Read, produce_orders, read_committed
-from workers import Crew, crew, until
+from tests.broker.kafka_tools import Read, produce_orders, read_committed
+from tests.broker.workers import Crew, crew, until
+from tests.expectations import lost
 
-from expectations import lost
 from journeys.avro import Decoder
 from journeys.producer.channels import Channel, Channels
 from journeys.producer.subjects import schema_text
@@ -33,6 +34,7 @@ class Shop:
     stack: Stack
     api: StandInThread
     crew: Crew
+    directory: Path
 
     @cached_property
     def orders(self) -> str:
@@ -152,4 +154,4 @@ def open_shop(
         with crew(names) as workers:
             workers.setup("topics", "create")
             workers.setup("schemas", "register")
-            yield Shop(namespace, stack, api, workers)
+            yield Shop(namespace, stack, api, workers, workers.directory)

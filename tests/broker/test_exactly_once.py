@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from shop import KEY, open_shop
-from workers import until
+from tests.broker.shop import KEY, open_shop
+from tests.broker.workers import until
 
 from journeys_sandbox.contract import ApiSettings
 from journeys_sandbox.stack import Stack

@@ -81,11 +81,11 @@ class Crew:
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
         self.environment = dict(environment)
         self.workers: list[Worker] = []
-        self._directory = directory
+        self.directory = directory
 
     def hire(self, **more: str) -> Worker:
         """Start one more worker, with more settings."""
-        log = self._directory / f"worker-{len(self.workers)}.log"
+        log = self.directory / f"worker-{len(self.workers)}.log"
         worker = Worker({**self.environment, **more}, log)
         self.workers.append(worker)
         return worker
@@ -93,7 +93,7 @@ class Crew:
     def setup(self, *command: str) -> None:
         """Run a command of `journeys` with this crew's settings."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-m", "journeys", *command],
             env={**plain, **self.environment},
             capture_output=True,

@@ -58,9 +58,7 @@ def _delay(order: Order, error: OrderError, routes: Routes) -> float | None:
     return routes.retry_tiers[tried][1] if tried < len(routes.retry_tiers) else None
 
 
-def _retry(
-    order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], delay: float, *, now_ms: int
-) -> Record:
+def _retry(order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], delay: float, *, now_ms: int) -> Record:
     """A tier holds records of about the same delay, so that the first is about the first one due."""
     topic = next((topic for topic, tier in reversed(tiers) if tier <= delay), tiers[0][0])
     absent = isinstance(error, AbsentError)
@@ -83,9 +81,7 @@ def _retry(
     )
 
 
-def _dead_letter(
-    message: OrderMessage, order: Order | None, error: OrderError, topic: str, *, now_ms: int
-) -> Record:
+def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, topic: str, *, now_ms: int) -> Record:
     source = str(message.position) if order is None else order.edition
     source_topic, partition, offset = source.rsplit("/", 2)
     return Record(

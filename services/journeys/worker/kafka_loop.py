@@ -433,9 +433,7 @@ class KafkaLoop:
         ledgers = self._assignments.ledgers
         ends = {partition: self.source.known_end(partition) for partition in ledgers}
         self.lag = {
-            partition: max(0, end - ledgers[partition].watermark)
-            for partition, end in ends.items()
-            if end is not None
+            partition: max(0, end - ledgers[partition].watermark) for partition, end in ends.items() if end is not None
         }
 
 

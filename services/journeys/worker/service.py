@@ -12,7 +12,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -58,12 +58,18 @@ def run(settings: Settings) -> int:
 
     Raises HaltError where it cannot start or go on, SettingsError for what librdkafka does not take.
     """
-    return asyncio.run(_Worker(settings).main())
+    return asyncio.run(Service(settings).main())
 
 
-class _Worker:
-    def __init__(self, settings: Settings) -> None:
+class Service:
+    """The parts of one worker. `publisher` makes the producer's side from librdkafka's settings.
+
+    To be made and run on the main thread: it takes SIGTERM and SIGINT.
+    """
+
+    def __init__(self, settings: Settings, *, publisher: Callable[[dict[str, Any]], Publisher] = Publisher) -> None:
         self._settings = settings
+        self._publisher = publisher
         self._instance_id = settings.kafka.instance_id or secrets.token_hex(8)
         self._metrics = Metrics()
         self._health = Health()
@@ -79,6 +85,7 @@ class _Worker:
         )
 
     async def main(self) -> int:
+        """Work until a signal comes. Returns 0; raises as `run` does."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         log("worker.starting", group=self._settings.kafka.group_id, instance=self._instance_id)
@@ -200,9 +207,7 @@ class _Worker:
             account=settings.api.account,
             form=settings.orders.format,
             pointer=settings.orders.id_pointer,
-            schema_text=lambda number: subjects.schema_text(
-                settings.registry.url, settings.registry.config, number
-            ),
+            schema_text=lambda number: subjects.schema_text(settings.registry.url, settings.registry.config, number),
             is_retry=retry_topics.__contains__,
         )
         encoder = JourneyEncoder(
@@ -235,7 +240,7 @@ class _Worker:
             return _oversized(finished, routes)
 
         return KafkaLoop(
-            publisher=Publisher(producer_config(settings, instance_id=self._instance_id)),
+            publisher=self._publisher(producer_config(settings, instance_id=self._instance_id)),
             desk=desk,
             assignments=Assignments(start=settings.orders.start, map_limit=settings.orders.map_limit),
             bounds=Bounds(orders=settings.orders.max_in_hand, bytes=settings.orders.max_bytes_in_hand),
@@ -259,9 +264,7 @@ class _Worker:
         self._metrics.watch("orders.waiting", lambda: kafka.not_due)
         self._metrics.watch("bytes.in_hand", lambda: kafka.bytes_in_hand)
         self._metrics.watch("partitions", lambda: kafka.partitions)
-        self._metrics.watch(
-            "lag", lambda: {(topic, str(number)): lag for (topic, number), lag in kafka.lag.items()}
-        )
+        self._metrics.watch("lag", lambda: {(topic, str(number)): lag for (topic, number), lag in kafka.lag.items()})
         kafka.on_beat = lambda now: self._beats.__setitem__("kafka", now)
 
     def _fail(self, error: BaseException) -> None:

@@ -1,0 +1,176 @@
+"""Transactions that go wrong, on a real broker: what is in hand is published by the next one, once, and not refetched.
+
+The worker runs in this process, with a publisher that breaks one transaction in a way that Kafka itself answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import pytest
+from tests.broker.shop import Shop, open_shop
+
+from journeys.model import OffsetCommit, Record
+from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys.settings import load
+from journeys.worker.service import Service
+from journeys_sandbox.stack import Stack
+
+ORDERS = [f"order-{number}" for number in range(300)]
+
+
+class Meddler(Publisher):
+    """A real publisher, of which the second transaction with records goes wrong."""
+
+    transactions = 0
+    results: list[Result]
+
+    def publish(
+        self,
+        batches: Sequence[Iterable[Record]],
+        offsets: Sequence[OffsetCommit],
+        group_metadata: Callable[[], object],
+        *,
+        timeout: float,
+    ) -> Result:
+        """Publish, or meddle."""
+        self.transactions += bool(batches)
+        if batches and self.transactions == 2:
+            result = self.meddle(batches, offsets, group_metadata, timeout)
+        else:
+            result = super().publish(batches, offsets, group_metadata, timeout=timeout)
+        self.results = [*getattr(self, "results", []), result]
+        return result
+
+    def meddle(
+        self,
+        batches: Sequence[Iterable[Record]],
+        offsets: Sequence[OffsetCommit],
+        group_metadata: Callable[[], object],
+        timeout: float,
+    ) -> Result:
+        """What goes wrong."""
+        raise NotImplementedError
+
+
+class TooMuchMetadata(Meddler):
+    """Kafka refuses the offsets (OFFSET_METADATA_TOO_LARGE), after the records were produced."""
+
+    def meddle(
+        self,
+        batches: Sequence[Iterable[Record]],
+        offsets: Sequence[OffsetCommit],
+        group_metadata: Callable[[], object],
+        timeout: float,
+    ) -> Result:
+        """Send a character more than Kafka takes."""
+        spoilt = [replace(commit, metadata="x" * 4096) for commit in offsets]
+        return Publisher.publish(self, batches, spoilt, group_metadata, timeout=timeout)
+
+
+class AnswerLost(Meddler):
+    """The transaction takes effect, and nobody tells the worker."""
+
+    def meddle(
+        self,
+        batches: Sequence[Iterable[Record]],
+        offsets: Sequence[OffsetCommit],
+        group_metadata: Callable[[], object],
+        timeout: float,
+    ) -> Result:
+        """Commit, and claim not to know."""
+        result = Publisher.publish(self, batches, offsets, group_metadata, timeout=timeout)
+        assert result.outcome is Outcome.COMMITTED
+        return Result(outcome=Outcome.UNKNOWN, reason="the answer was lost")
+
+
+class NeverCommitted(Meddler):
+    """The records are sent, the commit is not, and the worker does not know."""
+
+    def meddle(
+        self,
+        batches: Sequence[Iterable[Record]],
+        offsets: Sequence[OffsetCommit],  # noqa: ARG002 - the same shape as its siblings
+        group_metadata: Callable[[], object],  # noqa: ARG002 - as above
+        timeout: float,
+    ) -> Result:
+        """Leave the transaction open."""
+        assert self._producer is not None
+        self._producer.begin_transaction()
+        for batch in batches:
+            for record in batch:
+                self._producer.produce(record.topic, record.value, record.key, headers=record.headers)
+        self._producer.flush(timeout)
+        return Result(outcome=Outcome.UNKNOWN, reason="nobody knows")
+
+
+class Fenced(Meddler):
+    """Another producer with the same transactional.id appears: this one is fenced."""
+
+    def meddle(
+        self,
+        batches: Sequence[Iterable[Record]],
+        offsets: Sequence[OffsetCommit],
+        group_metadata: Callable[[], object],
+        timeout: float,
+    ) -> Result:
+        """Fence ourselves."""
+        Publisher(self._config).rebuild(timeout=10)
+        return Publisher.publish(self, batches, offsets, group_metadata, timeout=timeout)
+
+
+def work(shop: Shop, publisher: type[Meddler]) -> Meddler:
+    """Run a worker in this process until every order is published, then stop it as a user would."""
+    settings = load(None, {**shop.crew.environment, "JOURNEYS_OPS__PORT": "0"})
+    made: list[Meddler] = []
+
+    def make(config: dict[str, object]) -> Meddler:
+        made.append(publisher(config))
+        return made[-1]
+
+    failures: list[BaseException] = []
+
+    def watch() -> None:
+        try:
+            shop.until_published(len(ORDERS))
+        except BaseException as error:  # noqa: BLE001 - raised below, in the test's own thread
+            failures.append(error)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        assert asyncio.run(Service(settings, publisher=make).main()) == 0
+    finally:
+        watcher.join()
+    assert not failures, failures
+    return made[0]
+
+
+@pytest.mark.parametrize(
+    ("publisher", "outcome"),
+    [
+        (TooMuchMetadata, Outcome.ABORTED),
+        (AnswerLost, Outcome.UNKNOWN),
+        (NeverCommitted, Outcome.UNKNOWN),
+        (Fenced, Outcome.UNKNOWN),
+    ],
+)
+def test_a_broken_transaction_neither_loses_nor_doubles_nor_fetches_again(
+    stack: Stack, namespace: str, publisher: type[Meddler], outcome: Outcome
+) -> None:
+    """Whatever became of a transaction, each order is published once, from what was fetched once."""
+    environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "100"}
+    with open_shop(stack, namespace, environment=environment) as shop:
+        shop.place(*ORDERS)
+        meddler = work(shop, publisher)
+        assert {result.outcome for result in meddler.results} == {outcome, Outcome.COMMITTED}
+        shop.audit(ORDERS)
+        repeated = {asked: times for asked, times in shop.api.stats.pages.items() if times != 1}
+        assert not repeated
