@@ -41,7 +41,7 @@ format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff format .
 
 bench: $(READY) ## how fast: the worker against its own HTTP client, side by side
-	$(BIN)/python benchmarks/worker.py
+	$(BIN)/python -m benchmarks.worker
 
 lock: ## resolve the dependencies anew into requirements/*.txt
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }

@@ -1,0 +1,271 @@
+"""The whole worker against its own HTTP client: orders a second, CPU per order, and the ratio of the two rates.
+
+    python -m benchmarks.worker [--quick] [--pairs 3] [--orders 6000] [--concurrency 128] [--json]
+
+The stand-in runs in a process of its own with 20 ms latency; orders have 1 to 19 events, so each is one page. A pair
+is a round of the client and a round of the worker, one after the other, over the same orders:
+
+- The client's round is the worker's own `ApiClient` and `Fetcher`, with the same concurrency, in a fresh process that
+  does nothing else. Its time runs from the first request to the last answer.
+- The worker's round is `journeys run` on real Kafka and a real registry, with topics and a group of its own. All
+  orders lie in six partitions before it starts. Its time runs from the moment when it was assigned all of them to the
+  append of the last summary, by the broker's clock. So the start of the process and its way into the group do not
+  count; the first fetches and the last commit do. What is read back must hold one summary for each order.
+
+CPU is user and system time of the process that works, per order, within that time (some tens of milliseconds of
+polling more). The worker shares the machine with the broker, so the ratio tells more than either rate: on few cores
+it also pays for Kafka's work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+
+from benchmarks.client import Round, Silent, measure, orders, stand_in
+from confluent_kafka import Consumer, TopicPartition
+from tests.broker.kafka_tools import produce_orders, read_committed
+from tests.broker.workers import Worker, crew, until
+
+from journeys.fetcher.client import ApiClient, Endpoint
+from journeys.fetcher.fetch import Fetcher, Policy
+from journeys_sandbox.stack import Stack
+
+PARTITIONS = 6
+TARGET = 0.5
+"""The least ratio that the project promises."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """One round of the worker."""
+
+    rate: float
+    """Orders per second."""
+    cpu: float
+    """Milliseconds of the worker's process per order."""
+    memory: float
+    """The most that was resident, in MiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A round of the client and one of the worker, one after the other."""
+
+    client: Round
+    worker: Whole
+
+    @property
+    def ratio(self) -> float:
+        """The worker's rate as a share of the client's."""
+        return self.worker.rate / self.client.rate
+
+
+# -- the client
+
+
+def page_alone(url: str, count: int, concurrency: int) -> Round:
+    """Page all orders and drop the journeys; for a process of its own."""
+    return asyncio.run(_page_alone(url, count, concurrency))
+
+
+async def _page_alone(url: str, count: int, concurrency: int) -> Round:
+    endpoint = Endpoint(base_url=url, version="v2-4-2", max_concurrency=concurrency)
+    async with ApiClient(endpoint, key=lambda: None) as client:
+        fetcher = Fetcher(
+            client,
+            Policy(max_concurrency=concurrency),
+            observer=Silent(),
+            wall=time.time,
+            clock=time.monotonic,
+            chance=random.random,
+        )
+        return await measure(orders(count), fetcher.fetch, concurrency)
+
+
+def client_round(url: str, count: int, concurrency: int) -> Round:
+    """The same, in a fresh process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(page_alone, (url, count, concurrency))
+
+
+# -- the worker
+
+
+def worker_round(stack: Stack, url: str, number: int, count: int, concurrency: int) -> Whole:
+    """Let a worker publish all orders, and check that it did."""
+    names = _settings(stack, url, f"bench-{number}.", concurrency)
+    bootstrap, topic = stack.broker.bootstrap_servers, names["JOURNEYS_ORDERS__TOPICS"]
+    with crew(names) as hired:
+        hired.setup("topics", "create", "--partitions", str(PARTITIONS))
+        hired.setup("schemas", "register")
+        produce_orders(bootstrap, topic, (order.order_id for order in orders(count)), partitions=PARTITIONS)
+        worker = hired.hire()
+        began = _assigned(worker)
+        cpu = _cpu(worker.process.pid)
+        with _progress(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic) as published:
+            until(lambda: _alive(worker) and published() >= count, f"{count} orders")
+        cpu, memory = _cpu(worker.process.pid) - cpu, _memory(worker.process.pid)
+        if worker.stop():
+            raise AssertionError(worker.raw())
+    ended = _checked(bootstrap, f"{names['JOURNEYS_PUBLISH__TOPIC_PREFIX']}summary", count)
+    return Whole(rate=count / (ended - began), cpu=1000 * cpu / count, memory=memory)
+
+
+def _settings(stack: Stack, url: str, namespace: str, concurrency: int) -> dict[str, str]:
+    """A worker's environment: the defaults, but for names, addresses and the concurrency."""
+    return {
+        **stack.environment,
+        "JOURNEYS_KAFKA__GROUP_ID": f"{namespace}group",
+        "JOURNEYS_ORDERS__TOPICS": f"{namespace}orders",
+        "JOURNEYS_ORDERS__RETRY_PREFIX": f"{namespace}retry.",
+        "JOURNEYS_ORDERS__DEAD_LETTER": f"{namespace}dead-letter",
+        "JOURNEYS_PUBLISH__TOPIC_PREFIX": f"{namespace}journey.",
+        "JOURNEYS_API__BASE_URL": url,
+        "JOURNEYS_API__KEY": "any",
+        "JOURNEYS_API__MAX_CONCURRENCY": str(concurrency),
+    }
+
+
+def _assigned(worker: Worker) -> float:
+    """When the worker was assigned partitions, in seconds since the epoch; waits for it."""
+    line = worker.until("orders.assigned")[0]
+    return datetime.fromisoformat(line["timestamp"]).timestamp()
+
+
+def _alive(worker: Worker) -> bool:
+    if worker.process.poll() is not None:
+        raise AssertionError("the worker ended early")
+    return True
+
+
+class _Progress:
+    """How many orders are done, by what the group has committed: the worker is not asked."""
+
+    def __init__(self, consumer: Consumer, topic: str) -> None:
+        self._consumer = consumer
+        self._places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+
+    def __call__(self) -> int:
+        """Orders below the watermarks."""
+        committed = self._consumer.committed(self._places, timeout=10)
+        return sum(max(0, place.offset) for place in committed)
+
+
+@contextmanager
+def _progress(bootstrap: str, group: str, topic: str) -> Iterator[_Progress]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
+    try:
+        yield _Progress(consumer, topic)
+    finally:
+        consumer.close()
+
+
+def _checked(bootstrap: str, topic: str, count: int) -> float:
+    """When the last summary was appended, in seconds since the epoch. Raises AssertionError unless all are there."""
+    summaries = read_committed(bootstrap, [topic])
+    distinct = {summary.key for summary in summaries}
+    if len(summaries) != count or len(distinct) != count:
+        raise AssertionError(f"{count} orders, {len(summaries)} summaries of {len(distinct)} orders")
+    return max(summary.timestamp_ms for summary in summaries) / 1000
+
+
+def _cpu(pid: int) -> float:
+    """User and system seconds of a process so far, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _memory(pid: int) -> float:
+    """The most that a process had resident so far, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    peak = next(line for line in lines if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
+
+
+# -- both
+
+
+def run(options: argparse.Namespace) -> Iterator[Pair]:
+    """The pairs, each as soon as it is measured."""
+    with ExitStack() as running:
+        stack = running.enter_context(Stack(config={"log.message.timestamp.type": "LogAppendTime"}))
+        url = running.enter_context(stand_in(options.latency))
+        for number in range(options.pairs):
+            yield Pair(
+                client=client_round(url, options.orders, options.concurrency),
+                worker=worker_round(stack, url, number, options.orders, options.concurrency),
+            )
+
+
+def summary(pairs: Sequence[Pair]) -> Mapping[str, float]:
+    """Medians over the pairs, and how far the ratio swung."""
+    ratios = [pair.ratio for pair in pairs]
+    return {
+        "client_rate": median(pair.client.rate for pair in pairs),
+        "client_cpu_ms": median(pair.client.cpu for pair in pairs),
+        "worker_rate": median(pair.worker.rate for pair in pairs),
+        "worker_cpu_ms": median(pair.worker.cpu for pair in pairs),
+        "worker_memory_mib": max(pair.worker.memory for pair in pairs),
+        "ratio": median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "target": TARGET,
+    }
+
+
+def _show(pair: Pair) -> None:
+    print(
+        f"{pair.client.rate:12.0f}{pair.client.cpu:12.3f}{pair.worker.rate:12.0f}{pair.worker.cpu:12.3f}"
+        f"{pair.worker.memory:12.0f}{pair.ratio:10.2f}",
+        flush=True,
+    )
+
+
+def _show_summary(found: Mapping[str, float]) -> None:
+    verdict = "reached" if found["ratio"] >= TARGET else "missed"
+    print(f"ratio: median {found['ratio']:.2f}, from {found['ratio_min']:.2f} to {found['ratio_max']:.2f};", end=" ")
+    print(f"the target, {TARGET:g}, is {verdict}")
+
+
+def main() -> None:
+    """Print a line per pair and the medians, or everything as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
+    parser.add_argument("--concurrency", type=int, default=128, help="requests in flight, of either")
+    parser.add_argument("--orders", type=int, default=6000, help="in each round")
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one pair of 2,000 orders")
+    parser.add_argument("--json", action="store_true", help="write JSON at the end, instead of the table")
+    options = parser.parse_args()
+    if options.quick:
+        options.orders, options.pairs = 2000, 1
+    if not options.json:
+        print(f"{options.orders} orders, {options.concurrency} in flight, {options.latency * 1000:g} ms latency")
+        print(f"{'client/s':>12}{'CPU ms':>12}{'worker/s':>12}{'CPU ms':>12}{'MiB':>12}{'ratio':>10}", flush=True)
+    pairs = []
+    for pair in run(options):
+        pairs.append(pair)
+        if not options.json:
+            _show(pair)
+    found = summary(pairs)
+    if options.json:
+        print(json.dumps({"options": vars(options), "pairs": [asdict(pair) for pair in pairs], "summary": found}))
+    else:
+        _show_summary(found)
+
+
+if __name__ == "__main__":
+    main()
