@@ -58,7 +58,6 @@ def test_each_bad_answer_ends_where_it_should(stack: Stack, namespace: str) -> N
         "x-wrongorder-n5-a",
         "x-wrongpage-n5-a",
         "x-code2-a",
-        "x-restless-n150-a",
     ]
     refused = ["x-400-a", "x-422-a", "n20000-a"]
     fine = [
@@ -106,6 +105,18 @@ def test_pages_that_overlap_give_each_event_once(stack: Stack, namespace: str) -
         [summary] = shop.summaries()[order]
         assert summary["repeated"] == 1
         assert shop.api.stats.requests_of(order) == 4
+
+
+def test_a_total_that_never_agrees_is_published_as_inconsistent(stack: Stack, namespace: str) -> None:
+    """Where `total` and the events disagree in the same way again and again, the events go out, and it is told."""
+    with open_shop(stack, namespace, environment=ENVIRONMENT) as shop:
+        order = "x-restless-n150-a"
+        shop.place(order)
+        worker = shop.crew.hire()
+        shop.until_published(1)
+        assert worker.stop() == 0
+        [summary] = shop.summaries()[order]
+        assert (summary["consistent"], sum(summary["expected"].values())) == (False, 150)
 
 
 def test_a_refused_key_costs_time_and_no_order(stack: Stack, namespace: str) -> None:
