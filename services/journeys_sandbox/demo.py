@@ -14,9 +14,10 @@ import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -40,7 +41,7 @@ _SPECIAL: Final = (
 )  # fmt: skip
 """Orders whose ids ask the stand-in for something (see `journeys_sandbox.faults`)."""
 _PATIENCE_S: Final = 120.0
-_LISTEN_S: Final = 20.0
+_START_S: Final = 30.0
 _LOOK_S: Final = 0.02
 
 ORDERS: Final = (*_SPECIAL, *(str(5_154_899_656_917 + 32_768 * number) for number in range(300 - len(_SPECIAL))))
@@ -83,13 +84,16 @@ def _run(screen: Screen) -> Result:
         with screen.step("a stand-in for the order-event API, which fails now and then"):
             port = free_ports(1)[0]
             api = running.enter_context(_api(port))
-            _until_listening(api, port)
+            _until(api, lambda: _listens(port), "listen")
         settings = {**stack.environment, **_settings(port)}
         with screen.step("topics and schemas") as step:
             step.result = _set_up(settings)
         workers = [
             running.enter_context(Child(f"worker-{number}", "journeys", "run", settings=settings)) for number in (1, 2)
         ]
+        with screen.step("two workers join the consumer group"):
+            for worker in workers:
+                _until(worker, partial(_has_joined, worker), "join the consumer group")
         with screen.step(f"{len(ORDERS)} orders through two workers") as step:
             place_orders(
                 stack.broker.bootstrap_servers, TOPIC, ORDERS, register_order_schema(stack.registry.url, TOPIC)
@@ -143,18 +147,26 @@ def _asked(port: int) -> str:
     return f"{stats['requests']} requests to the API, {failed} of them refused on purpose"
 
 
-def _until_listening(api: Child, port: int) -> None:
-    deadline = time.monotonic() + _LISTEN_S
-    while True:
-        api.check()
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise SetupError(f"the stand-in does not listen:\n{api.log}") from None
-            time.sleep(_LOOK_S)
-        else:
-            return
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _has_joined(worker: Child) -> bool:
+    return '"orders.assigned"' in worker.log
+
+
+def _until(child: Child, condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition. Raises SetupError when the process ends first, or takes too long."""
+    deadline = time.monotonic() + _START_S
+    while not condition():
+        child.check()
+        if time.monotonic() > deadline:
+            raise SetupError(f"{child.name} does not {what}:\n{child.log}")
+        time.sleep(_LOOK_S)
 
 
 def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:
