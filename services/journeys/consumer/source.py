@@ -6,6 +6,7 @@ calling thread. Facts this module rests on, measured on Apache Kafka 4.1 through
 - `consume(0)` serves no callbacks; `poll(0)` does, and serves a pending rebalance before any prefetched message.
 - One partition whose offset fetch is held up by an open transaction holds up the whole call, and the delivery of
   every partition assigned without an offset: so each is asked for by itself, and assigned with an explicit offset.
+- A pause outlives the assignment it was made in: a partition that comes back is still paused until it is resumed.
 - Reading committed offsets as `read_uncommitted` returns stale ones at once; the default, `read_committed`, waits.
 """
 
@@ -115,7 +116,9 @@ class OrderSource:
 
     def start(self, offsets: Mapping[Partition, int]) -> None:
         """Take over newly assigned partitions, each at an explicit offset."""
-        self._consumer.incremental_assign([TopicPartition(*at, offset) for at, offset in offsets.items()])
+        started = [TopicPartition(*at, offset) for at, offset in offsets.items()]
+        self._consumer.incremental_assign(started)
+        self._consumer.resume(started)  # it may have been paused when it was ours before
 
     def hold(self, partitions: Iterable[Partition]) -> None:
         """Take over newly assigned partitions without reading them yet; `release` them later."""
