@@ -101,6 +101,7 @@ def registry_home(progress: Progress | None = None) -> Path:
     home = cache / archive.name.removesuffix(".tar.gz")
     with _locked(cache):
         if not home.exists():
+            _sweep(cache)
             _unpack(archive, home)
     return home
 
@@ -122,8 +123,7 @@ def fetch_all(
 ) -> tuple[Path, ...]:
     """Every pinned file in the directory `into`, whole; several downloads at a time. The caller holds the lock."""
     into.mkdir(parents=True, exist_ok=True)
-    for leftover in into.glob(".part-*"):  # of a process that was killed; nobody else is here: we hold the lock
-        shutil.rmtree(leftover, ignore_errors=True)
+    _sweep(into)
     missing = [pin for pin in pins if not _is_whole(into / pin.filename, pin)]
     if missing:
         report = _adder(title, sum(pin.size for pin in missing), progress)
@@ -131,6 +131,12 @@ def fetch_all(
         with ThreadPoolExecutor(max_workers=6) as pool:
             list(pool.map(fetch, missing))
     return tuple(into / pin.filename for pin in pins)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what a killed process left; nobody else is at work here, for the caller holds the lock."""
+    for leftover in directory.glob(".part-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _adder(title: str, total: int, progress: Progress | None) -> Callable[[int], None]:
