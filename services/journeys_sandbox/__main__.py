@@ -14,11 +14,11 @@ def main() -> int:
     stops = {signal.SIGINT, signal.SIGTERM}
     try:
         with Stack(progress=_progress) as stack:
+            signal.pthread_sigmask(signal.SIG_BLOCK, stops)
             for name, value in stack.environment.items():
                 sys.stdout.write(f"export {name}={value}\n")
             sys.stdout.write("# running until Ctrl-C\n")
             sys.stdout.flush()
-            signal.pthread_sigmask(signal.SIG_BLOCK, stops)
             signal.sigwait(stops)
     except SetupError as error:
         sys.stderr.write(f"{error}\n" + (f"-> {error.remedy}\n" if error.remedy else ""))

@@ -103,6 +103,11 @@ class JavaProcess:
         """Whether it is still there."""
         return self._guard.poll() is None
 
+    def wait(self) -> int:
+        """Wait for its own end; its exit code, 0 for success."""
+        self._release()
+        return self._guard.returncode
+
     def stop(self) -> None:
         """Ask it to end; after 10 s, kill it."""
         self._send(signal.SIGTERM)
@@ -131,12 +136,8 @@ class JavaProcess:
 
 
 def run_java(place: Workplace, arguments: Sequence[str]) -> None:
-    """Run a JVM to its end. Raises SetupError with the log's tail where it fails."""
-    with place.log.open("ab") as log:
-        done = subprocess.run(  # noqa: S603  # our own command line
-            _java(place, arguments), stdout=log, stderr=log, cwd=place.path, env=_environment(), check=False
-        )
-    if done.returncode:
+    """Run a JVM to its end, guarded too. Raises SetupError with the log's tail where it fails."""
+    if JavaProcess(place, arguments).wait():
         raise SetupError(f"{arguments[-1]} failed:\n{place.tail()}")
 
 
