@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from kafka_tools import create_topics, produce_orders, read_committed
+from tests.broker.kafka_tools import create_topics, produce_orders, read_committed
 
 from journeys_sandbox.kafka import Broker
 
