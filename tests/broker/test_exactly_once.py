@@ -106,6 +106,17 @@ def test_a_stop_does_not_wait_for_slow_requests(stack: Stack, namespace: str) ->
         shop.audit(quick + hanging)
 
 
+def test_signals_without_end_do_not_hurt(stack: Stack, namespace: str) -> None:
+    """SIGTERM again and again, up to the very end of the process, changes nothing: it exits 0."""
+    with open_shop(stack, namespace) as shop:
+        shop.place(*names(50))
+        worker = shop.crew.hire()
+        shop.until_published(50)
+        while worker.process.poll() is None:
+            worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.returncode == 0
+
+
 def test_published_orders_survive_a_restart_of_the_group(stack: Stack, namespace: str) -> None:
     """A worker that starts where everything is done fetches nothing and publishes nothing."""
     with open_shop(stack, namespace) as shop:

@@ -144,11 +144,14 @@ def work(shop: Shop, publisher: type[Meddler]) -> Meddler:
             os.kill(os.getpid(), signal.SIGTERM)
 
     watcher = threading.Thread(target=watch)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     watcher.start()
     try:
         assert asyncio.run(Service(settings, publisher=make).main()) == 0
     finally:
         watcher.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert not failures, failures
     return made[0]
 

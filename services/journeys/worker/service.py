@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from types import FrameType
 from typing import Any, TypeVar
 
 from journeys import topics
@@ -47,6 +48,7 @@ from journeys.worker.waiting import due_ms
 
 T = TypeVar("T")
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _CLOSE = 5.0
 """Seconds for leaving the group."""
 _SLOTS = 2
@@ -58,7 +60,12 @@ def run(settings: Settings) -> int:
 
     Raises HaltError where it cannot start or go on, SettingsError for what librdkafka does not take.
     """
-    return asyncio.run(Service(settings).main())
+    try:
+        return asyncio.run(Service(settings).main())
+    finally:
+        # On its way out, Python gives handlers up but leaves ignored signals ignored: a late one must not kill it.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 class Service:
@@ -86,8 +93,7 @@ class Service:
 
     async def main(self) -> int:
         """Work until a signal comes. Returns 0; raises as `run` does."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        self._take_signals(asyncio.get_running_loop())
         log("worker.starting", group=self._settings.kafka.group_id, instance=self._instance_id)
         ids = await self._unless_stopped(self._prepare())
         if ids is not None:
@@ -98,6 +104,16 @@ class Service:
         return 0
 
     # -- start
+
+    def _take_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let SIGTERM and SIGINT stop the worker; asyncio's own handlers would end with its loop."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: we are leaving already
+                loop.call_soon_threadsafe(self._stop.set)
+
+        for number in _SIGNALS:
+            signal.signal(number, stop)
 
     async def _prepare(self) -> dict[str, int]:
         """The schema ids, once the topics are known to be there too. Raises SetupError for what is missing."""
