@@ -13,8 +13,9 @@ is a round of the client and a round of the worker, one after the other, over th
   count; the first fetches and the last commit do. What is read back must hold one summary for each order.
 
 CPU is user and system time of the process that works, per order, within that time (some tens of milliseconds of
-polling more). The worker shares the machine with the broker, so the ratio tells more than either rate: on few cores
-it also pays for Kafka's work.
+polling more); the broker's is told too, since the worker shares the machine with it and the client does not. `others`
+is how many cores everything else kept busy during the worker's round, the stand-in (about a tenth of a core per 1,000
+orders/s) included: a ratio measured beside other work means little, while CPU per order still does.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class Whole:
     """Orders per second."""
     cpu: float
     """Milliseconds of the worker's process per order."""
+    broker_cpu: float
+    """Milliseconds of the broker's process per order."""
+    others: float
+    """Cores kept busy by what is neither worker nor broker."""
     memory: float
     """The most that was resident, in MiB."""
 
@@ -104,9 +109,10 @@ def client_round(url: str, count: int, concurrency: int) -> Round:
 # -- the worker
 
 
-def worker_round(stack: Stack, url: str, number: int, count: int, concurrency: int) -> Whole:
+def worker_round(stack: Stack, url: str, number: int, options: argparse.Namespace) -> Whole:
     """Let a worker publish all orders, and check that it did."""
-    names = _settings(stack, url, f"bench-{number}.", concurrency)
+    count = options.orders
+    names = _settings(stack, url, f"bench-{number}.", options.concurrency) | dict(options.set)
     bootstrap, topic = stack.broker.bootstrap_servers, names["JOURNEYS_ORDERS__TOPICS"]
     with crew(names) as hired:
         hired.setup("topics", "create", "--partitions", str(PARTITIONS))
@@ -114,14 +120,21 @@ def worker_round(stack: Stack, url: str, number: int, count: int, concurrency: i
         produce_orders(bootstrap, topic, (order.order_id for order in orders(count)), partitions=PARTITIONS)
         worker = hired.hire()
         began = _assigned(worker)
-        cpu = _cpu(worker.process.pid)
+        spent = Spent(worker.process.pid, stack.broker.pid or 0)
         with _progress(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic) as published:
             until(lambda: _alive(worker) and published() >= count, f"{count} orders")
-        cpu, memory = _cpu(worker.process.pid) - cpu, _memory(worker.process.pid)
+        cpu, broker_cpu, others = spent.so_far()
+        memory = _memory(worker.process.pid)
         if worker.stop():
             raise AssertionError(worker.raw())
     ended = _checked(bootstrap, f"{names['JOURNEYS_PUBLISH__TOPIC_PREFIX']}summary", count)
-    return Whole(rate=count / (ended - began), cpu=1000 * cpu / count, memory=memory)
+    return Whole(
+        rate=count / (ended - began),
+        cpu=1000 * cpu / count,
+        broker_cpu=1000 * broker_cpu / count,
+        others=others,
+        memory=memory,
+    )
 
 
 def _settings(stack: Stack, url: str, namespace: str, concurrency: int) -> dict[str, str]:
@@ -182,6 +195,28 @@ def _checked(bootstrap: str, topic: str, count: int) -> float:
     return max(summary.timestamp_ms for summary in summaries) / 1000
 
 
+class Spent:
+    """CPU from now on: a worker's, its broker's, and everybody else's."""
+
+    def __init__(self, worker: int, broker: int) -> None:
+        self._pids = (worker, broker)
+        self._start = self._now()
+
+    def so_far(self) -> tuple[float, float, float]:
+        """CPU seconds of the worker, of the broker, and cores that all others kept busy."""
+        at, busy, *own = (now - then for now, then in zip(self._now(), self._start, strict=True))
+        return own[0], own[1], (busy - sum(own)) / at
+
+    def _now(self) -> tuple[float, ...]:
+        return time.monotonic(), _busy(), *map(_cpu, self._pids)
+
+
+def _busy() -> float:
+    """CPU seconds of the machine so far, all cores together, idling and waiting for disks left out."""
+    fields = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()[1:9]
+    return sum(int(field) for number, field in enumerate(fields) if number not in (3, 4)) / _TICKS
+
+
 def _cpu(pid: int) -> float:
     """User and system seconds of a process so far, all threads."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
@@ -206,7 +241,7 @@ def run(options: argparse.Namespace) -> Iterator[Pair]:
         for number in range(options.pairs):
             yield Pair(
                 client=client_round(url, options.orders, options.concurrency),
-                worker=worker_round(stack, url, number, options.orders, options.concurrency),
+                worker=worker_round(stack, url, number, options),
             )
 
 
@@ -218,6 +253,7 @@ def summary(pairs: Sequence[Pair]) -> Mapping[str, float]:
         "client_cpu_ms": median(pair.client.cpu for pair in pairs),
         "worker_rate": median(pair.worker.rate for pair in pairs),
         "worker_cpu_ms": median(pair.worker.cpu for pair in pairs),
+        "broker_cpu_ms": median(pair.worker.broker_cpu for pair in pairs),
         "worker_memory_mib": max(pair.worker.memory for pair in pairs),
         "ratio": median(ratios),
         "ratio_min": min(ratios),
@@ -229,7 +265,7 @@ def summary(pairs: Sequence[Pair]) -> Mapping[str, float]:
 def _show(pair: Pair) -> None:
     print(
         f"{pair.client.rate:12.0f}{pair.client.cpu:12.3f}{pair.worker.rate:12.0f}{pair.worker.cpu:12.3f}"
-        f"{pair.worker.memory:12.0f}{pair.ratio:10.2f}",
+        f"{pair.worker.broker_cpu:12.3f}{pair.worker.memory:8.0f}{pair.worker.others:8.2f}{pair.ratio:8.2f}",
         flush=True,
     )
 
@@ -240,6 +276,13 @@ def _show_summary(found: Mapping[str, float]) -> None:
     print(f"the target, {TARGET:g}, is {verdict}")
 
 
+def _setting(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
+    return name, value
+
+
 def main() -> None:
     """Print a line per pair and the medians, or everything as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -247,6 +290,14 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=128, help="requests in flight, of either")
     parser.add_argument("--orders", type=int, default=6000, help="in each round")
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="one more setting of the worker, such as JOURNEYS_PUBLISH__LINGER=200ms",
+    )
     parser.add_argument("--quick", action="store_true", help="one pair of 2,000 orders")
     parser.add_argument("--json", action="store_true", help="write JSON at the end, instead of the table")
     options = parser.parse_args()
@@ -254,7 +305,8 @@ def main() -> None:
         options.orders, options.pairs = 2000, 1
     if not options.json:
         print(f"{options.orders} orders, {options.concurrency} in flight, {options.latency * 1000:g} ms latency")
-        print(f"{'client/s':>12}{'CPU ms':>12}{'worker/s':>12}{'CPU ms':>12}{'MiB':>12}{'ratio':>10}", flush=True)
+        print(f"{'client/s':>12}{'CPU ms':>12}{'worker/s':>12}{'CPU ms':>12}", end="")
+        print(f"{'broker ms':>12}{'MiB':>8}{'others':>8}{'ratio':>8}", flush=True)
     pairs = []
     for pair in run(options):
         pairs.append(pair)
