@@ -117,9 +117,7 @@ class Plan:
 
     def beside(self, request: int) -> dict[str, int]:
         """Numbers of the faults that act beside others on this request, by word."""
-        return {
-            fault.word: fault.number for fault in self.faults if fault.acts == "beside" and fault.holds(request)
-        }
+        return {fault.word: fault.number for fault in self.faults if fault.acts == "beside" and fault.holds(request)}
 
     @property
     def content(self) -> frozenset[str]:

@@ -208,9 +208,7 @@ def test_config_show_tells_value_source_and_meaning(
     assert "JOURNEYS_PUBLISH__LINGER = 100ms  (default)" in told
 
 
-def test_config_show_hides_every_secret(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_config_show_hides_every_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """In either form; what is no secret beside it stays readable."""
     monkeypatch.setenv("JOURNEYS_API__KEY", "s3cret")
     monkeypatch.setenv("JOURNEYS_KAFKA__CONFIG", '{"sasl.password": "s3cret", "sasl.username": "me"}')

@@ -83,9 +83,7 @@ def test_librdkafka_settings_keep_their_types() -> None:
 def test_every_problem_is_found_at_once(tmp_path: Path) -> None:
     """One run names all that is wrong, each as it was written."""
     file = tmp_path / "j.toml"
-    file.write_text(
-        'kafk = 1\nops = 3\n[orders]\nmax_in_han = 3\nretry_tiers = ["1h", "1m"]\n[api]\nzone = "Mars"\n'
-    )
+    file.write_text('kafk = 1\nops = 3\n[orders]\nmax_in_han = 3\nretry_tiers = ["1h", "1m"]\n[api]\nzone = "Mars"\n')
     found = problems(
         {
             "JOURNEYS_OPS__PORT": "99999",
@@ -211,9 +209,7 @@ def test_variables_that_kubernetes_sets_are_no_settings() -> None:
     assert load(None, {"JOURNEYS_OPS__PORT": "1"}).ops.port == 1
 
 
-@pytest.mark.parametrize(
-    "url", ["registry:8081", "ftp://x", "http://", "http://x?y=1", "http://x y", "http://x:port"]
-)
+@pytest.mark.parametrize("url", ["registry:8081", "ftp://x", "http://", "http://x?y=1", "http://x y", "http://x:port"])
 def test_addresses_are_checked(url: str) -> None:
     """Before any connection."""
     assert "http:// or https://" in problems({"JOURNEYS_REGISTRY__URL": url})["JOURNEYS_REGISTRY__URL"]

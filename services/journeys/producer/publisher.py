@@ -5,6 +5,7 @@ a rejoin inside an open transaction would let stale offsets through, since the b
 ownership (measured on Apache Kafka 4.1). What each call of librdkafka may answer, and what is done:
 
     retriable, or timed out     the same call again; a commit that timed out is never aborted
+    a record is not taken, or
     requires abort              abort; the caller polls, drops what is no longer its own and sends the rest again
     fatal, or out of time       outcome unknown: `rebuild`, read the committed offsets, then decide
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +29,13 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from journeys.errors import HaltError
 from journeys.model import OffsetCommit, Record
 
-_SLICE = 5.0
+_SLICE = 0.5
 """Seconds that one call into librdkafka may take before its deadline is looked at again."""
+_CAREFUL_BYTES = 64 * 1024
+"""Records that travel together after a refusal that named several: no topic takes less than this."""
 
+_PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001 - librdkafka's own names
+"""What an abort does to the records that were not refused."""
 _NOT_ALLOWED = frozenset(
     {
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -63,22 +69,34 @@ class _Refusals:
     """Collects the delivery errors of one transaction."""
 
     oversized: set[int] = field(default_factory=set)
+    records: int = 0
+    first: KafkaError | None = None
 
     def of(self, batch: int) -> Callable[[KafkaError | None, Message], None]:
         def delivered(error: KafkaError | None, _: Message) -> None:
-            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            if error is None or error.code() in _PURGED:
+                return
+            self.first = self.first or error
+            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                self.records += 1
                 self.oversized.add(batch)
 
         return delivered
 
 
 class Publisher:
-    """A transactional producer. All methods belong to the Kafka thread."""
+    """A transactional producer. All methods but `hurry` belong to the Kafka thread."""
 
     def __init__(self, config: Mapping[str, Any], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = dict(config)
         self._clock = clock
         self._producer: Producer | None = None
+        self._latest = math.inf
+        self._careful = False
+
+    def hurry(self, seconds: float) -> None:
+        """From now on, whatever is under way or comes has so many seconds left. May be called from any thread."""
+        self._latest = self._clock() + seconds
 
     def rebuild(self, *, timeout: float) -> None:
         """Start anew with the same transactional.id: older producers are fenced, their transaction is settled.
@@ -95,7 +113,7 @@ class Publisher:
                 error = failure.args[0]
                 if error.code() in _NOT_ALLOWED or (error.fatal() and not error.retriable()):
                     raise HaltError(f"Kafka refuses this producer: {error.name()}: {error.str()}") from failure
-                if self._clock() >= deadline:
+                if self._clock() >= min(deadline, self._latest):
                     raise TimeoutError(f"no transactional producer: {error.name()}: {error.str()}") from failure
             else:
                 self._producer = producer
@@ -117,11 +135,18 @@ class Publisher:
         *,
         timeout: float,
     ) -> Result:
-        """One transaction over all batches and offsets, within `timeout` seconds."""
+        """One transaction over all batches and offsets, within `timeout` seconds.
+
+        Kafka refuses records by the batch they travel in. Where that names several, none is called oversized yet:
+        the next transaction sends less together, so that the right one is found.
+        """
         if self._producer is None:
             return Result(outcome=Outcome.UNKNOWN, reason="no producer")
         refusals = _Refusals()
-        transaction = _Transaction(self._producer, self._clock, self._clock() + timeout)
+        until = self._clock() + timeout
+        transaction = _Transaction(
+            self._producer, lambda: min(until, self._latest) - self._clock(), careful=self._careful
+        )
         try:
             self._producer.begin_transaction()
             transaction.produce(batches, refusals)
@@ -133,6 +158,7 @@ class Publisher:
             return _unknown(failure.args[0])
         except TimeoutError as late:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
+        self._careful = False
         return Result(outcome=Outcome.COMMITTED)
 
     def _abort(self, transaction: _Transaction, error: KafkaError, refusals: _Refusals) -> Result:
@@ -144,12 +170,15 @@ class Publisher:
             return _unknown(failure.args[0])
         except TimeoutError as late:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
+        error = refusals.first or error  # what follows a refusal only says that something came before
         if error.code() in _NOT_ALLOWED:
             raise HaltError(f"this client may not publish: {error.name()}: {error.str()}")
+        is_certain = self._careful or refusals.records <= 1
+        self._careful = self._careful or not is_certain
         return Result(
             outcome=Outcome.ABORTED,
             reason=f"{error.name()}: {error.str()}",
-            oversized=frozenset(refusals.oversized),
+            oversized=frozenset(refusals.oversized if is_certain else ()),
         )
 
 
@@ -159,24 +188,30 @@ class _AbortRequired(Exception):  # noqa: N818 - a signal within this module, ne
 
 
 class _Transaction:
-    """The calls of one transaction, each resumed until it answers or the deadline passes."""
+    """The calls of one transaction, each resumed until it answers or no time is left."""
 
-    def __init__(self, producer: Producer, clock: Callable[[], float], deadline: float) -> None:
+    def __init__(self, producer: Producer, left: Callable[[], float], *, careful: bool) -> None:
         self._producer = producer
-        self._clock = clock
-        self._deadline = deadline
+        self._left = left
+        self._together = _CAREFUL_BYTES if careful else math.inf
 
     def produce(self, batches: Sequence[Iterable[Record]], refusals: _Refusals) -> None:
+        together = 0
         for index, batch in enumerate(batches):
             delivered = refusals.of(index)
             for record in batch:
+                together += record.size
+                if together > self._together:
+                    self._deliver()
+                    together = record.size
                 try:
                     self._produce(record, delivered)
                 except KafkaException as failure:
+                    # Nothing is committed yet, so giving up is safe. `_STATE` comes once the transaction has failed
+                    # behind our back; librdkafka does not say of it that an abort is required.
                     error = failure.args[0]
-                    if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                        raise self._sorted(failure) from failure
-                    refusals.oversized.add(index)  # the client's own limit; the broker's comes with the delivery
+                    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # the client's own limit
+                        refusals.oversized.add(index)
                     raise _AbortRequired(error) from failure
 
     def _produce(self, record: Record, delivered: Callable[[KafkaError | None, Message], None]) -> None:
@@ -186,10 +221,14 @@ class _Transaction:
                     record.topic, record.value, record.key, headers=record.headers, on_delivery=delivered
                 )
             except BufferError:  # librdkafka's queue is full: let it send
-                self._check_deadline("produce")
+                self._check_time("produce")
                 self._producer.poll(0.1)
             else:
                 return
+
+    def _deliver(self) -> None:
+        while self._producer.flush(max(0.1, min(_SLICE, self._left()))):
+            self._check_time("flush")
 
     def send_offsets(self, offsets: Sequence[OffsetCommit], group_metadata: object) -> None:
         positions = [
@@ -209,15 +248,15 @@ class _Transaction:
     def _call(self, name: str, call: Callable[[float], None]) -> None:
         while True:
             try:
-                return call(max(0.1, min(_SLICE, self._deadline - self._clock())))
+                return call(max(0.1, min(_SLICE, self._left())))
             except KafkaException as failure:
                 error = failure.args[0]
                 if not (error.retriable() or error.code() == KafkaError._TIMED_OUT):  # noqa: SLF001
                     raise self._sorted(failure) from failure
-                self._check_deadline(name)
+                self._check_time(name)
 
-    def _check_deadline(self, name: str) -> None:
-        if self._clock() >= self._deadline:
+    def _check_time(self, name: str) -> None:
+        if self._left() <= 0:
             raise TimeoutError(f"{name} did not answer in time")
 
     @staticmethod

@@ -132,11 +132,7 @@ def _read_environment(environ: Mapping[str, str], found: _Found) -> None:
     known = {env_name(group, name): (f"{group}.{name}", info) for group, name, info in setting_names()}
     for variable in sorted(environ):
         text = environ[variable]
-        if (
-            not variable.upper().startswith(PREFIX)
-            or variable == CONFIG_VARIABLE
-            or _NOT_SETTINGS.fullmatch(variable)
-        ):
+        if not variable.upper().startswith(PREFIX) or variable == CONFIG_VARIABLE or _NOT_SETTINGS.fullmatch(variable):
             continue
         if variable not in known:
             found.problems.append((variable, _unknown("setting", variable, [*known, CONFIG_VARIABLE])))

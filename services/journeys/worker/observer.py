@@ -72,7 +72,9 @@ class WorkerObserver:
         log("orders.assigned", partitions=_names(partitions))
 
     def revoked(self, partitions: Sequence[Partition], *, lost: bool) -> None:
-        """Partitions went."""
+        """Partitions went; when they were lost, Kafka counts us out of the group until the next assignment."""
+        if lost:
+            self._health.unmet("kafka.group", "this worker fell out of the consumer group, and joins it again")
         log("orders.lost" if lost else "orders.revoked", partitions=_names(partitions))
 
     def skipped(self, message: OrderMessage) -> None:

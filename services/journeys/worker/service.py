@@ -1,7 +1,7 @@
 """One worker, from its start to its end: builds the parts, wires them, waits, and takes them down.
 
-Start: Kafka's topics and the registry's schema ids are looked at side by side; then come the ops server, the desk
-and the Kafka thread. Stop: SIGTERM or SIGINT cancels HTTP at once, commits what is finished (4 s at most), leaves
+Start: the ops server comes first, so that probes tell what a start waits for; Kafka's topics and the registry's
+schema ids are looked at side by side; then come the desk and the Kafka thread. Stop: SIGTERM or SIGINT cancels HTTP at once, commits what is finished (4 s at most), leaves
 the group (5 s at most, in a thread of its own, since it can sit behind a pending join), and returns 0.
 """
 
@@ -95,11 +95,12 @@ class Service:
         """Work until a signal comes. Returns 0; raises as `run` does."""
         self._take_signals(asyncio.get_running_loop())
         log("worker.starting", group=self._settings.kafka.group_id, instance=self._instance_id)
-        ids = await self._unless_stopped(self._prepare())
-        if ids is not None:
-            self._health.met("registry.schemas")
-            async with self._ops(), self._fetcher() as fetcher:
-                await self._work(ids, fetcher)
+        async with self._ops():
+            ids = await self._unless_stopped(self._prepare())
+            if ids is not None:
+                self._health.met("registry.schemas")
+                async with self._fetcher() as fetcher:
+                    await self._work(ids, fetcher)
         log("worker.stopped")
         return 0
 
@@ -207,6 +208,7 @@ class Service:
         log("worker.started", topics=self._settings.orders.topics)
         await self._stop.wait()
         log("worker.stopping", reason="failure" if thread.done() or self._failure else "signal")
+        self._health.unmet("worker.lifecycle", "the worker is stopping")
         kafka.stop()
         desk.close()
         try:

@@ -18,9 +18,7 @@ GOOD = Report(reasons={})
 BAD = Report(reasons={"kafka.group": "not a member of the consumer group yet"})
 
 
-def ask(
-    use: Callable[[ClientSession, str], Awaitable[None]], *, ready: Report = GOOD, alive: Report = GOOD
-) -> None:
+def ask(use: Callable[[ClientSession, str], Awaitable[None]], *, ready: Report = GOOD, alive: Report = GOOD) -> None:
     """Run `use` with a client and the server's address."""
 
     async def session() -> None:
