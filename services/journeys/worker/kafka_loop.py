@@ -104,7 +104,7 @@ class KafkaLoop:
         self._gathered: list[Finished] = []
         self._bytes: Counter[int] = Counter()  # by epoch, so that a lost partition takes its own along
         self._in_doubt: Result | None = Result(outcome=Outcome.UNKNOWN, reason="starting")
-        self._aborts = 0  # in a row
+        self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
         self._last_poll = 0.0
         self._fences: list[float] = []
@@ -119,8 +119,9 @@ class KafkaLoop:
     # -- life
 
     def stop(self) -> None:
-        """Ask the loop to end; may be called from any thread."""
+        """Ask the loop to end, and what is under way with it; may be called from any thread."""
         self._stopping.set()
+        self._publisher.hurry(self._pace.revoke)
 
     def run(self, connect: Callable[[KafkaLoop], OrderSource]) -> None:
         """Work until stopped, then commit what is finished. Raises HaltError."""
@@ -144,26 +145,27 @@ class KafkaLoop:
             self._measure_lag()
         self._gather()
         if self._in_doubt is not None:
-            self._recover()
+            if now >= self._burst_not_before:
+                self._recover()
         elif self._is_due(now):
             self._burst(self._pace.transaction)
         self._assignments.ask_again(self.source, now)
         self._intake.update(room=self.room, now=now)
         if self._intake.open:
+            self._submit_due()  # first: new orders would take whatever room there is
             self._serve(self._patience(), max(1, self.room))
-            self._submit_due()
         else:
             self._wait_for_room(now)
         self._set_pauses()
 
     def _finish(self) -> None:
-        """The last transaction. What it cannot settle in time, a restart or the next owner settles from Kafka."""
+        """The last transactions. What they cannot settle in time, the next owner settles from Kafka."""
         deadline = time.monotonic() + self._pace.revoke
         self._gather()
         while self._in_doubt is None and (left := deadline - time.monotonic()) > 0:
-            if self._burst(left) is not Outcome.ABORTED:
+            if self._burst(left) is None:
                 return
-            self._serve(0, 1)
+            self._serve(self._patience(), 1)
 
     @property
     def source(self) -> OrderSource:
@@ -229,21 +231,25 @@ class KafkaLoop:
             if ledger is None or not ledger.polled(position.offset):
                 continue
             order = Admitted(epoch=ledger.epoch, message=message)
-            self._bytes[order.epoch] += message.size
             due = self._due_ms(message)
             if message.value is None:
                 self._observer.skipped(message)
+                self._bytes[order.epoch] += message.size
                 self._take(_skipped(order))
             elif due is not None and due > now_ms:
                 self._waiting.add(order, due)
             else:
                 admitted.append(order)
-        if admitted:
-            self._desk.submit(admitted)
+        self._submit(admitted)
 
     def _submit_due(self) -> None:
-        if due := self._waiting.due(time.time_ns() // 1_000_000, max(0, self.room)):
-            self._desk.submit(due)
+        self._submit(self._waiting.due(time.time_ns() // 1_000_000, max(0, self.room)))
+
+    def _submit(self, orders: list[Admitted]) -> None:
+        for order in orders:
+            self._bytes[order.epoch] += order.message.size
+        if orders:
+            self._desk.submit(orders)
 
     def _set_pauses(self) -> None:
         """Pause the partitions that must take no more, resume those that may."""
@@ -280,11 +286,15 @@ class KafkaLoop:
 
     # -- transactions
 
-    def _burst(self, timeout: float) -> Outcome:
-        """Publish what is gathered, in one transaction; what it does not cover stays gathered."""
+    def _burst(self, timeout: float) -> Outcome | None:
+        """Publish what is gathered, in one transaction; what it does not cover stays gathered.
+
+        None where there is nothing that can be published now.
+        """
         commits, finished = self._plan()
-        if not commits:
-            return Outcome.COMMITTED
+        if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
+            self._burst_not_before = time.monotonic() + self._pace.linger
+            return None
         if not self.source.joined:  # the group does not know us yet: poll first
             return self._aborted(())
         began = time.monotonic()
@@ -300,26 +310,39 @@ class KafkaLoop:
         if result.outcome is Outcome.UNKNOWN:
             self._publisher.discard()
             self._in_doubt = result
+            self._back_off()
         else:
-            self._aborts = 0
+            self._setbacks = 0
             self._settle(commits)
         return result.outcome
 
     def _plan(self) -> tuple[dict[Partition, Commit], list[Finished]]:
         """The commit of each partition that has something to say, and the results that go with them."""
-        offsets: dict[Partition, list[int]] = defaultdict(list)
+        commits = self._commits(self._gathered)
+        ready = [finished for finished in self._gathered if self._is_covered(finished, commits)]
+        fitting = ready[: self._fitting(ready)]
+        if len(fitting) < len(ready):
+            commits = self._commits(fitting) or commits
+        for partition in self._assignments.unannounced - commits.keys():
+            commits[partition] = self._assignments.ledgers[partition].commit(())
+        return commits, [finished for finished in ready if self._is_covered(finished, commits)]
+
+    def _fitting(self, ready: Sequence[Finished]) -> int:
+        """How many of these make one transaction: at least one."""
         records = 0
-        for finished in self._gathered:
+        for index, finished in enumerate(ready):
             records += len(finished.records)
-            if offsets and records > self._pace.max_records:
-                break
+            if index and records > self._pace.max_records:
+                return index
+        return len(ready)
+
+    def _commits(self, results: Sequence[Finished]) -> dict[Partition, Commit]:
+        offsets: dict[Partition, list[int]] = defaultdict(list)
+        for finished in results:
             offsets[self._partition(finished)].append(finished.message.position.offset)
         ledgers = self._assignments.ledgers
         commits = {partition: ledgers[partition].commit(results) for partition, results in offsets.items()}
-        commits = {partition: commit for partition, commit in commits.items() if commit.covers}
-        for partition in self._assignments.unannounced - commits.keys():
-            commits[partition] = ledgers[partition].commit(())
-        return commits, [finished for finished in self._gathered if self._is_covered(finished, commits)]
+        return {partition: commit for partition, commit in commits.items() if commit.covers}
 
     def _partition(self, finished: Finished) -> Partition:
         position = finished.message.position
@@ -348,10 +371,15 @@ class KafkaLoop:
             letter = self._replace_oversized(order)
             self._gathered[self._gathered.index(order)] = letter
             self._bytes[order.epoch] += letter.size - order.size
-        self._burst_not_before = time.monotonic() + min(5.0, 0.02 * 2**self._aborts)
-        self._aborts = min(self._aborts + 1, 10)
+        if oversized:  # that is progress: the same abort does not come again
+            self._setbacks = 0
+        self._back_off()
         self._last_poll = 0.0
         return Outcome.ABORTED
+
+    def _back_off(self) -> None:
+        self._burst_not_before = time.monotonic() + min(5.0, 0.02 * 2**self._setbacks)
+        self._setbacks = min(self._setbacks + 1, 10)
 
     def _recover(self) -> None:
         """The last outcome is unknown: read back from Kafka what took effect, before anything is sent again.
@@ -364,6 +392,7 @@ class KafkaLoop:
             effects = {partition: self._effect(partition, deadline) for partition in self._owing()}
         except TimeoutError as late:
             self._publisher.discard()
+            self._back_off()
             self._observer.unreachable(str(late))
             return
         doubt, self._in_doubt = self._in_doubt, None

@@ -1,8 +1,9 @@
 """One worker, from its start to its end: builds the parts, wires them, waits, and takes them down.
 
 Start: the ops server comes first, so that probes tell what a start waits for; Kafka's topics and the registry's
-schema ids are looked at side by side; then come the desk and the Kafka thread. Stop: SIGTERM or SIGINT cancels HTTP at once, commits what is finished (4 s at most), leaves
-the group (5 s at most, in a thread of its own, since it can sit behind a pending join), and returns 0.
+schema ids are looked at side by side; then come the desk and the Kafka thread. Stop: SIGTERM or SIGINT cancels HTTP
+at once, commits what is finished (4 s at most), leaves the group (5 s at most, in a thread of its own, since it can
+sit behind a pending join), and returns 0.
 """
 
 from __future__ import annotations

@@ -21,15 +21,17 @@ def due_ms(message: OrderMessage) -> int | None:
 class WaitingRoom:
     """Orders by due time, across partitions: one that is due is never stuck behind one that is not.
 
-    `seats` bounds how many of one partition wait here; a partition beyond it is to be paused. A tier is in about
-    the order of due time, so that those left in the topic are due after those in here.
+    `seats` and `size` (bytes) bound how many of one partition wait here; a partition beyond it is to be paused. A
+    tier is in about the order of due time, so that those left in the topic are due after those in here.
     """
 
-    def __init__(self, *, seats: int = 200) -> None:
+    def __init__(self, *, seats: int = 200, size: int = 2**20) -> None:
         self._seats = seats
+        self._size = size
         self._heap: list[tuple[int, int, Partition, Admitted]] = []
         self._order = count()
         self._taken: Counter[Partition] = Counter()
+        self._bytes: Counter[Partition] = Counter()
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -40,6 +42,7 @@ class WaitingRoom:
         partition = (position.topic, position.partition)
         heapq.heappush(self._heap, (due, next(self._order), partition, admitted))
         self._taken[partition] += 1
+        self._bytes[partition] += admitted.message.size
 
     def due(self, now_ms: int, limit: int) -> list[Admitted]:
         """Take out at most `limit` orders that are due, the longest due first."""
@@ -47,15 +50,20 @@ class WaitingRoom:
         while self._heap and len(taken) < limit and self._heap[0][0] <= now_ms:
             _, _, partition, admitted = heapq.heappop(self._heap)
             self._taken[partition] -= 1
+            self._bytes[partition] -= admitted.message.size
             taken.append(admitted)
         return taken
 
     def is_full(self, partition: Partition) -> bool:
         """Whether no more of this partition should wait here."""
-        return self._taken[partition] >= self._seats
+        return self._taken[partition] >= self._seats or self._bytes[partition] >= self._size
 
     def forget(self, gone: Callable[[Admitted], bool]) -> None:
         """Drop the orders of assignments gone by."""
         self._heap = [entry for entry in self._heap if not gone(entry[3])]
         heapq.heapify(self._heap)
-        self._taken = Counter(entry[2] for entry in self._heap)
+        self._taken.clear()
+        self._bytes.clear()
+        for _, _, partition, admitted in self._heap:
+            self._taken[partition] += 1
+            self._bytes[partition] += admitted.message.size
