@@ -1,0 +1,92 @@
+"""What Kafka refuses in the middle of a transaction, on a real broker: who is blamed, and that it ends."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from confluent_kafka import Consumer
+from tests.broker.kafka_tools import create_topics, read_committed
+
+from journeys.model import OffsetCommit, Record
+from journeys.producer.publisher import Outcome, Publisher, Result
+
+LIMIT = 100_000
+NOISE = random.Random(7)  # does not compress
+
+
+class Bench:
+    """A publisher with one topic of a low `max.message.bytes` and one of the usual."""
+
+    def __init__(self, bootstrap_servers: str, namespace: str, consumer: Consumer) -> None:
+        self.tight, self.usual, self.orders = f"{namespace}tight", f"{namespace}usual", f"{namespace}orders"
+        create_topics(bootstrap_servers, self.usual, self.orders, partitions=1)
+        create_topics(bootstrap_servers, self.tight, partitions=1, config={"max.message.bytes": str(LIMIT)})
+        self.publisher = Publisher(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "transactional.id": f"{namespace}id",
+                "transaction.timeout.ms": 10_000,
+                "message.timeout.ms": 10_000,
+                "message.max.bytes": 2**24,
+                "delivery.report.only.error": True,
+            }
+        )
+        self.publisher.rebuild(timeout=20)
+        self._consumer = consumer
+
+    def publish(self, *batches: list[Record]) -> Result:
+        """One transaction."""
+        offsets = [OffsetCommit(topic=self.orders, partition=0, offset=1, metadata="")]
+        return self.publisher.publish(batches, offsets, self._consumer.consumer_group_metadata, timeout=20)
+
+    def insist(self, *batches: list[Record]) -> Result:
+        """Transactions until one is committed, or a record is blamed: an abort may cost librdkafka one more."""
+        results = (self.publish(*batches) for _ in range(4))
+        return next(result for result in results if result.outcome is not Outcome.ABORTED or result.oversized)
+
+
+@contextmanager
+def bench(bootstrap_servers: str, namespace: str) -> Iterator[Bench]:
+    """A bench of this test's own."""
+    config = {"bootstrap.servers": bootstrap_servers, "group.id": f"{namespace}group"}
+    with closing(Consumer(config)) as consumer:
+        made = Bench(bootstrap_servers, namespace, consumer)
+        yield made
+        made.publisher.discard()
+
+
+def record(topic: str, size: int) -> Record:
+    """A record of this size."""
+    return Record(topic=topic, key=b"order", value=NOISE.randbytes(size), headers=[])
+
+
+def test_a_record_refused_while_others_are_still_handed_over_is_found(bootstrap_servers: str, namespace: str) -> None:
+    """The transaction fails behind our back, long before it is committed: it is aborted, and its culprit named."""
+    with bench(bootstrap_servers, namespace) as it:
+        small = [record(it.usual, 300)]
+        result = it.publish([record(it.tight, 3 * LIMIT)], *([small] * 50_000))
+        assert (result.outcome, result.oversized) == (Outcome.ABORTED, frozenset({0}))
+        assert result.reason is not None
+        assert result.reason.startswith("MSG_SIZE_TOO_LARGE")
+
+
+def test_records_are_not_blamed_for_the_batch_they_travel_in(bootstrap_servers: str, namespace: str) -> None:
+    """Kafka refuses a batch of small records: they are sent again in smaller ones, and all of them go out."""
+    with bench(bootstrap_servers, namespace) as it:
+        small = [[record(it.tight, 900)] for _ in range(400)]
+        first = it.publish(*small)
+        assert (first.outcome, first.oversized) == (Outcome.ABORTED, frozenset())
+        assert it.insist(*small).outcome is Outcome.COMMITTED
+        assert len(read_committed(bootstrap_servers, [it.tight])) == 400
+
+
+def test_the_right_record_is_blamed_among_many(bootstrap_servers: str, namespace: str) -> None:
+    """Where both a batch and one of its records are too large, only the record is left behind."""
+    with bench(bootstrap_servers, namespace) as it:
+        batches = [[record(it.tight, 900)] for _ in range(400)]
+        batches[300] = [record(it.tight, 2 * LIMIT)]
+        assert it.insist(*batches).oversized == frozenset({300})
+        del batches[300]
+        assert it.insist(*batches).outcome is Outcome.COMMITTED
