@@ -1,0 +1,297 @@
+"""Running a worker for real: what it says when it cannot start, what it shows while it works, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from prometheus_client.parser import text_string_to_metric_families
+from tests.broker.shop import CHANNELS, KEY, Shop, open_shop
+from tests.broker.workers import Crew, Worker, crew, until
+
+from journeys_sandbox.journeys import journey_of
+from journeys_sandbox.stack import Stack
+
+QUICK_TRIES = {"JOURNEYS_API__TRIES": "2", "JOURNEYS_API__READ_TIMEOUT": "1s"}
+
+
+def names(stack: Stack, namespace: str) -> dict[str, str]:
+    """Settings of a worker for which nothing is set up yet."""
+    return {
+        **stack.environment,
+        "JOURNEYS_KAFKA__GROUP_ID": f"{namespace}group",
+        "JOURNEYS_ORDERS__TOPICS": f"{namespace}orders",
+        "JOURNEYS_ORDERS__RETRY_PREFIX": f"{namespace}retry.",
+        "JOURNEYS_ORDERS__DEAD_LETTER": f"{namespace}dead-letter",
+        "JOURNEYS_PUBLISH__TOPIC_PREFIX": f"{namespace}journey.",
+    }
+
+
+def refusal(workers: Crew, **more: str) -> dict[str, Any]:
+    """The last line of a worker that does not start: exit code 1, one line of reason, no trace."""
+    worker = workers.hire(**more)
+    assert worker.process.wait(30) == 1, worker.raw()
+    (failed,) = worker.lines("worker.failed")
+    assert worker.lines()[-1] == failed
+    assert "Traceback" not in worker.raw()
+    assert "\n" not in failed["reason"]
+    return failed
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections: it is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+# -- start
+
+
+def test_each_refusal_names_the_command_that_mends_it(stack: Stack, namespace: str, closed_port: int) -> None:
+    """Whoever follows the remedies, one after the other, ends with a worker that works."""
+    subject = f"{namespace}journey.email-value"
+    with crew(names(stack, namespace)) as workers, SchemaRegistryClient({"url": stack.registry.url}) as registry:
+        topics = refusal(workers)
+        assert f"{namespace}orders" in topics["reason"]
+        assert f"{namespace}journey.email" in topics["reason"]
+        assert topics["remedy"] == "journeys topics create"
+        workers.setup(*topics["remedy"].split()[1:])
+
+        nobody = f"http://127.0.0.1:{closed_port}"
+        registry_down = refusal(workers, JOURNEYS_REGISTRY__URL=nobody)
+        assert nobody in registry_down["reason"]
+
+        subjects = refusal(workers)
+        assert f"{subject} (missing)" in subjects["reason"]
+        assert subjects["remedy"] == "journeys schemas register"
+
+        registry.register_schema(subject, Schema('{"type": "record", "name": "Foreign", "fields": []}', "AVRO"))
+        registry.set_compatibility(subject, level="FULL_TRANSITIVE")
+        foreign = refusal(workers)
+        assert f"{subject} (differs, incompatible)" in foreign["reason"]
+
+        registry.delete_subject(subject)
+        workers.setup(*subjects["remedy"].split()[1:])
+        worker = workers.hire()
+        worker.until("orders.assigned")
+        assert worker.stop() == 0
+
+
+def test_a_broker_that_is_down_is_named(stack: Stack, namespace: str, closed_port: int) -> None:
+    """With its address and the settings to look at."""
+    address = f"127.0.0.1:{closed_port}"
+    with crew(names(stack, namespace)) as workers:
+        reason = refusal(workers, JOURNEYS_KAFKA__BOOTSTRAP_SERVERS=address)["reason"]
+    assert f"no broker answers at {address}" in reason
+    assert "JOURNEYS_KAFKA__BOOTSTRAP_SERVERS" in reason
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"JOURNEYS_OPS__PORT": "high", "JOURNEYS_API__TRIES": "-1", "JOURNEYS_LOGS__LEVLE": "info"},
+        {"JOURNEYS_KAFKA__CONFIG": '{"no.such.thing": 1}'},
+        {"JOURNEYS_KAFKA__CONFIG": '{"transactional.id": "mine"}'},
+    ],
+    ids=["values", "librdkafka", "ours"],
+)
+def test_wrong_settings_end_with_code_2(stack: Stack, namespace: str, wrong: Mapping[str, str]) -> None:
+    """Each is named on a line of its own."""
+    with crew({**names(stack, namespace), **wrong}) as workers:
+        worker = workers.hire()
+        assert worker.process.wait(30) == 2
+        told = [line for line in worker.raw().splitlines() if line.startswith("journeys: ")]
+    assert sorted(line.split(": ")[1] for line in told) == sorted(wrong)
+
+
+# -- health and metrics
+
+
+def address_of(worker: Worker) -> str:
+    """Where its ops server listens."""
+    [line] = worker.until("ops.listening")
+    return str(line["address"])
+
+
+def reasons(address: str, path: str = "/readyz") -> dict[str, str]:
+    """Why a probe fails; nothing when it passes."""
+    answer = httpx.get(address + path, trust_env=False)
+    told = answer.json()
+    assert (answer.status_code, told["ok"]) == ((503, False) if told["reasons"] else (200, True))
+    return dict(told["reasons"])
+
+
+def test_a_start_that_waits_is_shown_and_can_be_stopped(stack: Stack, namespace: str, silent_port: int) -> None:
+    """While the registry keeps it waiting, a worker is alive, not ready, and ends with 0 when told to."""
+    environment = {**names(stack, namespace), "JOURNEYS_REGISTRY__URL": f"http://127.0.0.1:{silent_port}"}
+    with crew(environment) as workers:
+        workers.setup("topics", "create")
+        worker = workers.hire()
+        address = address_of(worker)
+        assert reasons(address, "/healthz") == {}
+        assert sorted(reasons(address)) == ["kafka.group", "kafka.producer", "registry.schemas"]
+        assert worker.stop(patience=5.0) == 0
+        assert worker.lines()[-1]["event"] == "worker.stopped"
+
+
+def test_a_refused_key_shuts_the_gate(stack: Stack, namespace: str, tmp_path: Path) -> None:
+    """Orders wait while the key is refused; a right one, put in its file, opens the gate without a restart."""
+    key = tmp_path / "key"
+    key.write_text("wrong-key\n")
+    environment = {"JOURNEYS_API__KEY": "", "JOURNEYS_API__KEY_FILE": str(key)}
+    with open_shop(stack, namespace, environment=environment) as shop:
+        worker = shop.crew.hire()
+        address = address_of(worker)
+        until(lambda: reasons(address) == {}, "readiness")
+        shop.place("n3-gate", "n2-gate")
+        until(lambda: list(reasons(address)) == ["api.gate"], "the gate to shut")
+        assert reasons(address, "/healthz") == {}
+        key.write_text(f"{KEY}\n")
+        shop.until_published(2)
+        assert reasons(address) == {}
+        assert worker.stop() == 0
+        assert "wrong-key" not in worker.raw()
+        assert KEY not in worker.raw()
+        shop.audit(["n3-gate", "n2-gate"])
+
+
+def measured(address: str) -> dict[str, dict[tuple[str, ...], float]]:
+    """All samples: by name, then by label values."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(httpx.get(f"{address}/metrics", trust_env=False).text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+def test_metrics_tell_what_was_done(stack: Stack, namespace: str) -> None:
+    """Counters equal what lies in the topics and what the API was asked; lag and orders in hand go to zero."""
+    fine = [f"order-{number}" for number in range(120)]
+    with open_shop(stack, namespace, environment=QUICK_TRIES) as shop:
+        shop.place(*fine, "x-503-a", "x-400-a", "x-nullevent-n4-a", None)
+        worker = shop.crew.hire()
+        address = address_of(worker)
+        shop.until_published(len(fine) + 1)
+        until(lambda: len(shop.read(shop.dead_letters, shop.retries)) == 2, "the orders that failed")
+        until(lambda: settled(measured(address), shop), "lag 0")
+        found = measured(address)
+        summaries = shop.summaries()
+        assert found["journeys_orders_total"] == {
+            ("published",): len(fine) + 1,
+            ("retried",): 1,
+            ("dead-lettered",): 1,
+        }
+        published = {(channel.value,): len(shop.read(shop.topic(channel))) for channel in CHANNELS}
+        assert found["journeys_events_total"] == {label: count for label, count in published.items() if count}
+        assert found["journeys_events_rejected_total"] == {(): 1}
+        assert found["journeys_orders_skipped_total"] == {(): 1}
+        assert found["journeys_pages_total"] == {(): sum(told[0]["pages"] for told in summaries.values())}
+        assert sum(found["journeys_request_seconds_count"].values()) == shop.api.stats.requests
+        assert found["journeys_transactions_total"]["committed",] == len(worker.lines("transaction.committed"))
+        assert found["journeys_transaction_seconds_count"][()] == sum(found["journeys_transactions_total"].values())
+        assert found["journeys_orders_waiting"] == {(): 1}
+        assert found["journeys_partitions"] == {(): 12}
+        assert worker.stop() == 0
+
+
+def settled(found: Mapping[str, Mapping[tuple[str, ...], float]], shop: Shop) -> bool:
+    """Whether nothing is in hand, and no order of the topic of orders is left."""
+    lag = [value for labels, value in found["journeys_lag"].items() if shop.orders in labels]
+    in_hand = found["journeys_orders_in_hand"][()] + found["journeys_requests_in_flight"][()]
+    return len(lag) == 6 and sum(lag) + in_hand == 0 and found["journeys_bytes_in_hand"][()] < 1000
+
+
+# -- logs
+
+
+def test_logs_are_json_and_tell_no_secret(stack: Stack, namespace: str) -> None:
+    """Every line is JSON, those about orders name them, and none holds the key or anything of an event."""
+    fine = [f"order-{number}" for number in range(150)] + ["x-odd-n12-a", "x-textevent-n4-a", "x-503x1-n5-a"]
+    failing = ["x-503-a", "x-html-a", "x-text-a", "x-truncated-n5-a", "x-wrongtypes-n5-a"]
+    with open_shop(stack, namespace, environment=QUICK_TRIES) as shop:
+        shop.place(*fine, *failing, "x-400-a", b"\xff reader1@mail.example", None)
+        worker = shop.crew.hire()
+        shop.until_published(len(fine))
+        until(lambda: len(shop.read(shop.dead_letters, shop.retries)) == len(failing) + 2, "the orders that failed")
+        assert worker.stop() == 0
+        raw = worker.raw()
+        lines = [json.loads(line) for line in raw.splitlines()]
+    assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
+    told = {event: Counter(line["order_id"] for line in lines if line["event"] == event) for event in ORDER_LINES}
+    assert told["order.published"] == Counter(fine)
+    assert told["order.retried"] == Counter(failing)
+    assert told["order.dead_lettered"] == Counter(["x-400-a", None])
+    assert KEY not in raw
+    assert "@" not in raw
+    assert set(re.findall(r"\d+\.\d+\.\d+\.\d+", raw)) <= {"127.0.0.1"}
+    secret = {text for order in (*fine, *failing) for text in texts(journey_of(order)) if text != order}
+    assert [text for text in secret if text in raw] == []
+
+
+ORDER_LINES = ("order.published", "order.retried", "order.dead_lettered")
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in decoded JSON that is long enough to be told from a word of ours."""
+    if isinstance(value, str):
+        if len(value) > 5:
+            yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+
+
+def test_logs_are_pretty_on_a_terminal(stack: Stack, namespace: str) -> None:
+    """There, people read: a line has its event first, and a refusal ends with what to try."""
+    screen, terminal = pty.openpty()
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
+    with open(screen, "rb", buffering=0) as reader:  # noqa: PTH123 - a file descriptor
+        process = subprocess.Popen(
+            [sys.executable, "-m", "journeys", "run"],
+            env={**plain, **names(stack, namespace), "JOURNEYS_OPS__PORT": "0", "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", b"".join(_until_closed(reader)).decode())
+        assert process.wait(30) == 1
+    assert "worker.starting" in shown
+    assert "{" not in shown
+    assert shown.splitlines()[-1] == "journeys: try: journeys topics create"
+
+
+def _until_closed(reader: Any) -> Iterator[bytes]:
+    """What is written to a terminal, until nobody has it open any more: Linux tells that by an error."""
+    while True:
+        try:
+            piece = reader.read(65536)
+        except OSError:
+            return
+        if not piece:
+            return
+        yield piece
