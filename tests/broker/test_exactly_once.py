@@ -21,9 +21,9 @@ def test_two_thousand_orders_through_two_workers(stack: Stack, namespace: str) -
     with open_shop(stack, namespace) as shop:
         orders = names(1990) + [f"n{size}-big" for size in (0, 1, 99, 100, 101, 200, 201, 350)]
         orders += ["x-nullevent-n9-a", "x-odd-n12-b"]
+        for worker in (shop.crew.hire(), shop.crew.hire()):
+            worker.until_assigned()
         shop.place(*orders)
-        shop.crew.hire()
-        shop.crew.hire()
         shop.until_published(len(orders))
         assert [worker.stop() for worker in shop.crew.workers] == [0, 0]
         shop.audit(orders)
@@ -63,7 +63,7 @@ def test_workers_join_and_leave_during_the_run(stack: Stack, namespace: str) -> 
         first, second = shop.crew.hire(**environment), shop.crew.hire(**environment)
         shop.until_published(200)
         third = shop.crew.hire(**environment)
-        third.until("orders.assigned")
+        third.until_assigned()
         shop.until_published(500)
         assert first.stop() == 0
         shop.until_published(900)
@@ -82,7 +82,7 @@ def test_the_new_rebalance_protocol_does_the_same(stack: Stack, namespace: str) 
         first = shop.crew.hire()
         shop.until_published(100)
         second = shop.crew.hire()
-        second.until("orders.assigned")
+        second.until_assigned()
         shop.until_published(300)
         assert first.stop() == 0
         shop.until_published(len(orders))

@@ -63,6 +63,15 @@ class Worker:
         until(seen, f"{event} in:\n{self.raw()[-4000:]}")
         return self.lines(event)
 
+    def until_assigned(self) -> None:
+        """Wait until it reads a partition."""
+
+        def reads() -> bool:
+            assert self.process.poll() is None, self.raw()
+            return any(line["partitions"] for line in self.lines("orders.assigned"))
+
+        until(reads, "an assignment")
+
     def stop(self, number: int = signal.SIGTERM, *, patience: float = 20.0) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         if self.process.poll() is None:
