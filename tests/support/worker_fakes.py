@@ -1,0 +1,216 @@
+"""Stand-ins for what the Kafka thread talks to: a group, a producer and a desk, all in memory and without waiting.
+
+The source and the publisher share one `Group`: what a transaction commits is what the next assignment finds.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from journeys.consumer.source import Listener, OrderSource, Partition
+from journeys.model import OffsetCommit, OrderMessage, Position, Record
+from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys.worker.desk import Admitted, Desk, Finished
+from journeys.worker.kafka_loop import Observer
+
+COMMITTED = Result(outcome=Outcome.COMMITTED)
+
+
+@dataclass
+class Group:
+    """What Kafka keeps: committed offsets, and what was published."""
+
+    offsets: dict[Partition, tuple[int, str]] = field(default_factory=dict)
+    unstable: set[Partition] = field(default_factory=set)
+    records: list[Record] = field(default_factory=list)
+
+    def commit(self, batches: Sequence[Iterable[Record]], offsets: Sequence[OffsetCommit]) -> None:
+        """All or nothing, as far as anybody can see."""
+        self.records += [record for batch in batches for record in batch]
+        for commit in offsets:
+            self.offsets[commit.topic, commit.partition] = (commit.offset, commit.metadata)
+
+
+class FakeSource(OrderSource):
+    """A consumer whose messages and rebalances are queued by the test; each `poll` serves one rebalance first."""
+
+    def __init__(self, group: Group, listener: Listener) -> None:
+        self.group = group
+        self.listener = listener
+        self.messages: deque[OrderMessage] = deque()
+        self.rebalances: deque[Callable[[Listener], None]] = deque()
+        self.is_member = True
+        self.positions: dict[Partition, int] = {}
+        self.paused: set[Partition] = set()
+
+    def poll(self, timeout: float, limit: int) -> list[OrderMessage]:  # noqa: ARG002 - nothing here waits
+        """One rebalance, or what is there of the partitions being read."""
+        if self.rebalances:
+            self.rebalances.popleft()(self.listener)
+            return []
+        taken: list[OrderMessage] = []
+        for message in list(self.messages):
+            partition = (message.position.topic, message.position.partition)
+            if len(taken) < limit and partition in self.positions and partition not in self.paused:
+                self.messages.remove(message)
+                taken.append(message)
+        return taken
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group knows this member."""
+        return self.is_member
+
+    def group_metadata(self) -> object:
+        """Nothing that a fake looks at."""
+        return None
+
+    def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
+        """As the group has it; an unstable one takes for ever."""
+        if partition in self.group.unstable:
+            raise TimeoutError(f"{partition} within {timeout:g} s")
+        return self.group.offsets.get(partition)
+
+    def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:  # noqa: ARG002 - as poll
+        """An empty topic, for all we know."""
+        return 0, 0
+
+    def known_end(self, partition: Partition) -> int | None:  # noqa: ARG002 - nothing is ever known
+        """Unknown."""
+        return None
+
+    def start(self, offsets: dict[Partition, int]) -> None:  # type: ignore[override]  # a dict is what is passed
+        """Read from there."""
+        self.positions.update(offsets)
+        self.paused.difference_update(offsets)
+
+    def hold(self, partitions: Iterable[Partition]) -> None:
+        """Not yet."""
+        self.paused.update(partitions)
+
+    def release(self, partition: Partition, offset: int) -> None:
+        """Now."""
+        self.start({partition: offset})
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """No more of these."""
+        self.paused.update(partitions)
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """More of these."""
+        self.paused.difference_update(partitions)
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+
+class FakePublisher(Publisher):
+    """A producer that answers as it is told; by default every transaction is committed."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__({})
+        self.group = group
+        self.answers: deque[Result] = deque()
+        self.takes_effect = False  # what an unknown outcome turns out to be
+        self.published: list[tuple[int, list[OffsetCommit]]] = []
+        self.rebuilt = 0
+        self.is_reachable = True
+        self.hurried: float | None = None
+
+    def hurry(self, seconds: float) -> None:
+        """Remember it."""
+        self.hurried = seconds
+
+    def rebuild(self, *, timeout: float) -> None:  # noqa: ARG002 - nothing here waits
+        """A new producer, if Kafka can be reached."""
+        if not self.is_reachable:
+            raise TimeoutError("no answer")
+        self.rebuilt += 1
+
+    def discard(self) -> None:
+        """Nothing to drop."""
+
+    def publish(
+        self,
+        batches: Sequence[Iterable[Record]],
+        offsets: Sequence[OffsetCommit],
+        group_metadata: Callable[[], object],
+        *,
+        timeout: float,  # noqa: ARG002 - as rebuild
+    ) -> Result:
+        """The next answer."""
+        group_metadata()
+        answer = self.answers.popleft() if self.answers else COMMITTED
+        self.published.append((len(batches), list(offsets)))
+        if answer.outcome is Outcome.COMMITTED or (answer.outcome is Outcome.UNKNOWN and self.takes_effect):
+            self.group.commit(batches, offsets)
+        return answer
+
+
+class FakeDesk(Desk):
+    """A desk without an event loop: the test says when an order is finished."""
+
+    def __init__(self) -> None:
+        self.orders: dict[Position, Admitted] = {}
+        self.submitted: list[Position] = []
+        self.cancelled: list[set[int] | None] = []
+        self.finished: queue.Queue[Finished] = queue.Queue()
+
+    def submit(self, orders: Sequence[Admitted]) -> None:
+        """Take orders in."""
+        for order in orders:
+            self.orders[order.message.position] = order
+            self.submitted.append(order.message.position)
+
+    def cancel(self, epochs: Collection[int] | None) -> None:
+        """Note it; the test may finish them all the same, as a task does that was about to end."""
+        self.cancelled.append(None if epochs is None else set(epochs))
+
+    def finish(self, *positions: Position, records: int = 1, at: float | None = None) -> None:
+        """These orders are fetched and encoded."""
+        for position in positions:
+            admitted = self.orders.pop(position)
+            key = str(position).encode()
+            made = [Record(topic="journey.ads", key=key, value=b"12345", headers=[]) for _ in range(records)]
+            self.finished.put(
+                Finished(
+                    epoch=admitted.epoch,
+                    message=admitted.message,
+                    outcome="published",
+                    records=made,
+                    size=sum(record.size for record in made),
+                    at=time.monotonic() - 1 if at is None else at,  # the linger is over
+                )
+            )
+
+
+class Silent(Observer):
+    """Watches, says nothing, and remembers how often a transaction was tried."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.complaints: list[str] = []
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Not remembered."""
+
+    def revoked(self, partitions: Sequence[Partition], *, lost: bool) -> None:
+        """Not remembered."""
+
+    def skipped(self, message: OrderMessage) -> None:
+        """Not remembered."""
+
+    def recovered(self, published: int, owed: int) -> None:
+        """Not remembered."""
+
+    def transaction(self, result: Result, finished: Sequence[Finished], seconds: float) -> None:  # noqa: ARG002
+        """One more."""
+        self.outcomes.append(result.outcome)
+
+    def unreachable(self, reason: str) -> None:
+        """One more."""
+        self.complaints.append(reason)
