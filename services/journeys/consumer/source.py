@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from journeys.errors import HaltError, SetupError
+from journeys.errors import HaltError, SettingsError, SetupError
 from journeys.model import OrderMessage, Position
 
 Partition = tuple[str, int]
@@ -52,10 +52,16 @@ class Listener(Protocol):
 
 
 class OrderSource:
-    """A consumer of the order topics and retry tiers, in one consumer group."""
+    """A consumer of the order topics and retry tiers, in one consumer group.
+
+    Raises SettingsError for a setting that librdkafka does not take.
+    """
 
     def __init__(self, config: Mapping[str, Any], topics: Sequence[str], listener: Listener) -> None:
-        self._consumer = Consumer(dict(config), logger=logging.getLogger("librdkafka"))
+        try:
+            self._consumer = Consumer(dict(config), logger=logging.getLogger("librdkafka"))
+        except KafkaException as error:
+            raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
         self._listener = listener
         self._closed = False
         self._consumer.subscribe(

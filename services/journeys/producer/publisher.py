@@ -26,7 +26,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from journeys.errors import HaltError
+from journeys.errors import HaltError, SettingsError
 from journeys.model import OffsetCommit, Record
 
 _SLICE = 0.5
@@ -101,11 +101,15 @@ class Publisher:
     def rebuild(self, *, timeout: float) -> None:
         """Start anew with the same transactional.id: older producers are fenced, their transaction is settled.
 
-        Raises TimeoutError when Kafka does not answer, HaltError where it refuses for good.
+        Raises TimeoutError when Kafka does not answer, HaltError where it refuses for good, SettingsError for a
+        setting that librdkafka does not take.
         """
         self.discard()
         deadline = self._clock() + timeout
-        producer = Producer(self._config, logger=logging.getLogger("librdkafka"))
+        try:
+            producer = Producer(self._config, logger=logging.getLogger("librdkafka"))
+        except KafkaException as wrong:
+            raise SettingsError([("JOURNEYS_KAFKA__CONFIG", wrong.args[0].str())]) from None
         while True:
             try:
                 producer.init_transactions(max(0.1, min(_SLICE, deadline - self._clock())))
