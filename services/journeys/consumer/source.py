@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from journeys.errors import HaltError, SettingsError, SetupError
+from journeys.errors import HaltError, SettingsError
 from journeys.model import OrderMessage, Position
 
 Partition = tuple[str, int]
@@ -195,7 +195,9 @@ def _read(message: Any) -> OrderMessage | None:
 def _check(error: KafkaError) -> None:
     """Raise for what no waiting mends; librdkafka deals with the rest by itself and has logged it."""
     if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        raise SetupError(f"an order topic does not exist: {error.str()}", remedy="journeys topics create")
+        # The worker looked for its topics at its start. A broker that restarts, or has just made one, may not know
+        # it for a moment; librdkafka goes on asking.
+        logging.getLogger("librdkafka").warning("an order topic is not there: %s", error.str())
     if (why := _HALTS.get(error.code())) is not None:
         raise HaltError(f"{why} ({error.name()}: {error.str()})")
     if error.fatal():
