@@ -44,7 +44,7 @@ class Pace:
     """A transaction that takes longer is given up: its outcome is read back."""
     revoke: float = 4.0
     """The same, while a rebalance or a stop waits for it."""
-    recover: float = 5.0
+    recover: float = 4.0
 
 
 class Observer(Protocol):

@@ -51,6 +51,8 @@ from journeys.worker.waiting import due_ms
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SETTLE = 4.5
+"""Seconds for the last transaction; the Kafka thread itself means to be done in 4."""
 _CLOSE = 5.0
 """Seconds for leaving the group."""
 _SLOTS = 2
@@ -224,10 +226,10 @@ class Service:
         self._health.unmet("worker.lifecycle", "the worker is stopping")
         kafka.stop()
         desk.close()
-        try:
-            await thread
-        finally:
-            await _within(_CLOSE, in_daemon_thread(kafka.leave, name="kafka-leave"))
+        if not await _within(_SETTLE, thread):  # it sits in a call; to close the consumer beside it is not safe
+            raise HaltError(f"Kafka did not let go within {_SETTLE:g} s; what is not committed goes to another worker")
+        await _within(_CLOSE, in_daemon_thread(kafka.leave, name="kafka-leave"))
+        thread.result()
         if self._failure is not None:
             raise HaltError(f"a defect stopped the worker: {self._failure!r}") from self._failure
 
@@ -317,11 +319,11 @@ def _oversized(finished: Finished, routes: Routes) -> Finished:
     return replace(finished, outcome=outcome, records=[record], size=record.size, reason=error.reason)
 
 
-async def _within(seconds: float, future: asyncio.Future[None]) -> None:
-    """Wait for `future`, but not longer; what it raises at the very end changes nothing."""
+async def _within(seconds: float, future: asyncio.Future[None]) -> bool:
+    """Wait for `future`, but not longer; whether it came. What it raises at the very end changes nothing."""
+    future.add_done_callback(_look_away)
     await asyncio.wait({future}, timeout=seconds)
-    if future.done():
-        _look_away(future)
+    return future.done()
 
 
 def _look_away(future: asyncio.Future[Any]) -> None:

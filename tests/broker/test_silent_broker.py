@@ -1,0 +1,56 @@
+"""A broker that falls silent: a worker ends in time all the same, and nothing is lost or doubled when it wakes up."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from tests.broker.shop import Shop, open_shop
+
+from journeys_sandbox.stack import Stack
+
+ORDERS = [f"order-{number}" for number in range(600)]
+IN_TIME = 10.0
+"""Seconds within which a worker ends, whatever happens."""
+
+
+@pytest.fixture
+def shop(namespace: str) -> Iterator[Shop]:
+    """A shop whose broker may be stopped: nobody else uses it."""
+    environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "50"}
+    with Stack() as own, open_shop(own, namespace, environment=environment) as made:
+        yield made
+
+
+def test_a_worker_ends_in_time_while_the_broker_is_silent(shop: Shop) -> None:
+    """SIGTERM in the middle of the work, with no answer from Kafka: exit code 0, and the next worker goes on."""
+    broker = shop.stack.broker.pid
+    assert broker is not None
+    shop.place(*ORDERS)
+    worker = shop.crew.hire()
+    worker.until("transaction.committed", times=3)
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        assert worker.stop(patience=IN_TIME) == 0, worker.raw()[-3000:]
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    shop.crew.hire()
+    shop.until_published(len(ORDERS))
+    shop.audit(ORDERS)
+
+
+def test_a_second_signal_changes_nothing(shop: Shop) -> None:
+    """An impatient operator gets the same clean end."""
+    broker = shop.stack.broker.pid
+    assert broker is not None
+    worker = shop.crew.hire()
+    worker.until("orders.assigned")
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        worker.process.send_signal(signal.SIGTERM)
+        worker.until("worker.stopping")
+        assert worker.stop(signal.SIGINT, patience=IN_TIME) == 0, worker.raw()[-3000:]
+    finally:
+        os.kill(broker, signal.SIGCONT)
