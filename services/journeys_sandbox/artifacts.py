@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,10 +126,15 @@ def fetch_all(
     _sweep(into)
     missing = [pin for pin in pins if not _is_whole(into / pin.filename, pin)]
     if missing:
-        report = _adder(title, sum(pin.size for pin in missing), progress)
+        stop = threading.Event()
+        report = _adder(title, sum(pin.size for pin in missing), progress, stop)
         fetch = functools.partial(_fetch, into=into, report=report, download=download or _download)
         with ThreadPoolExecutor(max_workers=6) as pool:
-            list(pool.map(fetch, missing))
+            try:
+                list(pool.map(fetch, missing))
+            except BaseException:  # Ctrl-C too: what waits never starts, what runs ends with its next bytes
+                stop.set()
+                raise
     return tuple(into / pin.filename for pin in pins)
 
 
@@ -139,13 +144,15 @@ def _sweep(directory: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _adder(title: str, total: int, progress: Progress | None) -> Callable[[int], None]:
-    """A function that adds bytes from any thread and tells `progress` the sum."""
+def _adder(title: str, total: int, progress: Progress | None, stop: threading.Event) -> Callable[[int], None]:
+    """A function that adds bytes from any thread and tells `progress` the sum. Raises CancelledError after `stop`."""
     lock = threading.Lock()
     done = 0
 
     def add(count: int) -> None:
         nonlocal done
+        if stop.is_set():
+            raise CancelledError
         with lock:
             done += count
             if progress is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,20 @@ def test_giving_up_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"jar-1\.jar: lost") as caught:
         fetch_all((PIN,), tmp_path, "part", None, Server(None, None, None))
     assert "go online" in str(caught.value.remedy)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_does_not_wait_for_downloads(tmp_path: Path) -> None:
+    """When one fails for good, as when someone presses Ctrl-C, those under way end with their next bytes."""
+    endless = replace(PIN, name="endless")
+
+    def download(pin: Pin, _into: Path, report: Callable[[int], None]) -> Path:
+        while pin is endless:
+            report(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch_all((PIN, endless), tmp_path, "part", None, download)
     assert list(tmp_path.iterdir()) == []
 
 
