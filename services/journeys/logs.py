@@ -8,7 +8,9 @@ without the values of local variables, for the same reason.
 from __future__ import annotations
 
 import logging
+import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TextIO, TypeAlias, get_args
@@ -71,6 +73,9 @@ LEVELS: Final[Mapping[EventName, Level]] = {
     event: _NOT_INFO.get(event, "info") for event in get_args(EventName) if event != "library.message"
 }
 """The level of each event; that of a library's message is the library's own."""
+
+_SELDOM: Final = 10.0
+"""Seconds between two lines of a library that tell the same kind of thing."""
 
 
 class _Threshold:
@@ -171,10 +176,34 @@ def _take_in_libraries(out: TextIO, shared: list[Processor], render: list[Proces
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
+    handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, _Threshold.number))
     logging.captureWarnings(capture=True)
+
+
+class _Seldom(logging.Filter):
+    """Lets a library say the same kind of thing once in ten seconds; the next line tells how many were left out.
+
+    While no broker is there, librdkafka tells of each attempt to connect: many lines a second. The kind of a message
+    is its first word, which librdkafka gives its name for what happened.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], float] = {}
+        self._left_out: Counter[tuple[str, str]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this record becomes a line."""
+        kind = (record.name, record.getMessage().partition(" ")[0])
+        if record.created - self._told.get(kind, -math.inf) < _SELDOM:
+            self._left_out[kind] += 1
+            return False
+        self._told[kind] = record.created
+        record.left_out = self._left_out.pop(kind, 0)
+        return True
 
 
 def _library_message(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -182,4 +211,6 @@ def _library_message(_logger: Any, _method: str, fields: MutableMapping[str, Any
     fields["logger"] = getattr(record, "name", "unknown")
     fields["message"] = fields.pop("event", "")
     fields["event"] = "library.message"
+    if left_out := getattr(record, "left_out", 0):
+        fields["left_out"] = left_out
     return fields

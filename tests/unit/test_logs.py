@@ -132,6 +132,16 @@ def test_libraries_speak_in_the_same_form_and_only_when_it_matters() -> None:
     assert line["message"] == "FAIL http://***@broker"
 
 
+def test_a_library_that_repeats_itself_is_told_once_in_ten_seconds() -> None:
+    """Each kind of message by itself, by its first word; what was left out is counted on the next line."""
+    out = configured()
+    (handler,) = logging.getLogger().handlers
+    for second, text in ((0, "FAIL one"), (1, "FAIL two"), (2, "SESSTMOUT"), (9, "FAIL three"), (10, "FAIL four")):
+        handler.handle(logging.makeLogRecord({"name": "librdkafka", "msg": text, "created": second}))
+    told = [(line["message"], line.get("left_out")) for line in lines(out)]
+    assert told == [("FAIL one", None), ("SESSTMOUT", None), ("FAIL four", 2)]
+
+
 def test_every_event_has_a_level_and_a_dotted_name() -> None:
     """Names are made of the same parts as those of metrics."""
     assert set(logs.LEVELS) | {"library.message"} == set(get_args(EventName))
