@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -98,6 +99,15 @@ class OffsetCommit:
     partition: int
     offset: int
     metadata: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupOffsets:
+    """Commits of one consumer group, and what ties a transaction to this member's generation in it."""
+
+    offsets: tuple[OffsetCommit, ...]
+    metadata: Callable[[], object]
+    """To be called inside the transaction: what it gives is stale after a rebalance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ def test_two_thousand_orders_through_two_workers(stack: Stack, namespace: str) -
         assert [worker.stop() for worker in shop.crew.workers] == [0, 0]
         shop.audit(orders)
         assert shop.read(shop.dead_letters, shop.retries) == []
+        assert all(worker.lines("order.published") for worker in shop.crew.workers), "both did a part of the work"
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(stack: Stack, namespace: str) -> None:

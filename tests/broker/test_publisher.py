@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from confluent_kafka import Consumer
 from tests.broker.kafka_tools import create_topics, read_committed
 
-from journeys.model import OffsetCommit, Record
+from journeys.model import GroupOffsets, OffsetCommit, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 
 LIMIT = 100_000
@@ -38,8 +38,9 @@ class Bench:
 
     def publish(self, *batches: list[Record]) -> Result:
         """One transaction."""
-        offsets = [OffsetCommit(topic=self.orders, partition=0, offset=1, metadata="")]
-        return self.publisher.publish(batches, offsets, self._consumer.consumer_group_metadata, timeout=20)
+        offsets = (OffsetCommit(topic=self.orders, partition=0, offset=1, metadata=""),)
+        group = GroupOffsets(offsets=offsets, metadata=self._consumer.consumer_group_metadata)
+        return self.publisher.publish(batches, [group], timeout=20)
 
     def insist(self, *batches: list[Record]) -> Result:
         """Transactions until one is committed, or a record is blamed: an abort may cost librdkafka one more."""

@@ -9,13 +9,13 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
 from tests.broker.shop import Shop, open_shop
 
-from journeys.model import OffsetCommit, Record
+from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import load
 from journeys.worker.service import Service
@@ -33,25 +33,23 @@ class Meddler(Publisher):
     def publish(
         self,
         batches: Sequence[Iterable[Record]],
-        offsets: Sequence[OffsetCommit],
-        group_metadata: Callable[[], object],
+        groups: Sequence[GroupOffsets],
         *,
         timeout: float,
     ) -> Result:
         """Publish, or meddle."""
         self.transactions += bool(batches)
         if batches and self.transactions == 2:
-            result = self.meddle(batches, offsets, group_metadata, timeout)
+            result = self.meddle(batches, groups, timeout)
         else:
-            result = super().publish(batches, offsets, group_metadata, timeout=timeout)
+            result = super().publish(batches, groups, timeout=timeout)
         self.results = [*getattr(self, "results", []), result]
         return result
 
     def meddle(
         self,
         batches: Sequence[Iterable[Record]],
-        offsets: Sequence[OffsetCommit],
-        group_metadata: Callable[[], object],
+        groups: Sequence[GroupOffsets],
         timeout: float,
     ) -> Result:
         """What goes wrong."""
@@ -64,13 +62,15 @@ class TooMuchMetadata(Meddler):
     def meddle(
         self,
         batches: Sequence[Iterable[Record]],
-        offsets: Sequence[OffsetCommit],
-        group_metadata: Callable[[], object],
+        groups: Sequence[GroupOffsets],
         timeout: float,
     ) -> Result:
         """Send a character more than Kafka takes."""
-        spoilt = [replace(commit, metadata="x" * 4096) for commit in offsets]
-        return Publisher.publish(self, batches, spoilt, group_metadata, timeout=timeout)
+        spoilt = [
+            replace(group, offsets=tuple(replace(commit, metadata="x" * 4096) for commit in group.offsets))
+            for group in groups
+        ]
+        return Publisher.publish(self, batches, spoilt, timeout=timeout)
 
 
 class AnswerLost(Meddler):
@@ -79,12 +79,11 @@ class AnswerLost(Meddler):
     def meddle(
         self,
         batches: Sequence[Iterable[Record]],
-        offsets: Sequence[OffsetCommit],
-        group_metadata: Callable[[], object],
+        groups: Sequence[GroupOffsets],
         timeout: float,
     ) -> Result:
         """Commit, and claim not to know."""
-        result = Publisher.publish(self, batches, offsets, group_metadata, timeout=timeout)
+        result = Publisher.publish(self, batches, groups, timeout=timeout)
         assert result.outcome is Outcome.COMMITTED
         return Result(outcome=Outcome.UNKNOWN, reason="the answer was lost")
 
@@ -95,8 +94,7 @@ class NeverCommitted(Meddler):
     def meddle(
         self,
         batches: Sequence[Iterable[Record]],
-        offsets: Sequence[OffsetCommit],  # noqa: ARG002 - the same shape as its siblings
-        group_metadata: Callable[[], object],  # noqa: ARG002 - as above
+        groups: Sequence[GroupOffsets],  # noqa: ARG002 - the same shape as its siblings
         timeout: float,
     ) -> Result:
         """Leave the transaction open."""
@@ -115,13 +113,12 @@ class Fenced(Meddler):
     def meddle(
         self,
         batches: Sequence[Iterable[Record]],
-        offsets: Sequence[OffsetCommit],
-        group_metadata: Callable[[], object],
+        groups: Sequence[GroupOffsets],
         timeout: float,
     ) -> Result:
         """Fence ourselves."""
         Publisher(self._config).rebuild(timeout=10)
-        return Publisher.publish(self, batches, offsets, group_metadata, timeout=timeout)
+        return Publisher.publish(self, batches, groups, timeout=timeout)
 
 
 def work(shop: Shop, publisher: type[Meddler]) -> Meddler:

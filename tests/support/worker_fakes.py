@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from journeys.consumer.source import Listener, OrderSource, Partition
-from journeys.model import OffsetCommit, OrderMessage, Position, Record
+from journeys.model import GroupOffsets, OffsetCommit, OrderMessage, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.desk import Admitted, Desk, Finished
 from journeys.worker.kafka_loop import Observer
@@ -137,15 +137,14 @@ class FakePublisher(Publisher):
     def publish(
         self,
         batches: Sequence[Iterable[Record]],
-        offsets: Sequence[OffsetCommit],
-        group_metadata: Callable[[], object],
+        groups: Sequence[GroupOffsets],
         *,
         timeout: float,  # noqa: ARG002 - as rebuild
     ) -> Result:
         """The next answer."""
-        group_metadata()
+        offsets = [commit for group in groups for commit in group.offsets]
         answer = self.answers.popleft() if self.answers else COMMITTED
-        self.published.append((len(batches), list(offsets)))
+        self.published.append((len(batches), offsets))
         if answer.outcome is Outcome.COMMITTED or (answer.outcome is Outcome.UNKNOWN and self.takes_effect):
             self.group.commit(batches, offsets)
         return answer

@@ -52,7 +52,7 @@ class Listener(Protocol):
 
 
 class OrderSource:
-    """A consumer of the order topics and retry tiers, in one consumer group.
+    """A consumer of topics with order messages, in one consumer group.
 
     Raises SettingsError for a setting that librdkafka does not take.
     """

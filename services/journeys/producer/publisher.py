@@ -27,7 +27,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from journeys.errors import HaltError, SettingsError
-from journeys.model import OffsetCommit, Record
+from journeys.model import GroupOffsets, OffsetCommit, Record
 
 _SLICE = 0.5
 """Seconds that one call into librdkafka may take before its deadline is looked at again."""
@@ -134,12 +134,11 @@ class Publisher:
     def publish(
         self,
         batches: Sequence[Iterable[Record]],
-        offsets: Sequence[OffsetCommit],
-        group_metadata: Callable[[], object],
+        groups: Sequence[GroupOffsets],
         *,
         timeout: float,
     ) -> Result:
-        """One transaction over all batches and offsets, within `timeout` seconds.
+        """One transaction over all batches and the offsets of all groups, within `timeout` seconds.
 
         Kafka refuses records by the batch they travel in. Where that names several, none is called oversized yet:
         the next transaction sends less together, so that the right one is found.
@@ -154,7 +153,8 @@ class Publisher:
         try:
             self._producer.begin_transaction()
             transaction.produce(batches, refusals)
-            transaction.send_offsets(offsets, group_metadata())
+            for group in groups:
+                transaction.send_offsets(group.offsets, group.metadata())
             transaction.commit()
         except _AbortRequired as abort:
             return self._abort(transaction, abort.error, refusals)

@@ -13,7 +13,8 @@ from itertools import count
 from typing import Literal
 
 from journeys.consumer.ledger import Ledger
-from journeys.consumer.source import OrderSource, Partition
+from journeys.consumer.source import Partition
+from journeys.consumer.sources import Sources
 from journeys.errors import HaltError
 
 Start = Literal["earliest", "latest", "error"]
@@ -56,7 +57,7 @@ class Assignments:
         """Partitions whose committed offset Kafka does not say yet."""
         return len(self._held)
 
-    def take_over(self, source: OrderSource, partitions: Sequence[Partition]) -> None:
+    def take_over(self, source: Sources, partitions: Sequence[Partition]) -> None:
         """Assign these partitions, each where its last owner left it. Raises HaltError."""
         deadline = time.monotonic() + _BUDGET
         offsets: dict[Partition, int] = {}
@@ -71,7 +72,7 @@ class Assignments:
         source.hold(held)
         self._held.update(dict.fromkeys(held, time.monotonic()))
 
-    def ask_again(self, source: OrderSource, now: float) -> None:
+    def ask_again(self, source: Sources, now: float) -> None:
         """Try to open one held partition: one at a time, so that callbacks are served in between."""
         partition = next((held for held, due in self._held.items() if due <= now), None)
         if partition is None:
@@ -98,7 +99,7 @@ class Assignments:
             self._held.pop(partition, None)
             self._close(partition)
 
-    def _open(self, source: OrderSource, partition: Partition, timeout: float) -> bool:
+    def _open(self, source: Sources, partition: Partition, timeout: float) -> bool:
         try:
             found = source.committed(partition, timeout=timeout)
             offset, metadata = found or (self._first_offset(source, partition), "")
@@ -113,7 +114,7 @@ class Assignments:
             self._seen.add(partition)
         return True
 
-    def _first_offset(self, source: OrderSource, partition: Partition) -> int:
+    def _first_offset(self, source: Sources, partition: Partition) -> int:
         topic, number = partition
         if partition in self._seen:
             raise HaltError(

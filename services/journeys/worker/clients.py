@@ -11,7 +11,7 @@ from typing import Any
 from journeys.settings import Settings
 
 
-def consumer_config(settings: Settings) -> dict[str, Any]:
+def consumer_config(settings: Settings, *, group_id: str) -> dict[str, Any]:
     """For reading orders: nothing is committed, stored or reset behind our back."""
     kafka = settings.kafka
     config: dict[str, Any] = {
@@ -20,7 +20,7 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
         "queued.max.messages.kbytes": 16 * 1024,
         **kafka.config,
         "bootstrap.servers": kafka.bootstrap_servers,
-        "group.id": kafka.group_id,
+        "group.id": group_id,
         "group.protocol": kafka.group_protocol,
         "isolation.level": "read_committed",
         "enable.auto.commit": False,

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from journeys.consumer.ledger import Commit, covered
-from journeys.consumer.source import OrderSource, Partition
+from journeys.consumer.source import Partition
+from journeys.consumer.sources import Sources
 from journeys.errors import HaltError
 from journeys.model import OffsetCommit, OrderMessage
 from journeys.producer.publisher import Outcome, Publisher, Result
@@ -109,7 +110,7 @@ class KafkaLoop:
         self._last_poll = 0.0
         self._fences: list[float] = []
         self._stopping = threading.Event()
-        self._source: OrderSource | None = None
+        self._source: Sources | None = None
         self.on_beat: Callable[[float], object] = lambda _now: None
         """Told the monotonic time at each turn."""
         self.lag: dict[Partition, int] = {}
@@ -123,7 +124,7 @@ class KafkaLoop:
         self._stopping.set()
         self._publisher.hurry(self._pace.revoke)
 
-    def run(self, connect: Callable[[KafkaLoop], OrderSource]) -> None:
+    def run(self, connect: Callable[[KafkaLoop], Sources]) -> None:
         """Work until stopped, then commit what is finished. Raises HaltError."""
         self._source = connect(self)
         while not self._stopping.is_set():
@@ -168,7 +169,7 @@ class KafkaLoop:
             self._serve(self._patience(), 1)
 
     @property
-    def source(self) -> OrderSource:
+    def source(self) -> Sources:
         """Where orders come from."""
         assert self._source is not None, "the loop runs only after it is connected"  # noqa: S101
         return self._source
@@ -295,13 +296,12 @@ class KafkaLoop:
         if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
             self._burst_not_before = time.monotonic() + self._pace.linger
             return None
-        if not self.source.joined:  # the group does not know us yet: poll first
+        if not self.source.has_joined(topic for topic, _ in commits):  # the group does not know us yet: poll first
             return self._aborted(())
         began = time.monotonic()
         result = self._publisher.publish(
             [order.records for order in finished],
-            [_offset_commit(partition, commit) for partition, commit in commits.items()],
-            self.source.group_metadata,
+            self.source.in_groups(_offset_commit(partition, commit) for partition, commit in commits.items()),
             timeout=timeout,
         )
         self._observer.transaction(result, finished, time.monotonic() - began)

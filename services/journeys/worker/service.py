@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from journeys import topics
 from journeys.broker import Broker
 from journeys.consumer.source import OrderSource
+from journeys.consumer.sources import Sources
 from journeys.errors import HaltError, RefusedError
 from journeys.fetcher.client import ApiClient, Endpoint
 from journeys.fetcher.fetch import Fetcher, Policy
@@ -213,10 +214,8 @@ class Service:
         kafka = self._kafka(desk, fetcher)
         self._watch(kafka)
 
-        def connect(listener: KafkaLoop) -> OrderSource:
-            settings = self._settings
-            order_topics = [*settings.orders.topics, *(topic for topic, _ in settings.orders.tiers)]
-            return OrderSource(consumer_config(settings), order_topics, listener)
+        def connect(listener: KafkaLoop) -> Sources:
+            return _sources(self._settings, listener)
 
         thread = in_daemon_thread(lambda: kafka.run(connect), name="kafka")
         thread.add_done_callback(lambda _: self._stop.set())
@@ -303,6 +302,19 @@ class Service:
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._stop.set()
+
+
+def _sources(settings: Settings, listener: KafkaLoop) -> Sources:
+    """Orders in the group that the user named, retry tiers in one beside it."""
+    group = settings.kafka.group_id
+    topics = {group: settings.orders.topics, f"{group}.retry": tuple(topic for topic, _ in settings.orders.tiers)}
+    return Sources(
+        {
+            OrderSource(consumer_config(settings, group_id=group_id), names, listener): names
+            for group_id, names in topics.items()
+            if names
+        }
+    )
 
 
 def _oversized(finished: Finished, routes: Routes) -> Finished:

@@ -9,6 +9,7 @@ from tests.support.worker_fakes import FakeDesk, FakePublisher, FakeSource, Grou
 
 from journeys.consumer import offset_map
 from journeys.consumer.source import Partition
+from journeys.consumer.sources import Sources
 from journeys.errors import HaltError
 from journeys.model import OrderMessage, Position
 from journeys.producer.publisher import Outcome, Result
@@ -49,7 +50,7 @@ class Thread:
             observer=self.observer,
         )
         self.source = FakeSource(self.group, self.loop)
-        self.loop._source = self.source
+        self.loop._source = Sources({self.source: ["orders"]})
         self.assign(*partitions)
         self.turn()
         self.publisher.published.clear()
