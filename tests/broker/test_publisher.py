@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import pytest
 from confluent_kafka import Consumer
 from tests.broker.kafka_tools import create_topics, read_committed
 
 from journeys.model import GroupOffsets, OffsetCommit, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys_sandbox.kafka import Broker
 
 LIMIT = 100_000
 NOISE = random.Random(7)  # does not compress
@@ -19,7 +23,7 @@ NOISE = random.Random(7)  # does not compress
 class Bench:
     """A publisher with one topic of a low `max.message.bytes` and one of the usual."""
 
-    def __init__(self, bootstrap_servers: str, namespace: str, consumer: Consumer) -> None:
+    def __init__(self, bootstrap_servers: str, namespace: str, consumer: Consumer, *, timeout_ms: int = 10_000) -> None:
         self.tight, self.usual, self.orders = f"{namespace}tight", f"{namespace}usual", f"{namespace}orders"
         create_topics(bootstrap_servers, self.usual, self.orders, partitions=1)
         create_topics(bootstrap_servers, self.tight, partitions=1, config={"max.message.bytes": str(LIMIT)})
@@ -27,8 +31,8 @@ class Bench:
             {
                 "bootstrap.servers": bootstrap_servers,
                 "transactional.id": f"{namespace}id",
-                "transaction.timeout.ms": 10_000,
-                "message.timeout.ms": 10_000,
+                "transaction.timeout.ms": timeout_ms,
+                "message.timeout.ms": timeout_ms,
                 "message.max.bytes": 2**24,
                 "delivery.report.only.error": True,
             }
@@ -36,11 +40,11 @@ class Bench:
         self.publisher.rebuild(timeout=20)
         self._consumer = consumer
 
-    def publish(self, *batches: list[Record]) -> Result:
+    def publish(self, *batches: list[Record], timeout: float = 20.0) -> Result:
         """One transaction."""
         offsets = (OffsetCommit(topic=self.orders, partition=0, offset=1, metadata=""),)
         group = GroupOffsets(offsets=offsets, metadata=self._consumer.consumer_group_metadata)
-        return self.publisher.publish(batches, [group], timeout=20)
+        return self.publisher.publish(batches, [group], timeout=timeout)
 
     def insist(self, *batches: list[Record]) -> Result:
         """Transactions until one is committed, or a record is blamed: an abort may cost librdkafka one more."""
@@ -49,13 +53,20 @@ class Bench:
 
 
 @contextmanager
-def bench(bootstrap_servers: str, namespace: str) -> Iterator[Bench]:
+def bench(bootstrap_servers: str, namespace: str, *, timeout_ms: int = 10_000) -> Iterator[Bench]:
     """A bench of this test's own."""
     config = {"bootstrap.servers": bootstrap_servers, "group.id": f"{namespace}group"}
     with closing(Consumer(config)) as consumer:
-        made = Bench(bootstrap_servers, namespace, consumer)
+        made = Bench(bootstrap_servers, namespace, consumer, timeout_ms=timeout_ms)
         yield made
         made.publisher.discard()
+
+
+@pytest.fixture
+def own_broker() -> Iterator[Broker]:
+    """A broker that may be stopped: nobody else uses it."""
+    with Broker() as made:
+        yield made
 
 
 def record(topic: str, size: int) -> Record:
@@ -91,3 +102,16 @@ def test_the_right_record_is_blamed_among_many(bootstrap_servers: str, namespace
         assert it.insist(*batches).oversized == frozenset({300})
         del batches[300]
         assert it.insist(*batches).outcome is Outcome.COMMITTED
+
+
+@pytest.mark.timeout(60, func_only=True)
+def test_a_transaction_against_a_silent_broker_is_given_up(own_broker: Broker, namespace: str) -> None:
+    """A call of librdkafka that waits for longer than it was told is left behind."""
+    assert own_broker.pid is not None
+    with bench(own_broker.bootstrap_servers, namespace, timeout_ms=300_000) as it:
+        assert it.publish([record(it.usual, 10)]).outcome is Outcome.COMMITTED
+        os.kill(own_broker.pid, signal.SIGSTOP)
+        try:
+            assert it.publish([record(it.usual, 10)], timeout=1.0).outcome is Outcome.UNKNOWN
+        finally:
+            os.kill(own_broker.pid, signal.SIGCONT)

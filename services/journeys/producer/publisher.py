@@ -9,6 +9,10 @@ ownership (measured on Apache Kafka 4.1). What each call of librdkafka may answe
     requires abort              abort; the caller polls, drops what is no longer its own and sends the rest again
     fatal, or out of time       outcome unknown: `rebuild`, read the committed offsets, then decide
 
+`send_offsets_to_transaction` does not keep its time-out: against a broker that had fallen silent, a call with 0.5 s
+returned after 10 (measured; librdkafka 2.16). So it runs in a thread of its own, which is left behind with its producer
+when time is up. The other calls return in time.
+
 A producer whose last outcome is unknown is never used again. librdkafka has no KIP-890 yet (confluentinc/librdkafka
 #5423), so an EndTxn that was delayed on the way could otherwise end a later transaction.
 """
@@ -18,6 +22,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -240,7 +246,9 @@ class _Transaction:
         ]
         self._call(
             "send_offsets_to_transaction",
-            lambda timeout: self._producer.send_offsets_to_transaction(positions, group_metadata, timeout),
+            lambda _: self._watched(
+                lambda: self._producer.send_offsets_to_transaction(positions, group_metadata, _SLICE)
+            ),
         )
 
     def commit(self) -> None:
@@ -258,6 +266,29 @@ class _Transaction:
                 if not (error.retriable() or error.code() == KafkaError._TIMED_OUT):  # noqa: SLF001
                     raise self._sorted(failure) from failure
                 self._check_time(name)
+
+    def _watched(self, call: Callable[[], object]) -> None:
+        """Run a call that may not return in time. Raises what it raises, or TimeoutError where it is left behind."""
+        ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                call()
+            except BaseException as error:  # noqa: BLE001 - handed on to whoever waits
+                ended.put(error)
+            else:
+                ended.put(None)
+
+        threading.Thread(target=run, name="kafka-transaction", daemon=True).start()
+        while True:
+            try:
+                error = ended.get(timeout=max(0.1, min(_SLICE, self._left())))
+            except queue.Empty:
+                self._check_time("send_offsets_to_transaction")
+            else:
+                break
+        if error is not None:
+            raise error
 
     def _check_time(self, name: str) -> None:
         if self._left() <= 0:
