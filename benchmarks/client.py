@@ -106,8 +106,6 @@ async def compare(url: str, options: argparse.Namespace) -> dict[str, list[Round
             client,
             Policy(max_concurrency=options.concurrency),
             observer=Silent(),
-            wall=time.time,
-            clock=time.monotonic,
             chance=random.random,
         )
         ways: dict[str, Callable[[Order], Awaitable[object]]] = {

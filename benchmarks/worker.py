@@ -93,8 +93,6 @@ async def _page_alone(url: str, count: int, concurrency: int) -> Round:
             client,
             Policy(max_concurrency=concurrency),
             observer=Silent(),
-            wall=time.time,
-            clock=time.monotonic,
             chance=random.random,
         )
         return await measure(orders(count), fetcher.fetch, concurrency)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from journeys.clock import Clock
 from journeys.errors import AbsentError, OrderError, PassingError, ThrottledError, UnauthorizedError
 from journeys.fetcher.answers import Answer, Meaning, Page, read_page
 from journeys.fetcher.paging import EMPTY, Paging, Reading
@@ -62,7 +63,7 @@ class Policy:
 class Fetcher:
     """Fetches journeys, many at once, with at most `max_concurrency` requests in flight over all of them.
 
-    `wall` gives seconds since the epoch, `clock` monotonic seconds, `chance` numbers in [0, 1).
+    `chance` gives numbers in [0, 1).
     """
 
     def __init__(
@@ -71,16 +72,14 @@ class Fetcher:
         policy: Policy,
         *,
         observer: Observer,
-        wall: Callable[[], float],
-        clock: Callable[[], float],
         chance: Callable[[], float],
+        clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._policy = policy
         self._observer = observer
-        self._wall = wall
-        self._clock = clock
+        self._clock = clock or Clock()
         self._chance = chance
         self._sleep = sleep
         self._slots = asyncio.Semaphore(policy.max_concurrency)
@@ -116,7 +115,7 @@ class Fetcher:
             consistent=reading.consistent,
             shop_currency=reading.shop_currency,
             extra=reading.extra,
-            fetched_at_ms=int(self._wall() * 1000),
+            fetched_at_ms=self._clock.wall_ms(),
         )
 
     async def _read(self, paging: Paging, order_id: str) -> Reading:
@@ -153,12 +152,12 @@ class Fetcher:
         failed, spent = 0, 0.0
         while True:
             await self._turn()
-            sent = self._clock()
+            sent = self._clock.monotonic()
             try:
                 page = await self._request(order_id, number)
             except PassingError:
                 failed += 1
-                spent += self._clock() - sent
+                spent += self._clock.monotonic() - sent
                 delay = self._policy.tries.delay(failed=failed, spent=spent, jitter=self._chance())
                 if delay is None:
                     raise
@@ -182,21 +181,21 @@ class Fetcher:
     async def _turn(self) -> None:
         """Take a slot while no pause is in force: one may have begun while this request queued."""
         while True:
-            while (wait := self._paused_until - self._clock()) > 0:
+            while (wait := self._paused_until - self._clock.monotonic()) > 0:
                 await self._sleep(wait)
             await self._slots.acquire()
-            if self._paused_until <= self._clock():
+            if self._paused_until <= self._clock.monotonic():
                 return
             self._slots.release()
 
     async def _request(self, order_id: str, number: int) -> Page:
         """One request; gives the slot back."""
-        started = self._clock()
+        started = self._clock.monotonic()
         self.in_flight += 1
         outcome = "cancelled"
         try:
             answer = await self._client.ask(order_id, number)
-            page = read_page(answer, order_id=order_id, number=number, codes=self._policy.codes, now=self._wall())
+            page = read_page(answer, order_id=order_id, number=number, codes=self._policy.codes, now=self._clock.wall())
             outcome = "ok"
         except OrderError as error:
             outcome = error.reason
@@ -204,7 +203,7 @@ class Fetcher:
         finally:
             self.in_flight -= 1
             self._slots.release()
-            self._observer.request(outcome, self._clock() - started)
+            self._observer.request(outcome, self._clock.monotonic() - started)
         return page
 
     def _accepted(self) -> None:
@@ -216,7 +215,7 @@ class Fetcher:
 
     def _pause(self, asked: float | None) -> None:
         """Let every request of the account wait, for as long as `asked` or, without it, ever longer."""
-        now = self._clock()
+        now = self._clock.monotonic()
         if asked:  # "at once" is no pause: refused requests would spin
             seconds = min(asked, self._policy.longest_pause)
         elif now < self._paused_until:

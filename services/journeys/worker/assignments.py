@@ -7,11 +7,11 @@ Belongs to the Kafka thread.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Literal
 
+from journeys.clock import Clock
 from journeys.consumer.ledger import Ledger
 from journeys.consumer.source import Partition
 from journeys.consumer.sources import Sources
@@ -27,7 +27,8 @@ _ASK_AGAIN = 0.5
 class Assignments:
     """Ledgers by partition and by epoch. An epoch is never used twice in a process."""
 
-    def __init__(self, *, start: Start, map_limit: int) -> None:
+    def __init__(self, *, start: Start, map_limit: int, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
         self._start = start
         self._map_limit = map_limit
         self._epochs = count(1)
@@ -59,18 +60,18 @@ class Assignments:
 
     def take_over(self, source: Sources, partitions: Sequence[Partition]) -> None:
         """Assign these partitions, each where its last owner left it. Raises HaltError."""
-        deadline = time.monotonic() + _BUDGET
+        deadline = self._clock.monotonic() + _BUDGET
         offsets: dict[Partition, int] = {}
         held: list[Partition] = []
         for partition in partitions:
-            timeout = min(0.3, deadline - time.monotonic())
+            timeout = min(0.3, deadline - self._clock.monotonic())
             if timeout > 0 and self._open(source, partition, timeout):
                 offsets[partition] = self.ledgers[partition].next_offset
             else:
                 held.append(partition)
         source.start(offsets)
         source.hold(held)
-        self._held.update(dict.fromkeys(held, time.monotonic()))
+        self._held.update(dict.fromkeys(held, self._clock.monotonic()))
 
     def ask_again(self, source: Sources, now: float) -> None:
         """Try to open one held partition: one at a time, so that callbacks are served in between."""

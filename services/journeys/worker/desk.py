@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from journeys.clock import Clock
 from journeys.errors import OrderError
 from journeys.logs import bind_order
 from journeys.model import Journey, Order, OrderMessage, Record
@@ -72,7 +72,9 @@ class Desk:
         bound: int,
         observer: Observer,
         failed: Callable[[BaseException], None],
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or Clock()
         self._read = read
         self._fetch = fetch
         self._encode = encode
@@ -141,7 +143,7 @@ class Desk:
             self._observer.fetched(journey)
             records, outcome = self._encode(journey), "published"
         except OrderError as error:
-            record, outcome = dispose(message, order, error, self._routes, now_ms=time.time_ns() // 1_000_000)
+            record, outcome = dispose(message, order, error, self._routes, now_ms=self._clock.wall_ms())
             records, reason = [record], error.reason
         finished = Finished(
             epoch=admitted.epoch,
@@ -149,7 +151,7 @@ class Desk:
             outcome=outcome,
             records=records,
             size=sum(record.size for record in records),
-            at=time.monotonic(),
+            at=self._clock.monotonic(),
             order_id=None if order is None else order.order_id,
             reason=reason,
         )

@@ -13,12 +13,12 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from journeys.clock import Clock
 from journeys.consumer.ledger import Commit, covered
 from journeys.consumer.source import Partition
 from journeys.consumer.sources import Sources
@@ -89,7 +89,9 @@ class KafkaLoop:
         replace_oversized: Callable[[Finished], Finished],
         bytes_in_progress: Callable[[], int],
         observer: Observer,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or Clock()
         self._publisher = publisher
         self._desk = desk
         self._assignments = assignments
@@ -139,7 +141,7 @@ class KafkaLoop:
 
     def step(self) -> None:
         """One turn: take results, publish them when it is time, poll, admit."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         self.on_beat(now)
         if now - self._lag_at > 1:
             self._lag_at = now
@@ -161,9 +163,9 @@ class KafkaLoop:
 
     def _finish(self) -> None:
         """The last transactions. What they cannot settle in time, the next owner settles from Kafka."""
-        deadline = time.monotonic() + self._pace.revoke
+        deadline = self._clock.monotonic() + self._pace.revoke
         self._gather()
-        while self._in_doubt is None and (left := deadline - time.monotonic()) > 0:
+        while self._in_doubt is None and (left := deadline - self._clock.monotonic()) > 0:
             if self._burst(left) is None:
                 return
             self._serve(self._patience(), 1)
@@ -211,10 +213,10 @@ class KafkaLoop:
         if not self._gathered:
             return self._pace.poll
         due = max(self._gathered[0].at + self._pace.linger, self._burst_not_before)
-        return max(0.0, min(self._pace.poll, due - time.monotonic()))
+        return max(0.0, min(self._pace.poll, due - self._clock.monotonic()))
 
     def _serve(self, timeout: float, limit: int) -> None:
-        self._last_poll = time.monotonic()
+        self._last_poll = self._clock.monotonic()
         self._admit(self.source.poll(timeout, limit))
 
     def _wait_for_room(self, now: float) -> None:
@@ -224,7 +226,7 @@ class KafkaLoop:
             self._serve(0, 1)
 
     def _admit(self, messages: Sequence[OrderMessage]) -> None:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._clock.wall_ms()
         admitted: list[Admitted] = []
         for message in messages:
             position = message.position
@@ -236,7 +238,7 @@ class KafkaLoop:
             if message.value is None:
                 self._observer.skipped(message)
                 self._bytes[order.epoch] += message.size
-                self._take(_skipped(order))
+                self._take(_skipped(order, self._clock.monotonic()))
             elif due is not None and due > now_ms:
                 self._waiting.add(order, due)
             else:
@@ -244,7 +246,7 @@ class KafkaLoop:
         self._submit(admitted)
 
     def _submit_due(self) -> None:
-        self._submit(self._waiting.due(time.time_ns() // 1_000_000, max(0, self.room)))
+        self._submit(self._waiting.due(self._clock.wall_ms(), max(0, self.room)))
 
     def _submit(self, orders: list[Admitted]) -> None:
         for order in orders:
@@ -294,17 +296,17 @@ class KafkaLoop:
         """
         commits, finished = self._plan()
         if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
-            self._burst_not_before = time.monotonic() + self._pace.linger
+            self._burst_not_before = self._clock.monotonic() + self._pace.linger
             return None
         if not self.source.has_joined(topic for topic, _ in commits):  # the group does not know us yet: poll first
             return self._aborted(())
-        began = time.monotonic()
+        began = self._clock.monotonic()
         result = self._publisher.publish(
             [order.records for order in finished],
             self.source.in_groups(_offset_commit(partition, commit) for partition, commit in commits.items()),
             timeout=timeout,
         )
-        self._observer.transaction(result, finished, time.monotonic() - began)
+        self._observer.transaction(result, finished, self._clock.monotonic() - began)
         if result.outcome is Outcome.ABORTED:
             return self._aborted([finished[index] for index in result.oversized])
         if result.outcome is Outcome.UNKNOWN:
@@ -378,7 +380,7 @@ class KafkaLoop:
         return Outcome.ABORTED
 
     def _back_off(self) -> None:
-        self._burst_not_before = time.monotonic() + min(5.0, 0.02 * 2**self._setbacks)
+        self._burst_not_before = self._clock.monotonic() + min(5.0, 0.02 * 2**self._setbacks)
         self._setbacks = min(self._setbacks + 1, 10)
 
     def _recover(self) -> None:
@@ -386,7 +388,7 @@ class KafkaLoop:
 
         Resending without this read doubles: of eleven commits given up for lost, three had taken effect.
         """
-        deadline = time.monotonic() + self._pace.recover
+        deadline = self._clock.monotonic() + self._pace.recover
         try:
             self._publisher.rebuild(timeout=self._pace.recover)
             effects = {partition: self._effect(partition, deadline) for partition in self._owing()}
@@ -405,7 +407,7 @@ class KafkaLoop:
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         """What the group's committed offset covers of the results in hand. Raises TimeoutError."""
-        found = self.source.committed(partition, timeout=max(0.1, deadline - time.monotonic()))
+        found = self.source.committed(partition, timeout=max(0.1, deadline - self._clock.monotonic()))
         watermark, metadata = found or (0, "")
         gathered = [done.message.position.offset for done in self._gathered if self._partition(done) == partition]
         covers = covered(gathered, watermark=watermark, metadata=metadata)
@@ -415,7 +417,7 @@ class KafkaLoop:
         """A fence is a time-out, or another process with the same transactional.id; only the latter keeps on."""
         if doubt is None or not doubt.fenced:
             return
-        now = time.monotonic()
+        now = self._clock.monotonic()
         self._fences = [*(at for at in self._fences if now - at < 300), now]
         if len(self._fences) >= 3:
             raise HaltError(
@@ -471,7 +473,5 @@ def _offset_commit(partition: Partition, commit: Commit) -> OffsetCommit:
     return OffsetCommit(topic=topic, partition=number, offset=commit.watermark, metadata=commit.metadata)
 
 
-def _skipped(order: Admitted) -> Finished:
-    return Finished(
-        epoch=order.epoch, message=order.message, outcome="skipped", records=(), size=0, at=time.monotonic()
-    )
+def _skipped(order: Admitted, at: float) -> Finished:
+    return Finished(epoch=order.epoch, message=order.message, outcome="skipped", records=(), size=0, at=at)

@@ -200,8 +200,6 @@ class Service:
                 client,
                 policy,
                 observer=self._observer,
-                wall=time.time,
-                clock=time.monotonic,
                 chance=random.random,
             )
             self._metrics.watch("requests.in_flight", lambda: fetcher.in_flight)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from journeys.clock import Clock
 from journeys.errors import AbsentError, PassingError, RefusedError, UnauthorizedError
 from journeys.fetcher.answers import Answer
 from journeys.fetcher.fetch import Fetcher, Policy
@@ -130,8 +131,7 @@ def fetch(
             script,
             policy or Policy(tries=TRIES),
             observer=notes,
-            wall=time.clock,
-            clock=time.clock,
+            clock=Clock(monotonic=time.clock, wall=time.clock),
             chance=lambda: 0.5,
             sleep=time.sleep,
         )

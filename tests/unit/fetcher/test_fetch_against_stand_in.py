@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -99,8 +98,6 @@ def run(
                     client,
                     policy,
                     observer=notes,
-                    wall=time.time,
-                    clock=time.monotonic,
                     chance=random.random,
                 )
                 result = await work(Bench(fetcher=fetcher, api=api, notes=notes))

@@ -317,7 +317,7 @@ def test_stopping_publishes_all_that_is_finished_and_hurries_the_producer() -> N
     thread.desk.finish(at(A, 0), at(A, 1), records=30)
     thread.publisher.answers.append(ABORTED)
     thread.loop.stop()
-    thread.loop.run(lambda _: thread.source)
+    thread.loop.run(lambda loop: loop.source)
     assert thread.publisher.hurried == Pace().revoke
     assert thread.group.offsets[A] == (2, "")
     assert thread.desk.cancelled[-1] is None
