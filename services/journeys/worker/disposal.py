@@ -35,26 +35,36 @@ class Routes:
 
 
 def dispose(
-    message: OrderMessage, order: Order | None, error: OrderError, routes: Routes, *, now_ms: int
+    message: OrderMessage,
+    order: Order | None,
+    error: OrderError,
+    routes: Routes,
+    *,
+    now_ms: int,
+    others_heard: bool = True,
 ) -> tuple[Record, str]:
     """The record that takes the order on, and what became of it: `retried` or `dead-lettered`.
 
-    `order` is None for a message that could not be read.
+    `order` is None for a message that could not be read. `others_heard` tells whether the API answered for any other
+    order since this one was put into its tier. Where it did not, nothing says that it is this order's fault: after
+    the last tier it waits there again.
     """
     if order is not None and error.verdict is not Verdict.DEAD_LETTER:
-        delay = _delay(order, error, routes)
+        delay = _delay(order, error, routes, others_heard=others_heard)
         if delay is not None:
             return _retry(order, error, routes.retry_tiers, delay, now_ms=now_ms), "retried"
     return _dead_letter(message, order, error, routes.dead_letter, now_ms=now_ms), "dead-lettered"
 
 
-def _delay(order: Order, error: OrderError, routes: Routes) -> float | None:
+def _delay(order: Order, error: OrderError, routes: Routes, *, others_heard: bool) -> float | None:
     """Seconds until the order is due again; None when no tier is left."""
     if not routes.retry_tiers:
         return None
     if isinstance(error, AbsentError) and order.absences < len(routes.empty_after):
         return routes.empty_after[order.absences]
     tried = order.attempt - order.absences
+    if not others_heard:
+        tried = min(tried, len(routes.retry_tiers) - 1)
     return routes.retry_tiers[tried][1] if tried < len(routes.retry_tiers) else None
 
 

@@ -70,11 +70,22 @@ class Observer(Protocol):
         """Kafka does not answer; the loop goes on asking."""
 
 
+class Gate(Protocol):
+    """Whether orders may come in; read on the Kafka thread, kept by the event loop."""
+
+    hungry: bool
+    """One more order is wanted although the gate is shut; set to False once it is in."""
+
+    @property
+    def is_shut(self) -> bool:
+        """No orders are taken in."""
+
+
 class KafkaLoop:
     """Runs until stopped. Every method but `stop` belongs to the Kafka thread.
 
-    `due_ms` tells when a message is due, None for at once. `replace_oversized` makes the dead letter of a journey
-    with a record that Kafka does not take.
+    `due_ms` tells when a message is due, None for at once; it is given the time too, both in milliseconds since the
+    epoch. `replace_oversized` makes the dead letter of a journey with a record that Kafka does not take.
     """
 
     def __init__(
@@ -85,7 +96,8 @@ class KafkaLoop:
         assignments: Assignments,
         bounds: Bounds,
         pace: Pace,
-        due_ms: Callable[[OrderMessage], int | None],
+        due_ms: Callable[[OrderMessage, int], int | None],
+        gate: Gate,
         replace_oversized: Callable[[Finished], Finished],
         bytes_in_progress: Callable[[], int],
         observer: Observer,
@@ -98,6 +110,7 @@ class KafkaLoop:
         self._bounds = bounds
         self._pace = pace
         self._due_ms = due_ms
+        self._gate = gate
         self._replace_oversized = replace_oversized
         self._bytes_in_progress = bytes_in_progress
         self._observer = observer
@@ -153,7 +166,7 @@ class KafkaLoop:
         elif self._is_due(now):
             self._burst(self._pace.transaction)
         self._assignments.ask_again(self.source, now)
-        self._intake.update(room=self.room, now=now)
+        self._intake.update(room=self.room, now=now, hungry=self._gate.hungry)
         if self._intake.open:
             self._submit_due()  # first: new orders would take whatever room there is
             self._serve(self._patience(), max(1, self.room))
@@ -192,9 +205,16 @@ class KafkaLoop:
         return len(self._waiting)
 
     @property
+    def next_due(self) -> float | None:
+        """When the next of them is due, seconds since the epoch."""
+        due = self._waiting.next_due
+        return None if due is None else due / 1000
+
+    @property
     def room(self) -> int:
         """How many orders more may be admitted."""
-        return self._bounds.room(orders=self.in_hand, in_bytes=self.bytes_in_hand)
+        room = self._bounds.room(orders=self.in_hand, in_bytes=self.bytes_in_hand)
+        return min(room, int(self._gate.hungry)) if self._gate.is_shut else room
 
     @property
     def in_doubt(self) -> bool:
@@ -234,7 +254,7 @@ class KafkaLoop:
             if ledger is None or not ledger.polled(position.offset):
                 continue
             order = Admitted(epoch=ledger.epoch, message=message)
-            due = self._due_ms(message)
+            due = self._due_ms(message, now_ms)
             if message.value is None:
                 self._observer.skipped(message)
                 self._bytes[order.epoch] += message.size
@@ -252,6 +272,7 @@ class KafkaLoop:
         for order in orders:
             self._bytes[order.epoch] += order.message.size
         if orders:
+            self._gate.hungry = False
             self._desk.submit(orders)
 
     def _set_pauses(self) -> None:

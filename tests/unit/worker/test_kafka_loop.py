@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.support.worker_fakes import FakeDesk, FakePublisher, FakeSource, Group, Silent
+from tests.support.worker_fakes import FakeDesk, FakeGate, FakePublisher, FakeSource, Group, Silent
 
 from journeys.consumer import offset_map
 from journeys.consumer.source import Partition
@@ -16,7 +16,7 @@ from journeys.producer.publisher import Outcome, Result
 from journeys.worker.assignments import Assignments
 from journeys.worker.intake import Bounds
 from journeys.worker.kafka_loop import KafkaLoop, Pace
-from journeys.worker.waiting import due_ms
+from journeys.worker.waiting import Timetable
 
 A: Partition = ("orders", 0)
 B: Partition = ("orders", 1)
@@ -37,6 +37,7 @@ class Thread:
         self.group = Group()
         self.publisher = FakePublisher(self.group)
         self.desk = FakeDesk()
+        self.gate = FakeGate()
         self.observer = Silent()
         self.loop = KafkaLoop(
             publisher=self.publisher,
@@ -44,7 +45,8 @@ class Thread:
             assignments=Assignments(start="earliest", map_limit=map_limit),
             bounds=bounds or Bounds(orders=100, bytes=10_000),
             pace=Pace(max_records=50, poll=0.0, poll_when_full=0.0),
-            due_ms=due_ms,
+            due_ms=Timetable(retry_topics=frozenset({"orders"}), settle=0).due_ms,
+            gate=self.gate,
             replace_oversized=lambda finished: replace(finished, outcome="dead-lettered", records=[], size=0),
             bytes_in_progress=lambda: 0,
             observer=self.observer,
