@@ -113,3 +113,19 @@ def test_an_unreadable_message_needs_no_order() -> None:
     record, outcome = dispose(message, None, refused, ROUTES, now_ms=5)
     assert (record.topic, outcome, record.value) == ("orders.dead-letter", "dead-lettered", b"A-1")
     assert dict(record.headers)["error-offset"] == "5"
+
+
+def test_after_the_last_tier_an_order_waits_there_again_while_nobody_is_heard() -> None:
+    """An outage longer than all tiers makes no dead letter; without any tier there is nowhere to wait."""
+    last = order(attempt=3)
+    record, outcome = dispose(last.message, last, PASSING, ROUTES, now_ms=0, others_heard=False)
+    assert (record.topic, outcome, dict(record.headers)["attempt"]) == ("orders.retry.1h", "retried", "4")
+    none = Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=())
+    assert dispose(last.message, last, PASSING, none, now_ms=0, others_heard=False)[1] == "dead-lettered"
+
+
+def test_a_refused_order_is_a_dead_letter_whoever_is_heard() -> None:
+    """What the API said of this very order needs no witness."""
+    refused = RefusedError("the API answered 400", reason="status-400")
+    of = order()
+    assert dispose(of.message, of, refused, ROUTES, now_ms=0, others_heard=False)[1] == "dead-lettered"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 from tests.support.worker_fakes import FakeDesk, FakeGate, FakePublisher, FakeSource, Group, Silent
 
+from journeys.clock import Clock
 from journeys.consumer import offset_map
 from journeys.consumer.source import Partition
 from journeys.consumer.sources import Sources
@@ -39,6 +41,8 @@ class Thread:
         self.desk = FakeDesk()
         self.gate = FakeGate()
         self.observer = Silent()
+        self.clock_at = 0.0
+        self.clock = Clock(wall=lambda: time.time() + self.clock_at)
         self.loop = KafkaLoop(
             publisher=self.publisher,
             desk=self.desk,
@@ -50,6 +54,7 @@ class Thread:
             replace_oversized=lambda finished: replace(finished, outcome="dead-lettered", records=[], size=0),
             bytes_in_progress=lambda: 0,
             observer=self.observer,
+            clock=self.clock,
         )
         self.source = FakeSource(self.group, self.loop)
         self.loop._source = Sources({self.source: ["orders"]})
@@ -334,3 +339,20 @@ def test_a_partition_paused_when_it_left_is_open_when_it_comes_back() -> None:
     thread.assign(A)
     assert A not in thread.source.paused
     assert thread.loop._paused == set()
+
+
+def test_a_shut_gate_takes_no_orders_in_and_one_when_it_is_hungry() -> None:
+    """Not even retries that are due; then one, as a probe, and the others once it is open."""
+    thread = Thread(A)
+    for offset in range(4):
+        thread.place(A, offset, due=str(thread.clock.wall_ms() + 60_000))
+    thread.clock_at += 120.0
+    thread.gate.is_shut = True
+    thread.turn(3)
+    assert (thread.loop.room, thread.desk.submitted) == (0, [])
+    thread.gate.hungry = True
+    thread.turn(3)
+    assert (thread.desk.submitted, thread.gate.hungry) == ([at(A, 0)], False)
+    thread.gate.is_shut = False
+    thread.turn()
+    assert thread.desk.submitted == [at(A, offset) for offset in range(4)]
