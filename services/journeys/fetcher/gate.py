@@ -1,7 +1,7 @@
 """The gate of one account: shut while there is any reason why its requests should not go out. Pure.
 
     reason     shuts when                                              opens when
-    down       requests of several orders fail, in a row or mostly     a probe is answered
+    down       requests of many orders fail, in a row or mostly        a probe is answered
     auth       the key is refused                                      a probe is not refused
     pace       the API asks for a pause                                the pause is over
     flood      orders end as dead letters, in a row or mostly          `resume`
@@ -9,7 +9,7 @@
 
 While the API is down, or the key is refused, single probes find out whether that is still so, each with an order that
 is in hand. Nothing else opens the gate then: an answer to a request that was sent before says nothing of now. An order
-that fails alone does not shut it, however often it does: that takes several.
+that fails by itself does not shut it, however often it does: that takes many.
 
 Times come in as arguments, in seconds of a monotonic clock; so does chance, as `jitter` in [0, 1).
 """
@@ -45,9 +45,9 @@ class Limit:
 class GatePolicy:
     """When the gate shuts, and how it opens again."""
 
-    failures: Limit = field(default_factory=lambda: Limit(run=10, share=0.5, least=20, window=30.0))
-    orders: int = 3
-    """Of so many different orders at least must the failures be."""
+    failures: Limit = field(default_factory=lambda: Limit(run=20, share=0.5, least=40, window=30.0))
+    orders: int = 20
+    """Of so many different orders at least must the failures be: a handful that fail by themselves are no outage."""
     dead_letters: Limit = field(default_factory=lambda: Limit(run=50, share=0.5, least=100, window=300.0))
     probes: Backoff = field(default_factory=lambda: Backoff(base=1.0, cap=10.0))
     pauses: Backoff = field(default_factory=lambda: Backoff(base=1.0, cap=30.0))

@@ -164,8 +164,8 @@ def test_a_few_poison_orders_alone_shut_the_gate_until_another_one_comes() -> No
     """The keeper asks for one more order, which opens the gate; then the poison leaves it."""
 
     async def work(each: Account) -> bool:
-        poison = asyncio.create_task(each.fetch(*(f"poison-{number}" for number in range(5))))
-        await asyncio.sleep(120)
+        poison = asyncio.create_task(each.fetch(*(f"poison-{number}" for number in range(25))))
+        await asyncio.sleep(220)
         assert each.keeper.is_shut
         hungry = each.keeper.hungry
         await each.fetch("good")
@@ -174,7 +174,7 @@ def test_a_few_poison_orders_alone_shut_the_gate_until_another_one_comes() -> No
 
     seen, hungry = account(lambda order_id, _: fine(order_id) if order_id == "good" else status(500), work, slots=4)
     assert hungry
-    assert seen.ended == {"good": "ok"} | {f"poison-{number}": "status-500" for number in range(5)}
+    assert seen.ended == {"good": "ok"} | {f"poison-{number}": "status-500" for number in range(25)}
     assert seen.states[:2] == ["down", "open"]
 
 
@@ -182,7 +182,7 @@ def test_a_probe_is_sent_for_whoever_comes_first_where_nobody_waits() -> None:
     """With no order in hand the gate stays shut, asks for one, and opens with it."""
 
     async def work(each: Account) -> None:
-        waiting = asyncio.create_task(each.fetch(*IDS[:20]))
+        waiting = asyncio.create_task(each.fetch(*IDS[:40]))
         await asyncio.sleep(5)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -191,7 +191,7 @@ def test_a_probe_is_sent_for_whoever_comes_first_where_nobody_waits() -> None:
         assert (each.keeper.is_shut, each.keeper.hungry) == (True, True)
         await each.fetch("one")
 
-    seen, _ = account(lambda order_id, now: status(503) if now < 30 else fine(order_id), work)
+    seen, _ = account(lambda order_id, now: status(503) if now < 35 else fine(order_id), work)
     assert (seen.ended, seen.states) == ({"one": "ok"}, ["down", "open"])
 
 
@@ -262,11 +262,11 @@ def test_a_cancelled_probe_is_followed_by_another() -> None:
     """An order whose partition goes while it probes does not take the probe along."""
 
     async def work(each: Account) -> None:
-        fetching = [asyncio.create_task(each.fetch(order_id)) for order_id in IDS[:10]]
-        for task in fetching[:9]:
-            await asyncio.sleep(3)
+        fetching = [asyncio.create_task(each.fetch(order_id)) for order_id in IDS[:30]]
+        for task in fetching[:29]:
+            await asyncio.sleep(1)
             task.cancel()
         await asyncio.gather(*fetching, return_exceptions=True)
 
-    seen, _ = account(lambda order_id, now: status(503) if now < 30 else fine(order_id), work)
-    assert seen.ended == {"order-9": "ok"}
+    seen, _ = account(lambda order_id, now: status(503) if now < 35 else fine(order_id), work)
+    assert seen.ended == {"order-29": "ok"}
