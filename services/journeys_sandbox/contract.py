@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import msgspec
 
-from journeys_sandbox.faults import Fault, Plan, parse_faults, plan_of
+from journeys_sandbox.faults import Fault, Plan, Turn, parse_faults, plan_of
 from journeys_sandbox.journeys import event_texts, extra_of, later_texts, revised
 
 _JSON: Final = "application/json"
@@ -119,8 +119,7 @@ class _Asked:
     order_id: str
     page: int
     size: int
-    turn: int
-    """Requests for this order before this one."""
+    turn: Turn
 
 
 class Api:
@@ -188,9 +187,9 @@ class Api:
             return refusal(422, "page must be an integer from 1")
         if type(size) is not int or not 1 <= size <= self.settings.max_page_size:
             return refusal(422, f"page_size must be an integer from 1 to {self.settings.max_page_size}")
-        turn = self._turns[order_id]
-        if len(self._turns) < _KEPT or turn:
-            self._turns[order_id] = turn + 1
+        turn = Turn(request=self._turns[order_id], page=page, of_page=self.stats.pages[order_id, page])
+        if len(self._turns) < _KEPT or turn.request:
+            self._turns[order_id] = turn.request + 1
         if len(self.stats.pages) < _KEPT or (order_id, page) in self.stats.pages:
             self.stats.pages[order_id, page] += 1
         return _Asked(order_id=order_id, page=page, size=size, turn=turn)
@@ -217,7 +216,7 @@ class Api:
             total, events = len(texts), list(texts[start : start + size])
             if start < total:
                 events = _repeated(texts, start, beside) + events
-            total += asked.turn % 2 if "restless" in beside else 0
+            total += asked.turn.request % 2 if "restless" in beside else 0
         return self._enveloped(asked, total, size, events)
 
     def _enveloped(self, asked: _Asked, total: int, size: int, events: list[bytes]) -> bytes:
@@ -294,7 +293,7 @@ def _retry_after(fault: Fault, now: float) -> tuple[tuple[str, str], ...]:
 
 def _share(asked: _Asked) -> float:
     """A number from 0 up to 1 that belongs to this request."""
-    text = f"{asked.order_id}/{asked.page}/{asked.turn}"
+    text = f"{asked.order_id}/{asked.page}/{asked.turn.request}"
     return zlib.crc32(text.encode("utf-8", "surrogatepass")) / 2**32
 
 

@@ -1,13 +1,14 @@
 """Faults of the stand-in, written into an order id or into its settings.
 
     order id  =  [x-FAULT-FAULT-…-] [nCOUNT-] anything
-    FAULT     =  WORD [NUMBER] [xTIMES]   or   STATUS [s SECONDS | d SECONDS] [xTIMES]
+    FAULT     =  WORD [NUMBER] [pPAGE] [xTIMES]   or   STATUS [s SECONDS | d SECONDS] [pPAGE] [xTIMES]
 
 `x-503x2-n12-abc` answers 503 twice and then a journey of twelve events; `x-429s1x2-abc` answers 429 twice, with
-`Retry-After: 1`; `x-429d2-abc` always, with an HTTP date two seconds ahead. TIMES counts the requests of one order,
-all pages together. Faults that stand for the whole answer follow one another (`x-503x2-hangupx1-abc`: two 503, one
-hang-up, then fine); the others act side by side. The first word that is not in the table ends the list, so
-`x-ray-7` is an ordinary order id.
+`Retry-After: 1`; `x-429d2-abc` always, with an HTTP date two seconds ahead; `x-503p2-n150-abc` always, but only where
+page 2 is asked for. TIMES counts the requests of one order: with PAGE those for that page, without it all of them.
+Faults that stand for the whole answer follow one another (`x-503x2-hangupx1-abc`: two 503, one hang-up, then fine);
+the others act side by side. The first word that is not in the table ends the list, so `x-ray-7` is an ordinary
+order id. What is part of the journey itself (`for good`) heeds neither PAGE nor TIMES.
 
     word          number, default            what it does                                          TIMES, default
     STATUS                                   that status, with or without Retry-After                      always
@@ -73,8 +74,9 @@ _TABLE: dict[str, tuple[Acts, int, int | None]] = {
 """How each word acts, its default number, and how often it acts by default (None: always)."""
 
 _FAULT = re.compile(
-    r"(?:(?P<status>[1-5]\d\d)(?:(?P<form>[sd])(?P<seconds>\d{1,6}))?|(?P<word>[a-z]+?)(?P<number>\d{1,9})?)"
-    r"(?:x(?P<times>\d{1,9}))?",
+    r"(?:(?P<status>[1-5]\d\d)(?:(?P<form>[sd])(?P<seconds>\d{1,6}))?"
+    rf"|(?P<word>{'|'.join(_TABLE)})(?P<number>\d{{1,9}})?)"
+    r"(?:p(?P<page>\d{1,6}))?(?:x(?P<times>\d{1,9}))?",
     re.ASCII,
 )
 _COUNT = re.compile(r"n(\d{1,6})(?:-|$)", re.ASCII)
@@ -91,10 +93,17 @@ class Fault:
     """None: always."""
     retry_after: tuple[Literal["s", "d"], int] | None = None
     """Retry-After in seconds (`s`) or as a date (`d`) that many seconds ahead."""
+    page: int | None = None
+    """The only page that it is for; None: any."""
 
-    def holds(self, request: int) -> bool:
-        """Whether it acts on this request, counted from 0."""
-        return self.times is None or request < self.times
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A request among those of its order, counted from 0: of all of them, and of those for the same page."""
+
+    request: int
+    page: int = 1
+    of_page: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +114,27 @@ class Plan:
     count: int | None = None
     """The number of events, where the id forces it."""
 
-    def answer(self, request: int) -> Fault | None:
-        """The fault that is the whole answer to this request, counted from 0 in the order; None: none is."""
+    def answer(self, turn: Turn) -> Fault | None:
+        """The fault that is the whole answer to this request; None: none is."""
+        left = {None: turn.request, turn.page: turn.of_page}
         for fault in self.faults:
-            if fault.acts != "answer":
+            if fault.acts != "answer" or fault.page not in left:
                 continue
-            if fault.times is None or request < fault.times:
+            if fault.times is None or left[fault.page] < fault.times:
                 return fault
-            request -= fault.times
+            left[fault.page] -= fault.times
         return None
 
-    def beside(self, request: int) -> dict[str, int]:
+    def beside(self, turn: Turn) -> dict[str, int]:
         """Numbers of the faults that act beside others on this request, by word."""
-        return {fault.word: fault.number for fault in self.faults if fault.acts == "beside" and fault.holds(request)}
+        before = {None: turn.request, turn.page: turn.of_page}
+        return {
+            fault.word: fault.number
+            for fault in self.faults
+            if fault.acts == "beside"
+            and fault.page in before
+            and (fault.times is None or before[fault.page] < fault.times)
+        }
 
     @property
     def content(self) -> frozenset[str]:
@@ -164,16 +181,17 @@ def _fault(text: str) -> Fault | None:
     if match is None:
         return None
     times = int(match["times"]) if match["times"] else None
+    page = int(match["page"]) if match["page"] else None
     if match["status"]:
         form: Literal["s", "d"] = "s" if match["form"] == "s" else "d"
         after = (form, int(match["seconds"])) if match["form"] else None
-        return Fault(word="status", acts="answer", number=int(match["status"]), times=times, retry_after=after)
-    if match["word"] not in _TABLE:
-        return None
+        status = int(match["status"])
+        return Fault(word="status", acts="answer", number=status, times=times, page=page, retry_after=after)
     acts, number, default_times = _TABLE[match["word"]]
     return Fault(
         word=match["word"],
         acts=acts,
         number=int(match["number"]) if match["number"] else number,
         times=default_times if times is None else times,
+        page=page,
     )

@@ -120,6 +120,13 @@ def test_answers_take_turns(word: str, statuses: list[int]) -> None:
     assert [ask(api, f"x-{word}-n1-a").status for _ in statuses] == statuses
 
 
+def test_a_fault_of_one_page_leaves_the_others_alone() -> None:
+    """`p2` answers so where page 2 is asked for, as often as TIMES says, whatever else is asked in between."""
+    api = Api(ApiSettings())
+    statuses = [ask(api, "x-503p2x2-n250-a", page).status for page in (1, 2, 3, 2, 1, 2)]
+    assert statuses == [200, 503, 200, 503, 200, 200]
+
+
 def test_a_reset_starts_faults_afresh() -> None:
     """After a reset the turns and the counts begin again."""
     api = Api(ApiSettings())

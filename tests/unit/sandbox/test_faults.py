@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from journeys_sandbox.faults import NOTHING, Fault, Plan, parse_faults, plan_of
+from journeys_sandbox.faults import NOTHING, Fault, Plan, Turn, parse_faults, plan_of
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_a_status_may_have_a_pause(text: str, after: tuple[str, int] | None, tim
 def test_whole_answers_follow_one_another() -> None:
     """Two 503, one hang-up, then fine."""
     plan = plan_of("x-503x2-hangupx1-a")
-    answers = [plan.answer(request) for request in range(4)]
+    answers = [plan.answer(Turn(request=request)) for request in range(4)]
     assert [fault.word if fault else None for fault in answers] == ["status", "status", "hangup", None]
 
 
 def test_an_answer_without_times_is_for_ever() -> None:
     """Without a number of times it never ends, and what stands after it never comes."""
-    fault = plan_of("x-404-hangup-a").answer(1_000_000)
+    fault = plan_of("x-404-hangup-a").answer(Turn(request=1_000_000))
     assert fault is not None
     assert fault.number == 404
 
@@ -60,11 +60,36 @@ def test_an_answer_without_times_is_for_ever() -> None:
 def test_others_act_side_by_side_for_as_long_as_each_holds() -> None:
     """`grow` is for one request unless told otherwise; `cap` is for all."""
     plan = plan_of("x-grow3-cap5-shrinkx2-a")
-    assert [plan.beside(request) for request in range(3)] == [
+    assert [plan.beside(Turn(request=request)) for request in range(3)] == [
         {"grow": 3, "cap": 5, "shrink": 1},
         {"cap": 5, "shrink": 1},
         {"cap": 5},
     ]
+
+
+def test_a_fault_may_be_for_one_page_only() -> None:
+    """Then other pages are fine, and its times count the requests for that page alone."""
+    plan = plan_of("x-503p2x1-cap7p3-n250-a")
+    asked = [(1, 0), (2, 0), (3, 0), (2, 1)]  # page, and how often it was asked for before
+    turns = [Turn(request=request, page=page, of_page=of_page) for request, (page, of_page) in enumerate(asked)]
+    assert [plan.answer(turn) is not None for turn in turns] == [False, True, False, False]
+    assert [plan.beside(turn) for turn in turns] == [{}, {}, {"cap": 7}, {}]
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "number", "page", "times"),
+    [
+        ("cap7p2x3", "cap", 7, 2, 3),
+        ("cap2", "cap", 2, None, None),
+        ("textp2", "text", 0, 2, None),
+        ("503p12", "status", 503, 12, None),
+        ("429s1p2x1", "status", 429, 2, 1),
+    ],
+)
+def test_page_and_times_stand_at_the_end(text: str, word: str, number: int, page: int, times: int) -> None:
+    """Number, page, times, in this order; each may be left out."""
+    [fault] = parse_faults(text)
+    assert (fault.word, fault.number, fault.page, fault.times) == (word, number, page, times)
 
 
 def test_settings_name_faults_strictly() -> None:
