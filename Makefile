@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint types format bench lock clean
+.PHONY: help setup demo test matrix lint types format bench lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ demo: $(READY) ## see it work: real Kafka, real registry, two workers, a few hun
 
 test: $(READY) ## the whole suite, the real-broker tests included
 	$(BIN)/pytest
+
+matrix: $(READY) ## each fault x when it strikes x SIGKILL, on a real broker: where is every order? (long)
+	$(BIN)/pytest -m "" tests/broker/test_matrix.py
 
 lint: $(READY) ## ruff, and the import contracts
 	$(BIN)/ruff check .

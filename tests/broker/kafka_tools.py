@@ -120,6 +120,19 @@ def read_committed(bootstrap_servers: str, topics: Iterable[str], *, within_s: f
         consumer.close()
 
 
+def committed_offsets(
+    bootstrap_servers: str, group: str, partitions: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], tuple[int, str]]:
+    """What a group has committed for these partitions: offset and metadata; nothing where it never did."""
+    places = [TopicPartition(*partition) for partition in partitions]
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group})
+    try:
+        found = consumer.committed(places, timeout=30) if places else []
+        return {(each.topic, each.partition): (each.offset, each.metadata or "") for each in found if each.offset >= 0}
+    finally:
+        consumer.close()
+
+
 def _read(consumer: Consumer, left: dict[tuple[str, int], int], deadline: float) -> list[Read]:
     """Read until every partition of `left` has been read up to its end offset."""
     reads: list[Read] = []

@@ -48,8 +48,14 @@ class Shop:
 
     @cached_property
     def retries(self) -> str:
-        """The only retry tier: its orders are not due before the test is over, unless it says otherwise."""
+        """The last retry tier, the only one by default: its orders are not due before the test is over."""
         return f"{self.namespace}retry.1h"
+
+    @cached_property
+    def tiers(self) -> list[str]:
+        """The topics of all retry tiers."""
+        delays = self.crew.environment["JOURNEYS_ORDERS__RETRY_TIERS"].split(",")
+        return [f"{self.namespace}retry.{delay}" for delay in delays]
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -81,21 +87,26 @@ class Shop:
         """Wait until so many orders have a summary."""
         until(lambda: len(self.read(self.topic("summary"))) >= count, f"{count} summaries")
 
+    def events(self) -> dict[str, list[Read]]:
+        """The events so far, by order; rejected ones too."""
+        found: dict[str, list[Read]] = defaultdict(list)
+        for record in self.read(*(self.topic(end) for end in (*CHANNELS, "rejected"))):
+            found[(record.key or b"").decode()].append(record)
+        return found
+
     def audit(self, orders: list[str]) -> None:
         """Every order's journey is there exactly once, whole, in order, field by field, and its summary is right."""
         summaries = self.summaries()
         assert sorted(summaries) == sorted(orders)
         doubled = {order for order, found in summaries.items() if len(found) > 1}
         assert not doubled
-        records = self.read(*(self.topic(end) for end in (*CHANNELS, "rejected")))
-        published: dict[str, list[Read]] = defaultdict(list)
-        for record in records:
-            published[(record.key or b"").decode()].append(record)
-        assert not published.keys() - summaries.keys()
+        events = self.events()
+        assert not events.keys() - summaries.keys()
         for order in orders:
-            self._audit_order(order, published[order], summaries[order][0])
+            self.audit_order(order, events[order], summaries[order][0])
 
-    def _audit_order(self, order: str, records: list[Read], summary: dict[str, Any]) -> None:
+    def audit_order(self, order: str, records: list[Read], summary: dict[str, Any]) -> None:
+        """These are the records of a whole journey, in order, field by field, and the summary speaks of them."""
         events = journey_of(order)
         by_position = {int(record.header("position") or -1): record for record in records}
         assert sorted(by_position) == list(range(len(events))), order
