@@ -63,10 +63,12 @@ def produce_orders(
     *,
     partitions: int | None = None,
     headers: list[tuple[str, str | bytes | None]] | None = None,
+    timestamp_ms: int = 0,
 ) -> int:
     """Put order messages in and return how many, once every one is acknowledged.
 
-    With `partitions` they go round-robin to that many; without, by the hash of the order's text as key.
+    With `partitions` they go round-robin to that many; without, by the hash of the order's text as key. A timestamp of
+    0 is the present.
     """
     producer = Producer(
         {
@@ -87,7 +89,13 @@ def produce_orders(
     for count, order in enumerate(orders, start=1):
         partition = -1 if partitions is None else count % partitions
         producer.produce(
-            topic, order, key=order, partition=partition, headers=list(headers or []), on_delivery=delivered
+            topic,
+            order,
+            key=order,
+            partition=partition,
+            headers=list(headers or []),
+            timestamp=timestamp_ms,
+            on_delivery=delivered,
         )
         producer.poll(0)
     if producer.flush(60) or failures:

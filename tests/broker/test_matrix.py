@@ -130,8 +130,8 @@ def play(shop: Shop, wanted: Round) -> list[str]:
 
 
 def has_struck(shop: Shop, worker: Worker, wanted: Round, bad: list[str]) -> bool:
-    """Whether every order with a fault has met it; one that shuts the gate keeps the others from it."""
-    if wanted.group.is_account and worker.lines(wanted.group.shut):
+    """Whether every order with a fault has met it; a gate that is shut keeps the others from theirs."""
+    if worker.lines(wanted.group.shut):
         return True
     asked = shop.api.stats.pages
     return all((order, 2 if wanted.when == "page" else 1) in asked for order in bad)

@@ -14,12 +14,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from prometheus_client.parser import text_string_to_metric_families
+from tests.broker.ops import address_of, measured, reasons
 from tests.broker.shop import CHANNELS, KEY, Shop, open_shop
-from tests.broker.workers import Crew, Worker, crew, until
+from tests.broker.workers import Crew, crew, until
 
 from journeys_sandbox.journeys import journey_of
 from journeys_sandbox.stack import Stack
@@ -128,20 +127,6 @@ def test_wrong_settings_end_with_code_2(stack: Stack, namespace: str, wrong: Map
 # -- health and metrics
 
 
-def address_of(worker: Worker) -> str:
-    """Where its ops server listens."""
-    [line] = worker.until("ops.listening")
-    return str(line["address"])
-
-
-def reasons(address: str, path: str = "/readyz") -> dict[str, str]:
-    """Why a probe fails; nothing when it passes."""
-    answer = httpx.get(address + path, trust_env=False)
-    told = answer.json()
-    assert (answer.status_code, told["ok"]) == ((503, False) if told["reasons"] else (200, True))
-    return dict(told["reasons"])
-
-
 def test_a_start_that_waits_is_shown_and_can_be_stopped(stack: Stack, namespace: str, silent_port: int) -> None:
     """While the registry keeps it waiting, a worker is alive, not ready, and ends with 0 when told to."""
     environment = {**names(stack, namespace), "JOURNEYS_REGISTRY__URL": f"http://127.0.0.1:{silent_port}"}
@@ -174,15 +159,6 @@ def test_a_refused_key_shuts_the_gate(stack: Stack, namespace: str, tmp_path: Pa
         assert "wrong-key" not in worker.raw()
         assert KEY not in worker.raw()
         shop.audit(["n3-gate", "n2-gate"])
-
-
-def measured(address: str) -> dict[str, dict[tuple[str, ...], float]]:
-    """All samples: by name, then by label values."""
-    found: dict[str, dict[tuple[str, ...], float]] = {}
-    for family in text_string_to_metric_families(httpx.get(f"{address}/metrics", trust_env=False).text):
-        for sample in family.samples:
-            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
-    return found
 
 
 def test_metrics_tell_what_was_done(stack: Stack, namespace: str) -> None:

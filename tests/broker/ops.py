@@ -1,0 +1,39 @@
+"""What a worker's ops server shows, and what it can be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from tests.broker.workers import Worker
+
+
+def address_of(worker: Worker) -> str:
+    """Where its ops server listens."""
+    [line] = worker.until("ops.listening")
+    return str(line["address"])
+
+
+def reasons(address: str, path: str = "/readyz") -> dict[str, str]:
+    """Why a probe fails; nothing when it passes."""
+    answer = httpx.get(address + path, trust_env=False)
+    told = answer.json()
+    assert (answer.status_code, told["ok"]) == ((503, False) if told["reasons"] else (200, True))
+    return dict(told["reasons"])
+
+
+def measured(address: str) -> dict[str, dict[tuple[str, ...], float]]:
+    """All samples: by name, then by label values."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(httpx.get(f"{address}/metrics", trust_env=False).text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+def control(address: str, path: str) -> dict[str, Any]:
+    """Tell the worker something by a POST; its answer."""
+    answer = httpx.post(address + path, headers={"X-Journeys": path.strip("/")}, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())

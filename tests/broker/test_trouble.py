@@ -1,0 +1,294 @@
+"""Trouble as the person on call meets it: outages, waiting, floods, codes and drift, each with its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count, islice
+
+import httpx
+import pytest
+from tests.broker.kafka_tools import Read, produce_orders
+from tests.broker.ops import address_of, control, measured, reasons
+from tests.broker.places import Found, Place, place_of_each, traces
+from tests.broker.shop import CHANNELS, Shop, open_shop
+from tests.broker.workers import until
+
+from journeys_sandbox.journeys import journey_of
+from journeys_sandbox.stack import Stack
+
+HOUR_MS = 3_600_000
+PUBLISHED = Found(place=Place.PUBLISHED)
+ONE_TRY = {"JOURNEYS_API__TRIES": "1"}
+
+
+def now_ms() -> int:
+    """The present, as Kafka tells it."""
+    return int(time.time() * 1000)
+
+
+def put(shop: Shop, topic: str, *orders: str, timestamp_ms: int = 0, **headers: str) -> None:
+    """Put orders behind one another into partition 0."""
+    named: list[tuple[str, str | bytes | None]] = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    servers = shop.stack.broker.bootstrap_servers
+    produce_orders(servers, topic, orders, partitions=1, headers=named, timestamp_ms=timestamp_ms)
+
+
+# -- an outage
+
+
+@pytest.mark.parametrize("seconds", [20, pytest.param(60, marks=pytest.mark.matrix)])
+def test_an_outage_costs_time_and_no_order(stack: Stack, namespace: str, seconds: int) -> None:
+    """While orders keep coming the API fails for all of them, then is back: each is published once, none is dead."""
+    environment = {"JOURNEYS_ORDERS__RETRY_TIERS": "2s,10s,1h"}
+    with open_shop(stack, namespace, environment=environment) as shop:
+        coming = (f"order-{number}" for number in count())
+        sent = [*islice(coming, 50)]
+        shop.place(*sent)
+        worker = shop.crew.hire()
+        address = address_of(worker)
+        shop.until_published(len(sent))
+        shop.api.change("503")
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            sent += keep_coming(shop, coming)
+        assert reasons(address)["api.gate"].startswith("down: ")
+        shop.api.change("")
+        until(lambda: reasons(address) == {}, "the gate to open")
+        sent += keep_coming(shop, coming)
+        shop.until_published(len(sent))
+        assert worker.stop() == 0
+        assert worker.lines("api.failing")
+        assert worker.lines("api.recovered")
+        assert shop.read(shop.dead_letters) == []
+        assert place_of_each(traces(shop)) == {order: PUBLISHED if journey_of(order) else EMPTY for order in sent}
+        shop.audit(sent)
+
+
+EMPTY = Found(place=Place.EMPTY)
+
+
+def keep_coming(shop: Shop, coming: Iterator[str]) -> list[str]:
+    """The orders of half a second."""
+    orders = [*islice(coming, 5)]
+    shop.place(*orders)
+    time.sleep(0.5)  # the pace of a shop; nothing is waited for
+    return orders
+
+
+# -- waiting
+
+
+def test_a_retry_that_is_due_overtakes_those_that_are_not(stack: Stack, namespace: str) -> None:
+    """Behind 1,900 records of one partition that are due in an hour, those that are due now are taken."""
+    with open_shop(stack, namespace) as shop:
+        later = [f"n2-later-{number}" for number in range(1900)]
+        due = [f"n3-due-{number}" for number in range(5)]
+        put(shop, shop.retries, *later, not_before=str(now_ms() + HOUR_MS), attempt="1")
+        put(shop, shop.retries, *due, not_before=str(now_ms() - 1000), attempt="1")
+        worker = shop.crew.hire()
+        address = address_of(worker)
+        shop.until_published(len(due))
+        assert measured(address)["journeys_orders_waiting"] == {(): len(later)}
+        assert worker.stop() == 0
+        shop.audit(due)
+        assert shop.api.stats.requests == len(due)
+
+
+def test_an_order_is_taken_once_it_is_settled(stack: Stack, namespace: str) -> None:
+    """Old and young orders lie mixed in one partition: old ones go out, young ones wait and are shown as waiting."""
+    with open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__SETTLE": "1h"}) as shop:
+        young = now_ms() - 60_000
+        put(shop, shop.orders, "n2-old-0", timestamp_ms=young - HOUR_MS)
+        put(shop, shop.orders, "n2-young-0", timestamp_ms=young)
+        put(shop, shop.orders, "n2-old-1", timestamp_ms=young - 2 * HOUR_MS)
+        put(shop, shop.orders, "n2-young-1", "n2-young-2", timestamp_ms=young + 5)
+        put(shop, shop.orders, "n2-ripens", timestamp_ms=now_ms() - HOUR_MS + 6000)
+        worker = shop.crew.hire()
+        address = address_of(worker)
+        shop.until_published(3)
+        found = measured(address)
+        assert found["journeys_orders_waiting"] == {(): 3}
+        assert found["journeys_orders_next_due"] == {(): (young + HOUR_MS) / 1000}
+        assert reasons(address) == {}
+        assert worker.stop() == 0
+        unread = dict.fromkeys(("n2-young-0", "n2-young-1", "n2-young-2"), Found(place=Place.UNREAD))
+        settled = dict.fromkeys(("n2-old-0", "n2-old-1", "n2-ripens"), PUBLISHED)
+        assert place_of_each(traces(shop)) == unread | settled
+        assert shop.api.stats.requests == 3
+        shop.audit(list(settled))
+
+
+def test_retry_headers_are_overwritten_and_the_order_is_kept(stack: Stack, namespace: str) -> None:
+    """From tier to tier our headers stand once, with new values; key, value and the order's own headers stay."""
+    environment = {**ONE_TRY, "JOURNEYS_ORDERS__RETRY_TIERS": "1s,2s,1h"}
+    with open_shop(stack, namespace, environment=environment) as shop:
+        tiers, dies = "x-503-n3-a", "x-503x2-400-n3-b"
+        put(shop, shop.orders, tiers, dies, trace="one", Trace="two", source="shop")
+        own = [("trace", b"one"), ("Trace", b"two"), ("source", b"shop")]
+        worker = shop.crew.hire()
+        until(lambda: len(shop.read(shop.retries)) == 1, "the last tier")
+        until(lambda: len(shop.read(shop.dead_letters)) == 1, "the dead letter")
+        assert worker.stop() == 0
+        [letter] = shop.read(shop.dead_letters)
+        retries = shop.read(*shop.tiers)
+    for number, order in enumerate((tiers, dies)):
+        passed = sorted((record for record in retries if record.value == order.encode()), key=attempt)
+        assert [record.topic for record in passed] == shop.tiers[: 3 - number]
+        for record in passed:
+            assert (record.key, [*record.headers[:3]]) == (order.encode(), own)
+            assert Counter(name for name, _ in record.headers[3:]) == Counter(OURS)
+            assert record.header("edition") == f"{shop.orders}/0/{number}"
+            assert (record.header("absences"), record.header("retry-reason")) == ("0", "status-503")
+        assert [attempt(record) for record in passed] == list(range(1, 4 - number))
+        not_before = [int(record.header("not-before") or 0) for record in passed]
+        assert not_before == sorted(set(not_before))
+    assert (letter.key, letter.value, [*letter.headers[:3]]) == (dies.encode(), dies.encode(), own)
+    assert {name for name, _ in letter.headers[3:]} == set(ERRORS)
+    assert (letter.header("error-reason"), letter.header("error-attempts")) == ("status-400", "3")
+    assert (letter.header("error-topic"), letter.header("error-offset")) == (shop.orders, "1")
+
+
+OURS = ("account", "edition", "order-timestamp", "attempt", "absences", "not-before", "retry-reason")
+ERRORS = (
+    "error-reason",
+    "error-stage",
+    "error-message",
+    "error-attempts",
+    "error-topic",
+    "error-partition",
+    "error-offset",
+    "error-time",
+)
+
+
+def attempt(record: Read) -> int:
+    """Which attempt a record of a tier is for."""
+    return int(record.header("attempt") or -1)
+
+
+# -- the gate, and people
+
+
+def test_a_flood_of_dead_letters_waits_for_people(stack: Stack, namespace: str) -> None:
+    """The gate shuts and says why; good orders wait untouched; `resume` lets them go on, `hold` stops them again."""
+    with open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__FLOOD_RUN": "5"}) as shop:
+        refused = [f"x-400-{number}" for number in range(5)]
+        shop.place(*refused)
+        worker = shop.crew.hire()
+        address = address_of(worker)
+        until(lambda: "api.gate" in reasons(address), "the gate to shut")
+        assert reasons(address)["api.gate"].startswith("flood: 5 in a row became dead letters")
+        assert measured(address)["journeys_gate"]["flood",] == 1
+        behind = [f"n3-behind-{number}" for number in range(12)]
+        shop.place(*behind)
+        until(lambda: lag(address, shop) >= len(behind), "the orders behind to be seen")
+        assert shop.api.stats.requests == len(refused)
+        assert httpx.post(f"{address}/resume", trust_env=False).status_code == 403
+        assert "api.gate" in reasons(address)
+        assert control(address, "/resume") == {"ok": True, "opened": ["flood"], "shut": []}
+        shop.until_published(len(behind))
+
+        assert control(address, "/hold") == {"ok": True, "shut": ["operator"]}
+        assert reasons(address) == {"api.gate": "operator: an operator holds it"}
+        held = [f"n2-held-{number}" for number in range(6)]
+        shop.place(*held)
+        until(lambda: lag(address, shop) >= len(held), "the held orders to be seen")
+        assert shop.api.stats.requests == len(refused + behind)
+        assert control(address, "/resume") == {"ok": True, "opened": ["operator"], "shut": []}
+        shop.until_published(len(behind + held))
+        assert reasons(address) == {}
+        assert worker.stop() == 0
+        shop.audit(behind + held)
+        assert [line["event"] for line in worker.lines() if line["event"] in TOLD] == list(TOLD)
+
+
+TOLD = ("dead_letters.flood", "dead_letters.resumed", "intake.held", "intake.resumed")
+
+
+def lag(address: str, shop: Shop) -> float:
+    """Orders of the topic of orders that are not published yet."""
+    return sum(value for labels, value in measured(address).get("journeys_lag", {}).items() if shop.orders in labels)
+
+
+# -- what a code means
+
+
+def test_a_code_means_what_the_settings_say(stack: Stack, namespace: str) -> None:
+    """Auth and pace shut the gate for a while, passing is tried again, absent becomes empty, order is a dead letter."""
+    environment = {
+        "JOURNEYS_API__CODES": '{"11": "auth", "12": "pace", "13": "passing", "14": "absent", "15": "order"}',
+        "JOURNEYS_API__EMPTY_AFTER": "1s",
+        "JOURNEYS_ORDERS__RETRY_TIERS": "1s,1h",
+    }
+    with open_shop(stack, namespace, environment=environment) as shop:
+        passing = ["x-code11x1-n3-auth", "x-code12x1-n3-pace", "x-code13x1-n3-passing", "x-code14x1-n3-absent"]
+        shop.place(*passing, "x-code14-n3-absent", "x-code15-n3-order")
+        worker = shop.crew.hire()
+        shop.until_published(len(passing) + 1)
+        until(lambda: len(shop.read(shop.dead_letters)) == 1, "the dead letter")
+        assert worker.stop() == 0
+        assert place_of_each(traces(shop)) == {
+            **dict.fromkeys(passing, PUBLISHED),
+            "x-code14-n3-absent": EMPTY,
+            "x-code15-n3-order": Found(place=Place.DEAD_LETTER, reason="code-15"),
+        }
+        assert worker.lines("api.unauthorized")
+        assert worker.lines("api.paused")
+        retried = Counter((line["order_id"], line["reason"]) for line in worker.lines("order.retried"))
+        assert retried == {("x-code14x1-n3-absent", "code-14"): 1, ("x-code14-n3-absent", "code-14"): 1}
+
+
+def test_a_code_that_nobody_mapped_is_dead_only_while_others_succeed(stack: Stack, namespace: str) -> None:
+    """Alone it waits in the last tier again and again, since the API may be at fault; beside good orders it is dead."""
+    environment = {**ONE_TRY, "JOURNEYS_ORDERS__RETRY_TIERS": "1s"}
+    with open_shop(stack, namespace, environment=environment) as shop:
+        order = "x-code77-n3-a"
+        shop.place(order)
+        worker = shop.crew.hire()
+        worker.until("order.retried", times=3)
+        assert shop.read(shop.dead_letters) == []
+        good = [f"n2-{number}" for number in range(3)]
+        left = iter(good)
+
+        def dead() -> bool:
+            shop.place(*islice(left, 1))
+            return len(shop.read(shop.dead_letters)) == 1
+
+        until(dead, "the dead letter")
+        shop.place(*left)
+        shop.until_published(len(good))
+        assert worker.stop() == 0
+        assert place_of_each(traces(shop)) == {
+            **dict.fromkeys(good, PUBLISHED),
+            order: Found(place=Place.DEAD_LETTER, reason="code-77"),
+        }
+
+
+# -- what does not fit
+
+
+def test_drift_of_the_api_shows_in_metrics(stack: Stack, namespace: str) -> None:
+    """Fields that do not fit are counted by name, rejected items too, and no order is held up for them."""
+    with open_shop(stack, namespace) as shop:
+        odd = [f"x-odd-n12-{letter}" for letter in "abcdef"]
+        rejected = ["x-nullevent-n4-a", "x-textevent-n4-b"]
+        shop.place(*odd, *rejected, "n5-fine")
+        worker = shop.crew.hire()
+        address = address_of(worker)
+        shop.until_published(9)
+        until(lambda: measured(address)["journeys_orders_total"]["published",] == 9, "all to be counted")
+        found = measured(address)
+        assert worker.stop() == 0
+        shop.audit([*odd, *rejected, "n5-fine"])
+        records = [shop.decoder.decode(record.value or b"") for record in shop.read(*map(shop.topic, CHANNELS))]
+        fields = Counter(re.sub(r"/\d+(?=/|$)", "/*", field) for record in records for field in record["misfits"])
+        assert {"/cart_viewed/total_price", "/products/*/price"} <= fields.keys()
+        assert found["journeys_misfits_total"] == {(field,): times for field, times in fields.items()}
+        items = [shop.decoder.decode(record.value or b"") for record in shop.read(shop.topic("rejected"))]
+        told = {(item["order_id"], item["position"], json.dumps(json.loads(item["raw"]))) for item in items}
+        assert told == {(order, 0, json.dumps(journey_of(order)[0])) for order in rejected}
+        assert found["journeys_events_rejected_total"] == {(): 2}
