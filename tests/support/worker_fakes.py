@@ -46,6 +46,7 @@ class FakeSource(OrderSource):
         self.is_member = True
         self.positions: dict[Partition, int] = {}
         self.paused: set[Partition] = set()
+        self.ends: dict[Partition, int] = {}
 
     def poll(self, timeout: float, limit: int) -> list[OrderMessage]:  # noqa: ARG002 - nothing here waits
         """One rebalance, or what is there of the partitions being read."""
@@ -76,8 +77,8 @@ class FakeSource(OrderSource):
         return self.group.offsets.get(partition)
 
     def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:  # noqa: ARG002 - as poll
-        """An empty topic, for all we know."""
-        return 0, 0
+        """An empty topic, unless the test says otherwise."""
+        return 0, self.ends.get(partition, 0)
 
     def known_end(self, partition: Partition) -> int | None:  # noqa: ARG002 - nothing is ever known
         """Unknown."""

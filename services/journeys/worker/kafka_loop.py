@@ -131,6 +131,8 @@ class KafkaLoop:
         self.lag: dict[Partition, int] = {}
         """Orders not published yet by partition, about a second old; replaced whole, so any thread may read."""
         self._lag_at = 0.0
+        self._ends: dict[Partition, int] = {}  # of paused partitions, as they were when asked for
+        self._to_ask: set[Partition] = set()
 
     # -- life
 
@@ -159,6 +161,8 @@ class KafkaLoop:
         if now - self._lag_at > 1:
             self._lag_at = now
             self._measure_lag()
+        elif self._to_ask:
+            self._ask_for_an_end()
         self._gather()
         if self._in_doubt is not None:
             if now >= self._burst_not_before:
@@ -473,6 +477,7 @@ class KafkaLoop:
     def _forget(self, partitions: Sequence[Partition]) -> None:
         self._assignments.forget(partitions)
         self._paused.difference_update(partitions)
+        self._to_ask.difference_update(partitions)
         self._gathered = [finished for finished in self._gathered if not self._is_gone(finished.epoch)]
         self._waiting.forget(lambda admitted: self._is_gone(admitted.epoch))
         for epoch in [epoch for epoch in self._bytes if self._is_gone(epoch)]:
@@ -483,10 +488,22 @@ class KafkaLoop:
 
     def _measure_lag(self) -> None:
         ledgers = self._assignments.ledgers
-        ends = {partition: self.source.known_end(partition) for partition in ledgers}
+        ends = {partition: self._end(partition) for partition in ledgers}
         self.lag = {
             partition: max(0, end - ledgers[partition].watermark) for partition, end in ends.items() if end is not None
         }
+        self._to_ask = set(self._paused)
+
+    def _end(self, partition: Partition) -> int | None:
+        """The newest end that is known. Never blocks."""
+        ends = (self.source.known_end(partition), self._ends.get(partition))
+        return max((end for end in ends if end is not None), default=None)
+
+    def _ask_for_an_end(self) -> None:
+        """A paused partition is not fetched, so nothing tells its end unless it is asked for: one at each turn."""
+        partition = self._to_ask.pop()
+        with contextlib.suppress(TimeoutError):
+            self._ends[partition] = self.source.bounds(partition, timeout=0.1)[1]
 
 
 def _offset_commit(partition: Partition, commit: Commit) -> OffsetCommit:

@@ -42,7 +42,7 @@ class Thread:
         self.gate = FakeGate()
         self.observer = Silent()
         self.clock_at = 0.0
-        self.clock = Clock(wall=lambda: time.time() + self.clock_at)
+        self.clock = Clock(wall=lambda: time.time() + self.clock_at, monotonic=lambda: time.monotonic() + self.clock_at)
         self.loop = KafkaLoop(
             publisher=self.publisher,
             desk=self.desk,
@@ -356,3 +356,20 @@ def test_a_shut_gate_takes_no_orders_in_and_one_when_it_is_hungry() -> None:
     thread.gate.is_shut = False
     thread.turn()
     assert thread.desk.submitted == [at(A, offset) for offset in range(4)]
+
+
+def test_lag_grows_while_the_gate_is_shut() -> None:
+    """Paused partitions are not fetched; their ends are asked for, so that an outage shows in the lag."""
+    thread = Thread(A, B)
+    thread.gate.is_shut = True
+    thread.turn()
+    thread.clock_at = 3.0  # longer than a short stop
+    thread.turn()
+    assert thread.source.paused == {A, B}
+    for more in (90, 200):
+        thread.source.ends = {A: more, B: 10}
+        thread.clock_at += 1.5
+        thread.turn(3)
+        thread.clock_at += 1.5
+        thread.turn()
+        assert thread.loop.lag == {A: more, B: 10}
