@@ -502,8 +502,11 @@ class KafkaLoop:
     def _ask_for_an_end(self) -> None:
         """A paused partition is not fetched, so nothing tells its end unless it is asked for: one at each turn."""
         partition = self._to_ask.pop()
-        with contextlib.suppress(TimeoutError):
-            self._ends[partition] = self.source.bounds(partition, timeout=0.1)[1]
+        try:
+            # Not impatient: librdkafka drops the connection, fetches and all, when one of its requests times out.
+            self._ends[partition] = self.source.bounds(partition, timeout=1.0)[1]
+        except TimeoutError:
+            self._to_ask.clear()
 
 
 def _offset_commit(partition: Partition, commit: Commit) -> OffsetCommit:
