@@ -95,7 +95,10 @@ def test_a_stuck_order_stops_intake_before_the_map_is_full() -> None:
     assert commit.watermark == 0
 
 
-@pytest.mark.parametrize("metadata", ["2b_w", "1x_w", "?", "1b\u00e9", "1r_w", "somebody else's note"])
+@pytest.mark.parametrize(
+    "metadata",
+    ["2b_w", "1x_w", "?", "1b\u00e9", "1r_w", "somebody else's note", "1b", "1r", "1b!!!", "1b_w\n", "1rBQ", "1rBQE!"],
+)
 def test_a_map_that_cannot_be_read_stops_the_worker(metadata: str) -> None:
     """An unknown version or a damaged map is refused, never taken for an empty one."""
     with pytest.raises(offset_map.UnknownMapError):

@@ -14,7 +14,7 @@ Kafka takes 4,095 characters of metadata; one more is refused with OFFSET_METADA
 from __future__ import annotations
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 
 from journeys.errors import HaltError
@@ -56,10 +56,14 @@ def decode(watermark: int, metadata: str | None) -> frozenset[int]:
     if head not in ("1b", "1r"):
         raise UnknownMapError(f"the offset map of a commit starts with {head!r}; this release reads '1b' and '1r'")
     try:
-        body = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        return frozenset(_from_bits(watermark, body) if head == "1b" else _from_runs(watermark, body))
+        # Without `validate`, what is not base64 would be passed over, and a damaged map taken for another one.
+        body = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        found = frozenset(_from_bits(watermark, body) if head == "1b" else _from_runs(watermark, body))
     except (binascii.Error, IndexError, ValueError) as error:
         raise UnknownMapError("the offset map of a commit is damaged") from error
+    if not found:
+        raise UnknownMapError("the offset map of a commit names no offset, as none that was written does")
+    return found
 
 
 def worst_size(span: int, count: int) -> int:
@@ -142,3 +146,5 @@ def _from_runs(watermark: int, body: bytes) -> Iterator[int]:
                 raise ValueError("a run is longer than any that was written")
             yield from range(offset, offset + length)
         offset, finished = offset + length, not finished
+    if finished:
+        raise ValueError("the last run is missing")
