@@ -69,6 +69,9 @@ class Observer(Protocol):
     def unreachable(self, reason: str) -> None:
         """Kafka does not answer; the loop goes on asking."""
 
+    def waiting(self, orders: int, next_due: float | None) -> None:
+        """So many orders are not due yet, the next one at a time in seconds since the epoch; told about each second."""
+
 
 class Gate(Protocol):
     """Whether orders may come in; read on the Kafka thread, kept by the event loop."""
@@ -159,6 +162,7 @@ class KafkaLoop:
         if now - self._lag_at > 1:
             self._lag_at = now
             self._measure_lag()
+            self._observer.waiting(self.not_due, self.next_due)
         self._gather()
         if self._in_doubt is not None:
             if now >= self._burst_not_before:
