@@ -156,7 +156,7 @@ class WorkerObserver:
             position = str(order.message.position)
             log(
                 event,
-                order_id=order.order_id,
+                order_id=None if order.order is None else order.order.order_id,
                 position=position,
                 records=len(order.records),
                 reason=order.reason,
