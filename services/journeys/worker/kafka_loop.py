@@ -14,7 +14,7 @@ import contextlib
 import queue
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -314,12 +314,12 @@ class KafkaLoop:
 
     # -- transactions
 
-    def _burst(self, timeout: float) -> Outcome | None:
-        """Publish what is gathered, in one transaction; what it does not cover stays gathered.
+    def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+        """Publish what is gathered, of all partitions or `only` these, in one transaction.
 
-        None where there is nothing that can be published now.
+        What it does not cover stays gathered. None where there is nothing that can be published now.
         """
-        commits, finished = self._plan()
+        commits, finished = self._plan(self._assignments.ledgers if only is None else only)
         if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
             self._burst_not_before = self._clock.monotonic() + self._pace.linger
             return None
@@ -343,14 +343,15 @@ class KafkaLoop:
             self._settle(commits)
         return result.outcome
 
-    def _plan(self) -> tuple[dict[Partition, Commit], list[Finished]]:
-        """The commit of each partition that has something to say, and the results that go with them."""
-        commits = self._commits(self._gathered)
-        ready = [finished for finished in self._gathered if self._is_covered(finished, commits)]
+    def _plan(self, partitions: Collection[Partition]) -> tuple[dict[Partition, Commit], list[Finished]]:
+        """The commit of each of these that has something to say, and the results that go with them."""
+        gathered = [finished for finished in self._gathered if self._partition(finished) in partitions]
+        commits = self._commits(gathered)
+        ready = [finished for finished in gathered if self._is_covered(finished, commits)]
         fitting = ready[: self._fitting(ready)]
         if len(fitting) < len(ready):
             commits = self._commits(fitting) or commits
-        for partition in self._assignments.unannounced - commits.keys():
+        for partition in self._assignments.unannounced.intersection(partitions) - commits.keys():
             commits[partition] = self._assignments.ledgers[partition].commit(())
         return commits, [finished for finished in ready if self._is_covered(finished, commits)]
 
@@ -462,9 +463,10 @@ class KafkaLoop:
         """Cancel their HTTP, publish what is finished, forget the rest."""
         self._desk.cancel(self._assignments.epochs_of(partitions))
         self._gather()
-        # No poll is possible in here, so what an abort leaves over is left to the new owner.
+        # No poll is possible in here, so what an abort leaves over is left to the new owner. Only theirs: a rebalance
+        # of the other group at the same moment must not abort it.
         if self._in_doubt is None:
-            self._burst(self._pace.revoke)
+            self._burst(self._pace.revoke, partitions)
         self._forget(partitions)
         self._observer.revoked(partitions, lost=False)
 
