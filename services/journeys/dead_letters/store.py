@@ -19,10 +19,11 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from journeys.consumer.source import order_message
 from journeys.dead_letters.letters import Marks
 from journeys.dead_letters.plan import Shelf
 from journeys.errors import HaltError, SettingsError
-from journeys.model import OrderMessage, Position
+from journeys.model import OrderMessage
 from journeys.settings import Settings
 from journeys.worker.clients import consumer_config
 
@@ -115,7 +116,7 @@ class LetterStore:
                 elif offset >= end:
                     return
                 elif error is None:
-                    yield _read(message)
+                    yield order_message(message)
                     if offset + 1 >= end:
                         return
                 heard = time.monotonic()
@@ -141,17 +142,6 @@ def _config(settings: Settings) -> dict[str, Any]:
         "auto.offset.reset": "earliest",  # letters that retention takes meanwhile are gone
         "enable.partition.eof": True,
     }
-
-
-def _read(message: Any) -> OrderMessage:
-    kind, timestamp = message.timestamp()
-    return OrderMessage(
-        position=Position(topic=message.topic(), partition=message.partition(), offset=message.offset()),
-        key=message.key(),
-        value=message.value(),
-        headers=tuple(message.headers() or ()),
-        timestamp_ms=timestamp if kind else None,
-    )
 
 
 def _check(error: KafkaError) -> None:
