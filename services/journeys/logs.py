@@ -29,7 +29,6 @@ EventName: TypeAlias = Literal[
     "ops.listening",
     "registry.schemas_known",
     "kafka.unreachable",
-    "kafka.reachable",
     "orders.assigned",
     "orders.revoked",
     "orders.lost",

@@ -230,6 +230,9 @@ class Silent(Observer):
         """One more."""
         self.outcomes.append(result.outcome)
 
+    def waiting(self, orders: int, next_due: float | None) -> None:
+        """Not remembered."""
+
     def unreachable(self, reason: str) -> None:
         """One more."""
         self.complaints.append(reason)

@@ -174,5 +174,5 @@ def _oversized(finished: Finished, routes: Routes) -> Finished:
         reason="record-too-large",
         stage="publish",
     )
-    record, outcome = dispose(finished.message, None, error, routes, now_ms=Clock().wall_ms())
+    record, outcome = dispose(finished.message, finished.order, error, routes, now_ms=Clock().wall_ms())
     return replace(finished, outcome=outcome, records=[record], size=record.size, reason=error.reason)

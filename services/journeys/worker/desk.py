@@ -41,7 +41,7 @@ class Finished:
     """Bytes of the records."""
     at: float
     """When the result was ready, by the monotonic clock."""
-    order_id: str | None = None
+    order: Order | None = None
     """None for a message that names no order."""
     reason: str | None = None
     """Why the order was not published."""
@@ -185,7 +185,7 @@ class Desk:
             records=records,
             size=sum(record.size for record in records),
             at=self._clock.monotonic(),
-            order_id=None if order is None else order.order_id,
+            order=order,
             reason=reason,
         )
         self.finished.put_nowait(finished)

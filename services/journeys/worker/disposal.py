@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from journeys.errors import AbsentError, OrderError, Verdict
 from journeys.model import Order, OrderMessage, Record
 
-_OURS = frozenset(
+OWN_HEADERS = frozenset(
     {"edition", "account", "order-timestamp", "attempt", "absences", "not-before", "retry-reason"},
 )
+"""What a retry tier's record has beside the headers of the order message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,4 +114,4 @@ def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, 
 
 
 def _foreign(message: OrderMessage) -> list[tuple[str, str | bytes | None]]:
-    return [(name, value) for name, value in message.headers if name not in _OURS]
+    return [(name, value) for name, value in message.headers if name not in OWN_HEADERS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from journeys.consumer.source import Partition
 from journeys.fetcher.gate import Reason
@@ -49,6 +50,7 @@ class WorkerObserver:
         self._channels = channels
         self._rejected_topic = rejected_topic
         self._shut: frozenset[Reason] = frozenset()
+        self._are_waiting = False
 
     # -- the desk's side
 
@@ -124,6 +126,12 @@ class WorkerObserver:
         self._health.unmet("kafka.producer", f"Kafka does not answer: {reason}")
         log("kafka.unreachable", reason=reason)
 
+    def waiting(self, orders: int, next_due: float | None) -> None:
+        """Orders wait for their time; said when the first of them begins to."""
+        if orders and not self._are_waiting and next_due is not None:
+            log("orders.waiting", orders=orders, next_due=datetime.fromtimestamp(next_due, UTC).isoformat())
+        self._are_waiting = orders > 0
+
     def _published(self, finished: Sequence[Finished]) -> None:
         topics = Counter(record.topic for order in finished for record in order.records)
         for topic, events in topics.items():
@@ -148,7 +156,7 @@ class WorkerObserver:
             position = str(order.message.position)
             log(
                 event,
-                order_id=order.order_id,
+                order_id=None if order.order is None else order.order.order_id,
                 position=position,
                 records=len(order.records),
                 reason=order.reason,

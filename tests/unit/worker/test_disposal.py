@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from journeys.errors import AbsentError, OrderError, PassingError, RefusedError
 from journeys.model import Headers, Order, OrderMessage, Position
 from journeys.worker.disposal import Routes, dispose
@@ -12,6 +14,7 @@ ROUTES = Routes(
     empty_after=(60.0, 600.0),
 )
 PASSING = PassingError("the API answered 503", reason="status-503")
+REFUSED = RefusedError("the API refuses this order: 400", reason="status-400")
 ABSENT = AbsentError("no journey", reason="no-journey")
 
 
@@ -87,9 +90,8 @@ def test_a_fault_after_an_absence_still_has_every_tier() -> None:
 
 def test_a_dead_letter_keeps_the_original_and_says_why() -> None:
     """Key, value and headers are the original's; the error stands beside them."""
-    refused = RefusedError("the API refuses this order: 400", reason="status-400")
     headers = (("trace", b"t"), ("attempt", b"not ours"))
-    assert routed(order(headers=headers), refused) == (
+    assert routed(order(headers=headers), REFUSED) == (
         "orders.dead-letter",
         {
             "trace": b"t",
@@ -104,6 +106,14 @@ def test_a_dead_letter_keeps_the_original_and_says_why() -> None:
             "error-time": "1000000",
         },
     )
+
+
+@pytest.mark.parametrize("attempt", [0, 3])
+def test_an_order_keeps_the_count_of_its_replays(attempt: int) -> None:
+    """Given up again, at once or after retries: the header came with the message, and the next replay adds to it."""
+    letter = routed(order(attempt=attempt, headers=(("replay-count", b"1"),)), PASSING if attempt else REFUSED)
+    assert (letter[0], letter[1]["replay-count"]) == ("orders.dead-letter", b"1")
+    assert routed(order(headers=(("replay-count", b"1"),)), PASSING)[1]["replay-count"] == b"1"
 
 
 def test_an_unreadable_message_needs_no_order() -> None:

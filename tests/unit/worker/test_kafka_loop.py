@@ -188,7 +188,7 @@ def test_an_outcome_lost_inside_a_revoke_leaves_the_other_partitions_whole() -> 
     thread = Thread(A, B)
     thread.place(A, 0)
     thread.place(B, 0)
-    thread.desk.finish(at(B, 0), at=None)
+    thread.desk.finish(at(A, 0), at(B, 0))
     thread.publisher.answers.extend([ABORTED, UNKNOWN])
     thread.revoke(A)
     assert thread.loop.in_doubt
@@ -373,3 +373,16 @@ def test_lag_grows_while_the_gate_is_shut() -> None:
         thread.clock_at += 1.5
         thread.turn()
         assert thread.loop.lag == {A: more, B: 10}
+
+
+def test_a_revoke_publishes_what_is_finished_of_the_partitions_that_go() -> None:
+    """The others' results wait for their own transaction: what ails their group must not abort this one."""
+    thread = Thread(A, B)
+    thread.place(A, 0, 1)
+    thread.place(B, 0)
+    thread.desk.finish(at(A, 0), at(B, 0))
+    thread.publisher.answers.append(ABORTED)
+    thread.revoke(A)
+    thread.turn()
+    assert [[commit.partition for commit in commits] for _, commits in thread.publisher.published] == [[0, 1], [0], [1]]
+    assert thread.published() == ["orders/0/0", "orders/1/0"]

@@ -50,3 +50,17 @@ def test_the_gate_is_told_by_reason() -> None:
         "api.paused",
         "dead_letters.resumed",
     ]
+
+
+def test_waiting_orders_are_told_once_until_none_waits() -> None:
+    """With the time when the next of them is due."""
+    out = io.StringIO()
+    configure(form="json", stream=out)
+    observer = WorkerObserver(metrics=Metrics(), health=Health(), channels={}, rejected_topic="rejected")
+    for orders in (2, 3, 0, 1):
+        observer.waiting(orders, 1_700_000_000.5 if orders else None)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["orders"], line["next_due"]) for line in lines] == [
+        ("orders.waiting", 2, "2023-11-14T22:13:20.500000+00:00"),
+        ("orders.waiting", 1, "2023-11-14T22:13:20.500000+00:00"),
+    ]

@@ -1,0 +1,51 @@
+"""An order whose journey holds a record that Kafka does not take."""
+
+from __future__ import annotations
+
+import pytest
+
+from journeys.errors import HaltError
+from journeys.model import Order, OrderMessage, Position
+from journeys.worker.assembly import _oversized
+from journeys.worker.desk import Finished
+from journeys.worker.disposal import Routes
+
+ROUTES = Routes(retry_tiers=(("orders.retry.1m", 60.0),), dead_letter="orders.dead-letter", empty_after=())
+
+
+def finished(outcome: str) -> Finished:
+    """An order that came from a retry tier, and what became of it."""
+    position = Position(topic="orders.retry.1m", partition=0, offset=9)
+    headers = (("trace", b"t"), ("attempt", b"1"), ("edition", b"orders.completed/3/5"))
+    message = OrderMessage(position=position, key=b"k", value=b"A-1", headers=headers, timestamp_ms=7)
+    order = Order(
+        order_id="A-1",
+        account="default",
+        edition="orders.completed/3/5",
+        timestamp_ms=7,
+        attempt=1,
+        absences=0,
+        message=message,
+    )
+    return Finished(epoch=1, message=message, outcome=outcome, records=(), size=0, at=0.0, order=order)
+
+
+def test_its_dead_letter_is_that_of_the_original_message() -> None:
+    """Where it came from first, how often it was tried, and none of the tier's own headers."""
+    letter = _oversized(finished("published"), ROUTES)
+    [record] = letter.records
+    headers = dict(record.headers)
+    assert (letter.outcome, letter.reason, record.topic) == ("dead-lettered", "record-too-large", "orders.dead-letter")
+    assert (headers["error-topic"], headers["error-partition"], headers["error-offset"]) == (
+        "orders.completed",
+        "3",
+        "5",
+    )
+    assert (headers["error-attempts"], headers["trace"]) == ("2", b"t")
+    assert "attempt" not in headers
+
+
+def test_a_dead_letter_that_is_too_large_stops_the_worker() -> None:
+    """There is no other place for it to go."""
+    with pytest.raises(HaltError, match=r"max\.message\.bytes"):
+        _oversized(finished("dead-lettered"), ROUTES)
