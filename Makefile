@@ -29,7 +29,7 @@ test: $(READY) ## the whole suite, the real-broker tests included
 	$(BIN)/pytest
 
 matrix: $(READY) ## each fault x when it strikes x SIGKILL, on a real broker: where is every order? (long)
-	$(BIN)/pytest -m "" tests/broker/test_matrix.py
+	$(BIN)/pytest -m "" tests/broker/test_matrix.py "tests/broker/test_trouble.py::test_an_outage_costs_time_and_no_order[60]"
 
 lint: $(READY) ## ruff, and the import contracts
 	$(BIN)/ruff check .

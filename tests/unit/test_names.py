@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from journeys.logs import LEVELS
+from journeys.ops.metrics import CounterName, GaugeName, SecondsName, prometheus_name
 from journeys.settings.loading import env_name, setting_names
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [ROOT / "README.md", ROOT / "docker-compose.yml", ROOT / "Dockerfile", *sorted((ROOT / "docs").glob("*.md"))]
+RUNBOOK = ROOT / "docs" / "runbook.md"
 SETTINGS = {env_name(group, name) for group, name, _ in setting_names()}
 
 
@@ -26,3 +30,34 @@ def test_every_file_that_is_linked_exists(path: Path) -> None:
     """Links within the project lead somewhere."""
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+def test_every_metric_of_the_runbook_exists() -> None:
+    """An alert on a metric that is not there never fires."""
+    named = set(re.findall(r"journeys_[a-z_]+", RUNBOOK.read_text(encoding="utf-8")))
+    known = {
+        *(prometheus_name(name) + "_total" for name in get_args(CounterName)),
+        *(prometheus_name(name) + end for name in get_args(SecondsName) for end in ("_bucket", "_count", "_sum")),
+        *(prometheus_name(name) for name in get_args(GaugeName)),
+    }
+    assert named - known - {"journeys_"} == set()
+
+
+def test_every_log_line_of_the_runbook_exists() -> None:
+    """Whoever searches the log for an event by its name finds it, if it was there."""
+    text = RUNBOOK.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| log \| (.*) \|$", text, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+\.[a-z_]+)`", row)}
+    assert named <= {*LEVELS, "library.message"}
+    assert len(rows) == text.count("| page |")
+
+
+def test_every_section_that_the_runbook_links_exists() -> None:
+    """The table on top leads to each section, and the sections to one another."""
+    text = RUNBOOK.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^a-z ]", "", line[3:].lower()).replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("## ")
+    }
+    assert set(re.findall(r"\]\(#([a-z-]+)\)", text)) == headings
