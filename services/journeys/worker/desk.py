@@ -41,10 +41,15 @@ class Finished:
     """Bytes of the records."""
     at: float
     """When the result was ready, by the monotonic clock."""
-    order_id: str | None = None
+    order: Order | None = None
     """None for a message that names no order."""
     reason: str | None = None
     """Why the order was not published."""
+
+    @property
+    def order_id(self) -> str | None:
+        """The order's id; None for a message that names no order."""
+        return None if self.order is None else self.order.order_id
 
 
 class Observer(Protocol):
@@ -152,7 +157,7 @@ class Desk:
             records=records,
             size=sum(record.size for record in records),
             at=self._clock.monotonic(),
-            order_id=None if order is None else order.order_id,
+            order=order,
             reason=reason,
         )
         self.finished.put_nowait(finished)

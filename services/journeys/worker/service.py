@@ -325,7 +325,7 @@ def _oversized(finished: Finished, routes: Routes) -> Finished:
         reason="record-too-large",
         stage="publish",
     )
-    record, outcome = dispose(finished.message, None, error, routes, now_ms=time.time_ns() // 1_000_000)
+    record, outcome = dispose(finished.message, finished.order, error, routes, now_ms=time.time_ns() // 1_000_000)
     return replace(finished, outcome=outcome, records=[record], size=record.size, reason=error.reason)
 
 
