@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint types format bench lock clean
+.PHONY: help setup demo test simulate lint types format bench lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(READY) ## install everything into .venv, at the locked versions
 
@@ -27,6 +27,9 @@ demo: $(READY) ## see it work: real Kafka, real registry, two workers, a few hun
 
 test: $(READY) ## the whole suite, the real-broker tests included
 	$(BIN)/pytest
+
+simulate: $(READY) ## the worker in virtual time, through SEEDS=10000 seeded disasters
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000)
 
 lint: $(READY) ## ruff, and the import contracts
 	$(BIN)/ruff check .
