@@ -255,7 +255,7 @@ class ModelConsumer:
             self._fall_out()
 
     def _fall_out(self) -> None:
-        self._member_id, self._generation = None, -1
+        self._member_id = None  # but not its generation: so the broker does not take it for a stranger
         self._ops.clear()
         self._waits_for_group = self._must_rejoin = False
         if self._owned:
@@ -266,7 +266,7 @@ class ModelConsumer:
     def _join(self) -> None:
         def join() -> None:
             if not self._closed and self._member_id is None:
-                self._generation, self._waits_for_group = -1, True
+                self._waits_for_group = True
                 self._member_id = self.group.join(self)
 
         self.link.deliver(join, 0.1)

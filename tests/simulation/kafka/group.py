@@ -85,7 +85,9 @@ class Group:
             self.offsets[place] = offset
 
     def refuses(self, member_id: str, generation: int) -> int | None:
-        """Why this member may not commit; None if it may. Who owns what is never asked."""
+        """Why this member may not commit; None if it may. Who owns what is never asked, nor is a stranger anything."""
+        if not member_id and generation < 0:
+            return None
         member = self._members.get(member_id)
         if member is None:
             return KafkaError.UNKNOWN_MEMBER_ID
