@@ -54,8 +54,8 @@ def _run_all(seeds: range, jobs: int, defect: str | None) -> int:
     with Pool(min(jobs, -(-len(seeds) // _CHUNK)), initializer=_collect_rarely) as pool:
         for outcome in pool.imap_unordered(partial(run, defect=defect), seeds, chunksize=_CHUNK):
             done += 1
-            totals.update(outcome.events, orders=outcome.orders, transactions=outcome.transactions)
-            totals["seconds"] += int(outcome.virtual)
+            totals.update(outcome.counts)
+            totals["virtual seconds"] += int(outcome.virtual)
             if outcome.violation is not None:
                 violations += 1
                 again = f" --defect {defect}" if defect else ""
@@ -66,11 +66,8 @@ def _run_all(seeds: range, jobs: int, defect: str | None) -> int:
                 _say(f"\r{done} of {len(seeds)} seeds, {done / (shown - began):.0f}/s, {violations} violations", end="")
     seconds = time.monotonic() - began
     _say(f"\r{done} seeds in {seconds:.0f} s ({done / seconds:.0f}/s): {violations} violations")
-    _say(
-        f"{totals['orders']} orders, {totals['transactions']} transactions, {totals['seconds']} virtual seconds;",
-        end=" ",
-    )
-    _say(f"published {totals['published']}, retried {totals['retried']}, dead letters {totals['dead-lettered']}")
+    for what, times in sorted(totals.items()):
+        _say(f"{times:12,} {what}")
     return 1 if violations else 0
 
 

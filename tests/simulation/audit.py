@@ -49,10 +49,8 @@ class Audit(Watcher):
         self._items: dict[Place, list[Item]] = defaultdict(list)
         self._offsets: dict[Place, Committed] = {}
         self.violation: str | None = None
-        self.ends: Counter[str] = Counter()
-        """How orders ended."""
+        self._counts = story.counts
         self.refusals: Counter[int] = Counter()
-        self.transactions = 0
 
     def placed(self, place: Place, offset: int, *, is_null: bool) -> None:
         """An order message is in Kafka."""
@@ -76,7 +74,6 @@ class Audit(Watcher):
 
     def decided(self, transaction: Transaction) -> None:
         """A transaction is committed."""
-        self.transactions += 1
         by_edition: dict[str, list[Entry]] = defaultdict(list)
         for entry in transaction.entries:
             by_edition[_edition(entry)].append(entry)
@@ -121,25 +118,27 @@ class Audit(Watcher):
                 " retries and dead letters in one transaction"
             )
         elif summaries:
-            self.ends["published"] += 1
+            self._counts["orders published"] += 1
             self._is_whole(item, _SUMMARY.decode(summaries[0].value or b""), events)
         elif aside[0].place[0] == DEAD_LETTER:
-            self.ends["dead-lettered"] += 1
+            self._counts["orders dead-lettered"] += 1
         else:
             [entry] = aside
             attempt = int(_header(entry, "attempt"))
             if attempt != item.attempt + 1:
                 self.violated(f"attempt {attempt} of {item.edition} follows attempt {item.attempt}")
-            self.ends["retried"] += 1
+            self._counts["orders retried"] += 1
             retry = Item(item.edition, entry.place, entry.offset, attempt)
             self._items[entry.place].append(retry)
             self._owed[item.edition] = retry
             touched[entry.place] = None
 
     def _is_whole(self, item: Item, summary: Summary, events: list[Entry]) -> None:
-        found = sorted(_EVENT.decode(entry.value or b"").position for entry in events)
-        if found != list(range(len(events))):
-            self.violated(f"{item.edition} is half visible: positions {found}")
+        found = sorted(
+            (event.position, event.event_id) for event in (_EVENT.decode(entry.value or b"") for entry in events)
+        )
+        if found != [(position, f"{summary.order_id}-{position}") for position in range(len(events))]:
+            self.violated(f"{item.edition} is half visible, or not its own: {found}")
         if Counter(entry.place[0] for entry in events) != summary.expected:
             self.violated(f"the summary of {item.edition} does not agree with its events")
 

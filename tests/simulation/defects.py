@@ -14,7 +14,8 @@ from typing import Any
 from tests.simulation.encoder import SUMMARY
 from tests.simulation.wiring import DEAD_LETTER, Parts
 
-from journeys.consumer.ledger import Commit
+from journeys.consumer import offset_map
+from journeys.consumer.ledger import Commit, Ledger
 from journeys.consumer.source import OrderSource, Partition
 from journeys.consumer.sources import Sources
 from journeys.model import GroupOffsets, OffsetCommit, Record
@@ -306,6 +307,30 @@ class NeverResumed(KafkaLoop):
             self.source.resume = usual  # type: ignore[method-assign]  # restored
 
 
+class StarvedHeir(Assignments):
+    """Intake asks for room in the map even where nothing is in hand: so it was once."""
+
+    def _open(self, source: Sources, partition: Partition, timeout: float) -> bool:
+        opened = super()._open(source, partition, timeout)
+        if opened:
+            self.ledgers[partition].__class__ = _Starved
+        return opened
+
+
+class _Starved(Ledger):
+    def has_room(self) -> bool:
+        span = max(self._next + 1, self._horizon) - self.watermark
+        return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
+
+
+class AnonymousLetter(KafkaLoop):
+    """The dead letter of a journey that is too large knows nothing of its order: so it was once."""
+
+    def __init__(self, **options: Any) -> None:
+        usual = options.pop("replace_oversized")
+        super().__init__(**options, replace_oversized=lambda finished: usual(replace(finished, order=None)))
+
+
 def _nothing(*_: object) -> None:
     pass
 
@@ -330,25 +355,27 @@ DEFECTS: dict[str, Defect] = {
     "offsets-outside": _of(50, publisher=OffsetsOutside),
     "dead-letter-outside": _of(50, publisher=DeadLetterOutside),
     "summary-outside": _of(50, publisher=SummaryOutside),
-    "poll-inside": _of(500, loop=PollInside),
+    "poll-inside": _of(200, loop=PollInside),
     "watermark-ahead": _of(50, loop=WatermarkAhead),
     "watermark-behind": _of(50, loop=WatermarkBehind),
     "map-dropped": _of(50, loop=MapDropped),
     "map-not-read": _of(50, source=MapNotRead),
     "map-too-large": _of(50, map_limit=100_000),
-    "read-uncommitted": _of(500, source=ReadUncommitted),
+    "read-uncommitted": _of(200, source=ReadUncommitted),
     "stale-metadata": _of(50, source=StaleMetadata),
     "abort-forgets": _of(50, loop=AbortForgets),
     "retry-without-polling": _of(50, loop=RetryWithoutPolling),
-    "resend-unread": _of(500, loop=ResendUnread),
+    "resend-unread": _of(200, loop=ResendUnread),
     "unknown-is-done": _of(50, loop=UnknownIsDone),
-    "timeout-is-abort": _of(500, publisher=TimeoutIsAbort),
+    "timeout-is-abort": _of(200, publisher=TimeoutIsAbort),
     "producer-reused": _of(50, publisher=ProducerReused),
-    "epoch-not-checked": _of(500, assignments=EpochNotChecked),
-    "late-accepted": _of(500, loop=LateAccepted),
+    "epoch-not-checked": _of(200, assignments=EpochNotChecked),
+    "late-accepted": _of(200, loop=LateAccepted),
     "revoke-without-cancel": _of(50, loop=RevokeWithoutCancel),
     "held-for-ever": _of(50, assignments=HeldForEver),
     "lost-is-kept": _of(50, loop=LostIsForgottenLate),
     "no-bound": _of(50, loop=NoBound),
     "never-resumed": _of(50, loop=NeverResumed),
+    "starved-heir": _of(300, assignments=StarvedHeir),
+    "anonymous-letter": _of(300, loop=AnonymousLetter),
 }

@@ -57,6 +57,14 @@ def join(world: World, _random: Random) -> None:
         world.start()
 
 
+def twin(world: World, _random: Random) -> None:
+    """One more worker, by mistake with the instance id of another: they fence each other, until they stop."""
+    if len(world.workers) < 4 and (worker := world.any_worker()):
+        world.story.tell(worker.process.name, "gets a twin")
+        world.twins = True
+        world.start(worker.instance_id)
+
+
 def rebalance(world: World, random: Random) -> None:
     """Everything is shared out anew."""
     group = random.choice(list(world.cluster.groups.values()))
@@ -117,6 +125,7 @@ ALL: tuple[Disaster, ...] = (
     silence,
     stop,
     join,
+    twin,
     rebalance,
     rebalance,
     moody,

@@ -12,6 +12,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -100,7 +101,7 @@ class Process:
         self.frozen, self.silent_since, self._thawed_at = False, None, self.scheduler.now
         late, self._late = self._late, []
         for call in late:
-            self.scheduler.after(0.0, lambda call=call: self.when_running(call))  # type: ignore[misc]  # mypy's lambda
+            self.scheduler.after(0.0, partial(self.when_running, call))
 
     def kill(self) -> None:
         """SIGKILL: nothing of it runs any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from journeys.consumer.source import Partition
@@ -17,6 +18,8 @@ class Story:
         self._now = now
         self.deaf = deaf
         self.lines: list[str] = []
+        self.counts: Counter[str] = Counter()
+        """What the run came through, so that one can see that nothing is tested in vain."""
 
     def tell(self, who: str, what: str) -> None:
         """Write a line."""
@@ -61,6 +64,7 @@ class Teller:
 
     def revoked(self, partitions: Sequence[Partition], *, lost: bool) -> None:
         """Partitions went."""
+        self._story.counts["partitions lost" if lost else "partitions revoked"] += len(partitions)
         if not self._story.deaf:
             self._tell(f"{'lost' if lost else 'revoked'} {_names(partitions)}")
 
@@ -70,6 +74,8 @@ class Teller:
 
     def transaction(self, result: Result, finished: Sequence[Finished], seconds: float) -> None:
         """A transaction ended."""
+        self._story.counts[f"transactions {result.outcome}"] += 1
+        self._story.counts["fences"] += result.fenced
         if not self._story.deaf:
             orders = ", ".join(f"{order.message.position} {order.outcome}" for order in finished)
             why = f" ({result.reason})" if result.reason else ""
@@ -77,6 +83,8 @@ class Teller:
 
     def recovered(self, published: int, owed: int) -> None:
         """An outcome was read back."""
+        self._story.counts["orders found published"] += published
+        self._story.counts["orders sent again"] += owed
         self._tell(f"new producer; {published} had been published, {owed} are owed")
 
     def unreachable(self, reason: str) -> None:

@@ -90,6 +90,7 @@ class ModelConsumer:
         self.topics: tuple[str, ...] = ()
         self._callbacks: dict[str, Callback] = {}
         self._member_id: str | None = None
+        self._latest_id = "nobody"
         self._generation = -1
         self._owned: frozenset[Place] = frozenset()
         self._ops: deque[tuple[str, frozenset[Place]]] = deque()
@@ -131,13 +132,17 @@ class ModelConsumer:
         return self._take(num_messages)
 
     def memberid(self) -> str | None:
-        """None while the group does not know us."""
+        """None while the group does not know us; in the new protocol, a client has an id of its own."""
         self._weather.call("memberid")
-        return self._member_id
+        return self._id or None
 
     def consumer_group_metadata(self) -> Member:
         """Who we are in the group, now."""
-        return Member(group=self._name, member_id=self._member_id or "", generation=self._generation)
+        return Member(group=self._name, member_id=self._id, generation=self._generation)
+
+    @property
+    def _id(self) -> str:
+        return self._member_id or (self._latest_id if self.kind == "consumer" else "")
 
     def committed(self, partitions: Sequence[TopicPartition], timeout: float = 5.0) -> list[TopicPartition]:
         """Committed offsets; stable ones only, unless read_uncommitted is set. Raises when time is up."""
@@ -267,7 +272,7 @@ class ModelConsumer:
         def join() -> None:
             if not self._closed and self._member_id is None:
                 self._waits_for_group = True
-                self._member_id = self.group.join(self)
+                self._member_id = self._latest_id = self.group.join(self)
 
         self.link.deliver(join, 0.1)
 
@@ -329,9 +334,10 @@ class ModelConsumer:
         for number in range(len(places)):
             place = places[(self._turn + number) % len(places)]
             reading = self._reading[place]
-            if place in self._paused or reading.not_before > self.link.scheduler.now:
+            log = self._cluster.logs[place]
+            if reading.position >= log.end or place in self._paused or reading.not_before > self.link.scheduler.now:
                 continue
-            entries = self._cluster.logs[place].read(reading.position, limit - len(found))
+            entries = log.read(reading.position, limit - len(found))
             if entries:
                 reading.position = entries[-1].offset + 1
                 found += map(ModelMessage, entries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.scheduler import Process
 
 
 class Link:
@@ -13,16 +13,12 @@ class Link:
 
     def __init__(self, process: Process, *, latency: float = 0.005, heartbeat: float = 1.0) -> None:
         self.process = process
+        self.scheduler = process.scheduler
         self.latency = latency
         self.heartbeat = heartbeat
         self._cut_since = 0.0
         self._cut_until = 0.0
         self._inbox: deque[Callable[[], object]] = deque()
-
-    @property
-    def scheduler(self) -> Scheduler:
-        """Whose time it is."""
-        return self.process.scheduler
 
     @property
     def is_cut(self) -> bool:
