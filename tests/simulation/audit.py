@@ -98,13 +98,14 @@ class Audit(Watcher):
         """What is still to be done."""
         return list(self._owed)
 
-    def finish(self) -> None:
-        """Everything has ended: every null message is passed by, too."""
-        for place in self._items:
+    def left(self) -> str | None:
+        """A message that the committed offsets do not cover, be it a null one; None where they cover all."""
+        for place, items in self._items.items():
             committed = self._offsets.get(place)
-            left = [item for item in self._items[place] if committed is None or not _covers(committed, item.offset)]
-            if left:
-                self.violated(f"{place} is not committed to its end: {left[0].offset} is left")
+            for item in items:
+                if committed is None or not _covers(committed, item.offset):
+                    return f"{place[0]}/{place[1]}/{item.offset}"
+        return None
 
     # -- one order of one transaction
 

@@ -149,16 +149,15 @@ class World:
         return self.audit.violation is not None
 
     def _is_done(self) -> bool:
-        return self._placed == self._to_place and not self.audit.owed()
+        return self._placed == self._to_place and not self.audit.owed() and self.audit.left() is None
 
     def _judge(self) -> None:
         if self._is_over():
             return
         if owed := self.audit.owed():
             self.audit.violated(f"no progress: {len(owed)} orders are still owed, among them {owed[0]}")
-            return
-        self.scheduler.run(self.scheduler.now + 5.0, self._is_over)  # what is left: passing null messages by
-        self.audit.finish()
+        elif left := self.audit.left():
+            self.audit.violated(f"no progress: nothing is owed, yet {left} is not committed")
 
     def _draw_rates(self) -> Rates:
         random = self.random
