@@ -290,12 +290,17 @@ class _Transaction:
             TopicPartition(commit.topic, commit.partition, commit.offset, commit.metadata) for commit in offsets
         ]
 
-        def send(_: float) -> None:
-            self._watch(
-                lambda: self._producer.send_offsets_to_transaction(positions, group_metadata, _SLICE), self._left
-            )
+        name = "send_offsets_to_transaction"
 
-        self._call("send_offsets_to_transaction", send)
+        def send(_: float) -> None:
+            try:
+                self._watch(
+                    lambda: self._producer.send_offsets_to_transaction(positions, group_metadata, _SLICE), self._left
+                )
+            except TimeoutError:
+                raise _late(name) from None
+
+        self._call(name, send)
 
     def commit(self) -> None:
         self._call("commit_transaction", self._producer.commit_transaction)
@@ -315,12 +320,16 @@ class _Transaction:
 
     def _check_time(self, name: str) -> None:
         if self._left() <= 0:
-            raise TimeoutError(f"{name} did not answer in time")
+            raise _late(name)
 
     @staticmethod
     def _sorted(failure: KafkaException) -> Exception:
         error = failure.args[0]
         return _AbortRequired(error) if error.txn_requires_abort() else failure
+
+
+def _late(name: str) -> TimeoutError:
+    return TimeoutError(f"{name} did not answer in time")
 
 
 def _unknown(error: KafkaError) -> Result:
