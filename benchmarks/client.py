@@ -21,6 +21,9 @@ from statistics import median
 
 from journeys.fetcher.client import ApiClient, Endpoint
 from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.gate import Gate
+from journeys.fetcher.gatekeeper import Gatekeeper
+from journeys.fetcher.rate import RateLimiter
 from journeys.model import Order, OrderMessage, Position
 
 
@@ -104,7 +107,10 @@ async def compare(url: str, options: argparse.Namespace) -> dict[str, list[Round
     async with ApiClient(endpoint, key=lambda: None) as client:
         fetcher = Fetcher(
             client,
-            Policy(max_concurrency=options.concurrency),
+            Policy(),
+            keeper=Gatekeeper(
+                Gate(), RateLimiter(), slots=options.concurrency, chance=random.random, changed=lambda _: None
+            ),
             observer=Silent(),
             chance=random.random,
         )

@@ -41,6 +41,9 @@ from tests.broker.workers import Worker, crew, until
 
 from journeys.fetcher.client import ApiClient, Endpoint
 from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.gate import Gate
+from journeys.fetcher.gatekeeper import Gatekeeper
+from journeys.fetcher.rate import RateLimiter
 from journeys_sandbox.stack import Stack
 
 PARTITIONS = 6
@@ -91,7 +94,8 @@ async def _page_alone(url: str, count: int, concurrency: int) -> Round:
     async with ApiClient(endpoint, key=lambda: None) as client:
         fetcher = Fetcher(
             client,
-            Policy(max_concurrency=concurrency),
+            Policy(),
+            keeper=Gatekeeper(Gate(), RateLimiter(), slots=concurrency, chance=random.random, changed=lambda _: None),
             observer=Silent(),
             chance=random.random,
         )

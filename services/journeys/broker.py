@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]  # undeclared
 from confluent_kafka.cimpl import NewTopic
 
 from journeys.errors import HaltError, SettingsError, SetupError
@@ -54,6 +54,17 @@ class Broker:
                 "is Kafka running, and are JOURNEYS_KAFKA__BOOTSTRAP_SERVERS and JOURNEYS_KAFKA__CONFIG right?",
             ) from None
         return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+
+    def remembers_offsets(self) -> float | None:
+        """Seconds for which a group without members keeps its offsets; None where this client may not ask."""
+        try:
+            brokers = self._client.list_topics(timeout=_ANSWER).brokers
+            resource = ConfigResource(ResourceType.BROKER, str(next(iter(brokers))))
+            [future] = self._client.describe_configs([resource], request_timeout=_ANSWER).values()
+            minutes = future.result(_ANSWER)["offsets.retention.minutes"].value
+            return float(minutes) * 60
+        except (KafkaException, KeyError, StopIteration, TimeoutError, TypeError, ValueError):
+            return None
 
     def create(self, specs: Iterable[TopicSpec], *, dry_run: bool = False) -> dict[str, bool]:
         """Create topics; says of each whether it is new. A dry run has the broker check them, and creates none.

@@ -11,7 +11,8 @@
         AbsentError            404, or a journey of no events: not there yet               LATER
         RefusedError           400, 422, too large a journey, an unreadable message        DEAD_LETTER
 
-An error that concerns an order says what to do next by its `verdict`; nobody parses its text. `reason` is a
+An error that concerns an order says what to do next by its `verdict`; nobody parses its text. Which failure of the
+API comes to which of them is one table, in `fetcher/failures.py`. `reason` is a
 stable word for headers, metrics and logs. No text here ever holds an event, a key or an e-mail address.
 """
 
@@ -82,9 +83,9 @@ class ThrottledError(OrderError):
 
     verdict = Verdict.SLOW_DOWN
 
-    def __init__(self, message: str, *, retry_after: float | None) -> None:
+    def __init__(self, message: str, *, reason: str, stage: str = "fetch", retry_after: float | None = None) -> None:
         self.retry_after = retry_after
-        super().__init__(message, reason="throttled")
+        super().__init__(message, reason=reason, stage=stage)
 
 
 class UnauthorizedError(OrderError):

@@ -29,7 +29,6 @@ EventName: TypeAlias = Literal[
     "ops.listening",
     "registry.schemas_known",
     "kafka.unreachable",
-    "kafka.reachable",
     "orders.assigned",
     "orders.revoked",
     "orders.lost",
@@ -48,6 +47,10 @@ EventName: TypeAlias = Literal[
     "api.paused",
     "api.failing",
     "api.recovered",
+    "dead_letters.flood",
+    "dead_letters.resumed",
+    "intake.held",
+    "intake.resumed",
     "library.message",
 ]
 Format: TypeAlias = Literal["auto", "json", "console"]
@@ -66,6 +69,8 @@ _NOT_INFO: Final[Mapping[EventName, Level]] = {
     "kafka.unreachable": "warning",
     "api.paused": "warning",
     "api.failing": "warning",
+    "intake.held": "warning",
+    "dead_letters.flood": "error",
     "api.unauthorized": "error",
     "worker.failed": "error",
 }

@@ -233,6 +233,10 @@ class StandIn:
         """What has been asked so far."""
         return self._api.stats
 
+    def change(self, faults: str) -> None:
+        """From now on, these faults for every order; "" is none."""
+        self._api.change(faults)
+
     def reset(self) -> None:
         """Forget what was asked, and the turn of every fault."""
         self._api.reset()
@@ -265,6 +269,10 @@ class StandInThread:
     def stats(self) -> Stats:
         """A copy of what has been asked so far."""
         return self._call(self._copied)
+
+    def change(self, faults: str) -> None:
+        """From now on, these faults for every order; "" is none."""
+        self._call(lambda: self._standin.change(faults))
 
     def reset(self) -> None:
         """Forget what was asked, and the turn of every fault."""

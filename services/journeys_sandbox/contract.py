@@ -3,6 +3,7 @@
     POST /{version}/api/order/event     {"order_id": str, "page": int >= 1, "page_size": int from 1 to the largest}
     GET  /_stats                        what has been asked so far, as JSON
     POST /_reset                        forget that, and the turn of every fault
+    POST /_faults                       from now on these faults for every order, such as `503`; an empty body is none
 
 What is not so is answered with 401 (a key is set, and `ApiKey` is not it), 404 (another path), 405 (another
 method), 400 (the body is no JSON object) or 422 (a field is missing or out of bounds), each with `code` (the
@@ -131,6 +132,10 @@ class Api:
         self._common = Plan(faults=parse_faults(settings.faults))
         self._turns: Counter[str] = Counter()
 
+    def change(self, faults: str) -> None:
+        """From now on, these faults for every order. Raises ValueError at an unknown word."""
+        self._common = Plan(faults=parse_faults(faults))
+
     def reset(self) -> None:
         """Forget what was asked, and the turn of every fault; what is in flight stays counted."""
         self._turns.clear()
@@ -142,15 +147,20 @@ class Api:
     def reply(self, method: str, path: str, key: str | None, body: bytes, *, now: float) -> Reply:
         """The reply to a request; `now` is in seconds since the epoch."""
         if path.startswith("/_"):
-            return self._own(method, path)
+            return self._own(method, path, body)
         reply = self._reply(method, path, key, body, now)
         self.stats.requests += 1
         self.stats.statuses[reply.status] += 1
         return reply
 
-    def _own(self, method: str, path: str) -> Reply:
+    def _own(self, method: str, path: str, body: bytes) -> Reply:
         if (method, path) == ("POST", "/_reset"):
             self.reset()
+        elif (method, path) == ("POST", "/_faults"):
+            try:
+                self.change(body.decode().strip())
+            except ValueError as error:
+                return refusal(422, str(error))
         elif (method, path) != ("GET", "/_stats"):
             return refusal(404, "no such path")
         return Reply(body=json.dumps(self.stats.as_json()).encode())

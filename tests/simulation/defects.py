@@ -7,7 +7,7 @@ the first violation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.assignments import Assignments
 from journeys.worker.desk import Finished
 from journeys.worker.kafka_loop import KafkaLoop
+from journeys.worker.outbox import partition_of
 
 Batches = Sequence[Iterable[Record]]
 Groups = Sequence[GroupOffsets]
@@ -117,24 +118,24 @@ class PollInside(KafkaLoop):
 class WatermarkAhead(KafkaLoop):
     """Off by one: the next order is skipped."""
 
-    def _plan(self) -> Plan:
-        commits, finished = super()._plan()
+    def _plan(self, partitions: Collection[Partition]) -> Plan:
+        commits, finished = super()._plan(partitions)
         return {at: replace(commit, watermark=commit.watermark + 1) for at, commit in commits.items()}, finished
 
 
 class WatermarkBehind(KafkaLoop):
     """Off by one: the last order is owed again."""
 
-    def _plan(self) -> Plan:
-        commits, finished = super()._plan()
+    def _plan(self, partitions: Collection[Partition]) -> Plan:
+        commits, finished = super()._plan(partitions)
         return {at: replace(commit, watermark=max(0, commit.watermark - 1)) for at, commit in commits.items()}, finished
 
 
 class MapDropped(KafkaLoop):
     """Only the watermark is committed."""
 
-    def _plan(self) -> Plan:
-        commits, finished = super()._plan()
+    def _plan(self, partitions: Collection[Partition]) -> Plan:
+        commits, finished = super()._plan(partitions)
         return {at: replace(commit, metadata="") for at, commit in commits.items()}, finished
 
 
@@ -173,15 +174,15 @@ class AbortForgets(KafkaLoop):
 
     def _aborted(self, oversized: Sequence[Finished]) -> Outcome:
         outcome = super()._aborted(oversized)
-        self._gathered.clear()
+        self._outbox.settle(self._plan(self._assignments.ledgers)[0])
         return outcome
 
 
 class RetryWithoutPolling(KafkaLoop):
     """An aborted transaction is sent again at once."""
 
-    def _burst(self, timeout: float) -> Outcome | None:
-        while (outcome := super()._burst(timeout)) is Outcome.ABORTED:
+    def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+        while (outcome := super()._burst(timeout, only)) is Outcome.ABORTED:
             pass
         return outcome
 
@@ -198,8 +199,7 @@ class UnknownIsDone(KafkaLoop):
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         found = super()._effect(partition, deadline)
-        gathered = [done.message.position.offset for done in self._gathered if self._partition(done) == partition]
-        return replace(found, covers=frozenset(gathered))
+        return replace(found, covers=frozenset(self._outbox.offsets(partition)))
 
 
 class TimeoutIsAbort(Publisher):
@@ -247,14 +247,14 @@ class LateAccepted(KafkaLoop):
     """A result is published if its partition is ours, without asking the ledger."""
 
     def _take(self, finished: Finished) -> None:
-        ledger = self._assignments.ledgers.get(self._partition(finished))
+        ledger = self._assignments.ledgers.get(partition_of(finished))
         if ledger is None:
             return
         try:
             ledger.finish(finished.message.position.offset)
         except KeyError:
             ledger.polled(finished.message.position.offset)
-        self._gathered.append(replace(finished, epoch=ledger.epoch))
+        self._outbox.add(replace(finished, epoch=ledger.epoch))
 
 
 class RevokeWithoutCancel(KafkaLoop):

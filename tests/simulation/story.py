@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from journeys.consumer.source import Partition
+from journeys.fetcher.gate import Reason
 from journeys.model import Journey, OrderMessage
 from journeys.producer.publisher import Result
 from journeys.worker.desk import Finished
@@ -45,17 +46,14 @@ class Teller:
     def request(self, outcome: str, seconds: float) -> None:
         """Not told: too many."""
 
-    def unauthorized(self, reason: str) -> None:
-        """The key is refused."""
-        self._tell(f"key refused: {reason}")
+    def gate(self, reasons: Mapping[Reason, str]) -> None:
+        """The gate shut, opened, or is shut for something else."""
+        self._story.counts["gates shut"] += bool(reasons)
+        if not self._story.deaf:
+            self._tell(f"gate shut: {'; '.join(reasons.values())}" if reasons else "gate open")
 
-    def authorized(self) -> None:
-        """The key is accepted."""
-        self._tell("key accepted")
-
-    def paused(self, seconds: float) -> None:
-        """Requests wait."""
-        self._tell(f"requests wait {seconds:.1f} s")
+    def waiting(self, orders: int, next_due: float | None) -> None:
+        """Not told: each second."""
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Partitions came."""

@@ -6,7 +6,7 @@ Only its clients, its clock and its encoder are the simulation's.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +25,19 @@ from journeys.clock import Clock
 from journeys.consumer.source import OrderSource
 from journeys.consumer.sources import Sources
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.retries import QuickTries
-from journeys.model import OrderMessage
+from journeys.fetcher.gate import Gate, GatePolicy, Limit, Reason
+from journeys.fetcher.gatekeeper import Gatekeeper
+from journeys.fetcher.rate import RateLimiter
+from journeys.fetcher.retries import Backoff, QuickTries
 from journeys.producer.publisher import Publisher
+from journeys.worker.assembly import _oversized
 from journeys.worker.assignments import Assignments
 from journeys.worker.desk import Desk, Finished
 from journeys.worker.disposal import Routes
 from journeys.worker.intake import Bounds
 from journeys.worker.kafka_loop import KafkaLoop, Pace
 from journeys.worker.orders import Orders
-from journeys.worker.service import _oversized
-from journeys.worker.waiting import due_ms
+from journeys.worker.waiting import Timetable
 
 ORDERS = "orders.completed"
 DEAD_LETTER = "orders.dead-letter"
@@ -58,6 +60,8 @@ class WorkerSettings:
     max_records: int = 40
     concurrency: int = 6
     max_poll: float = 60.0
+    rate: float | None = None
+    settle: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -108,6 +112,7 @@ class Worker:
             start="earliest", map_limit=parts.map_limit or settings.map_limit, clock=self._clock
         )
         with process.loop.running():
+            self.keeper = self._keeper()
             self.fetcher = self._fetcher(api)
             self.desk = self._desk()
         self.desk.finished = FinishedOrders(process)
@@ -145,15 +150,35 @@ class Worker:
     def _producer(self, config: dict[str, object], **_: object) -> Any:
         return ModelProducer(self._cluster, self.link, self.weather, config)
 
+    def _keeper(self) -> Gatekeeper:
+        policy = GatePolicy(
+            failures=Limit(run=6, share=0.5, least=10, window=30.0),
+            orders=3,
+            probes=Backoff(base=0.5, cap=3.0),
+            pauses=Backoff(base=0.5, cap=3.0),
+        )
+        return Gatekeeper(
+            Gate(policy),
+            RateLimiter(self.settings.rate),
+            slots=self.settings.concurrency,
+            chance=self.process.random,
+            changed=self._gate_changed,
+            clock=self._clock,
+        )
+
+    def _gate_changed(self, reasons: Mapping[Reason, str]) -> None:
+        self._teller.gate(reasons)
+        self.desk.resume()
+
     def _fetcher(self, api: Api) -> Fetcher:
         return Fetcher(
             ModelClient(api, self.process),
             Policy(
-                max_concurrency=self.settings.concurrency,
                 pages_per_order=2,
                 max_events=MAX_EVENTS,
                 tries=QuickTries(tries=3, base=0.2, cap=1.0, budget=5.0),
             ),
+            keeper=self.keeper,
             observer=self._teller,
             chance=self.process.random,
             clock=self._clock,
@@ -175,6 +200,7 @@ class Worker:
             routes=ROUTES,
             slots=2 * self.settings.concurrency,
             bound=4 * self.settings.orders_in_hand + 1000,
+            keeper=self.keeper,
             observer=self._teller,
             failed=self._fail,
             clock=self._clock,
@@ -183,10 +209,6 @@ class Worker:
     def _kafka(self) -> KafkaLoop:
         settings = self.settings
         retry_topics = frozenset(topic for topic, _ in TIERS)
-
-        def due(message: OrderMessage) -> int | None:
-            return due_ms(message) if message.position.topic in retry_topics else None
-
         return self._parts.loop(
             publisher=self._parts.publisher(
                 {
@@ -203,7 +225,8 @@ class Worker:
             pace=Pace(
                 linger=0.1, max_records=settings.max_records, poll=settings.poll, transaction=settings.transaction
             ),
-            due_ms=due,
+            due_ms=Timetable(retry_topics=retry_topics, settle=settings.settle).due_ms,
+            gate=self.keeper,
             replace_oversized=lambda finished: _oversized(finished, ROUTES),
             bytes_in_progress=lambda: self.fetcher.bytes_in_hand,
             observer=self._teller,

@@ -63,6 +63,8 @@ class World:
             transaction=random.choice([2.0, 6.0]),
             max_records=random.choice([6, 40]),
             concurrency=random.choice([2, 6]),
+            rate=random.choice([None, None, 10.0]),
+            settle=random.choice([0.0, 0.0, 3.0]),
         )
         self.cluster = Cluster(
             self.scheduler,

@@ -187,6 +187,25 @@ class FakeDesk(Desk):
             )
 
 
+@dataclass
+class FakeGate:
+    """A gate that the test shuts, and that remembers what it was told."""
+
+    is_shut: bool = False
+    is_held: bool = False
+    hungry: bool = False
+    heard: bool = True
+    dead: list[bool] = field(default_factory=list)
+
+    def ended(self, *, is_dead: bool) -> None:
+        """Remember it."""
+        self.dead.append(is_dead)
+
+    def others_heard(self, order_id: str, *, since: float) -> bool:  # noqa: ARG002 - the same for all
+        """As the test says."""
+        return self.heard
+
+
 class Silent(Observer):
     """Watches, says nothing, and remembers how often a transaction was tried."""
 
@@ -209,6 +228,9 @@ class Silent(Observer):
     def transaction(self, result: Result, finished: Sequence[Finished], seconds: float) -> None:  # noqa: ARG002
         """One more."""
         self.outcomes.append(result.outcome)
+
+    def waiting(self, orders: int, next_due: float | None) -> None:
+        """Not remembered."""
 
     def unreachable(self, reason: str) -> None:
         """One more."""

@@ -50,12 +50,22 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """And the first steps."""
     assert main(["--help"]) == 0
     told = capsys.readouterr().out
-    assert all(command in told for command in ("run", "demo", "topics", "schemas", "config", "First steps"))
+    assert all(
+        command in told for command in ("run", "demo", "dead-letters", "topics", "schemas", "config", "First steps")
+    )
 
 
 @pytest.mark.parametrize(
     "command",
-    [["run"], ["demo"], ["topics", "create"], ["schemas", "register"], ["schemas", "check"], ["config", "show"]],
+    [
+        ["run"],
+        ["demo"],
+        ["topics", "create"],
+        ["schemas", "register"],
+        ["schemas", "check"],
+        ["config", "show"],
+        *(["dead-letters", command] for command in ("list", "show", "replay", "export", "resume")),
+    ],
 )
 def test_each_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Help needs no settings, no broker and no registry."""
@@ -192,6 +202,53 @@ def test_a_retention_that_is_no_duration_is_code_2(capsys: pytest.CaptureFixture
     """Before the broker is asked."""
     assert main(["topics", "create", "--retention", "long"]) == 2
     assert "--retention" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["list", "--since", "yesterday"], "--since"),
+        (["export", "--until", "2 weeks"], "--until"),
+        (["show", "17"], "POSITION"),
+        (["show", "orders.completed/0/17"], "POSITION"),
+        (["replay", "--to", "orders.retry.1m"], "--to"),
+        (["replay", "--limit", "0"], "--limit"),
+        (["replay", "--forgotten", "maybe"], "--forgotten"),
+        (["resume", "--url", "worker:8080"], "--url"),
+    ],
+)
+def test_a_wrong_option_for_letters_is_code_2(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the broker is asked."""
+    assert main(["dead-letters", *arguments]) == 2
+    assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["list"], ["replay", "--execute"]])
+def test_letters_without_a_broker_are_one_line(
+    command: list[str], nobody: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with every command that needs one."""
+    monkeypatch.setenv("JOURNEYS_KAFKA__BOOTSTRAP_SERVERS", f"127.0.0.1:{nobody}")
+    assert main(["dead-letters", *command]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"journeys: no broker answers at 127.0.0.1:{nobody} (")
+
+
+def test_resume_tells_which_workers_it_did_not_reach(nobody: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """All are asked; exit code 1, for people a line each and for programs JSON."""
+    urls = [f"http://127.0.0.1:{nobody}", f"http://me:s3cret@localhost:{nobody}"]
+    options = [option for url in urls for option in ("--url", url)]
+    assert main(["dead-letters", "resume", *options]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert main(["dead-letters", "resume", "--json", *options]) == 1
+    told = capsys.readouterr()
+    assert [(answer["url"], answer["ok"]) for answer in json.loads(told.out)] == [
+        (f"http://127.0.0.1:{nobody}", False),
+        (f"http://***@localhost:{nobody}", False),
+    ]
+    assert "s3cret" not in told.out + told.err
 
 
 def test_config_show_tells_value_source_and_meaning(

@@ -247,3 +247,22 @@ def test_what_is_no_duration(value: object) -> None:
     """Only plain numbers and known units."""
     with pytest.raises(ValueError, match="duration"):
         parse_duration(value)
+
+
+def test_rate_and_settle_know_the_servers_of_the_document() -> None:
+    """`auto` is 20/s and half an hour there, and off anywhere else; what is set holds everywhere."""
+    ours = {"JOURNEYS_API__BASE_URL": "http://127.0.0.1:9/"}
+    test_server = {"JOURNEYS_API__BASE_URL": "https://DATA-api.test.attribuly.com"}
+    own = {"JOURNEYS_API__RATE": "0.5", "JOURNEYS_ORDERS__SETTLE": "90s"}
+    off = {"JOURNEYS_API__RATE": "0", "JOURNEYS_ORDERS__SETTLE": "0"}
+    found = [load(None, environ) for environ in ({}, test_server, ours, ours | own, off)]
+    assert [settings.api.ceiling for settings in found] == [20.0, 20.0, None, 0.5, None]
+    assert [settings.settle for settings in found] == [1800.0, 1800.0, 0.0, 90.0, 0.0]
+
+
+@pytest.mark.parametrize("rate", ["fast", "-1", "inf", "nan"])
+def test_a_rate_that_is_none_is_named(rate: str) -> None:
+    """The setting, and what it may be."""
+    with pytest.raises(SettingsError) as wrong:
+        load(None, {"JOURNEYS_API__RATE": rate})
+    assert wrong.value.problems == [("JOURNEYS_API__RATE", "must be a number of 0 or more, or auto")]

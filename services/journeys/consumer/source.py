@@ -189,6 +189,11 @@ def _read(message: Any) -> OrderMessage | None:
     if (error := message.error()) is not None:
         _check(error)
         return None
+    return order_message(message)
+
+
+def order_message(message: Any) -> OrderMessage:
+    """A record of confluent_kafka's, which bears no error, as a value of ours."""
     kind, timestamp = message.timestamp()
     return OrderMessage(
         position=Position(topic=message.topic(), partition=message.partition(), offset=message.offset()),

@@ -11,15 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import msgspec
 
-from journeys.errors import AbsentError, OrderError, PassingError, RefusedError, ThrottledError, UnauthorizedError
+from journeys.fetcher.failures import Meaning, code_failure, failure, status_failure
 from journeys.model import Json
-
-Meaning: TypeAlias = Literal["auth", "pace", "passing", "absent", "order"]
-"""What a `code` other than 1 means; a code that is not mapped is `passing`."""
 
 _SUCCESS = 1
 _KNOWN = frozenset({"order_id", "total", "page", "page_size", "events", "shop_currency"})
@@ -51,13 +48,15 @@ class Answer:
 def read_page(answer: Answer, *, order_id: str, number: int, codes: Mapping[int, Meaning], now: float) -> Page:
     """The page that `answer` holds; `now` is in seconds since the epoch. Raises an OrderError."""
     if answer.status != 200:
-        raise _status_error(answer, now)
+        raise status_failure(answer.status, retry_after=retry_after(answer.retry_after, now=now))
     document = _decoded(answer.body)
     if not isinstance(document, dict):
         _broken("the body is no JSON object", "not-an-object")
     code = document.get("code")
-    if code != _SUCCESS or isinstance(code, bool):
-        raise _code_error(code, codes)
+    if not isinstance(code, int) or isinstance(code, bool):
+        _broken("the answer's code is no integer", "wrong-types")
+    if code != _SUCCESS:
+        raise code_failure(code, codes)
     data = document.get("data")
     if not isinstance(data, dict):
         _broken("the answer has no data object", "no-data")
@@ -129,38 +128,7 @@ def _pointer(name: str) -> str:
 
 
 def _broken(message: str, reason: str) -> NoReturn:
-    raise PassingError(message, reason=reason)
-
-
-def _status_error(answer: Answer, now: float) -> OrderError:
-    status = answer.status
-    message, reason = f"the API answered {status}", f"status-{status}"
-    if status == 429:
-        return ThrottledError(message, retry_after=retry_after(answer.retry_after, now=now))
-    if status in (401, 403):
-        return UnauthorizedError(message, reason=reason)
-    if status == 404:
-        return AbsentError(message, reason=reason)
-    if status in (400, 422):
-        return RefusedError(message, reason=reason)
-    return PassingError(message, reason=reason)
-
-
-def _code_error(code: Json, codes: Mapping[int, Meaning]) -> OrderError:
-    if not isinstance(code, int) or isinstance(code, bool):
-        return PassingError("the answer's code is no integer", reason="wrong-types")
-    message, reason = f"the API answered code {code}", f"code-{code}"
-    match codes.get(code, "passing"):
-        case "auth":
-            return UnauthorizedError(message, reason=reason)
-        case "pace":
-            return ThrottledError(message, retry_after=None)
-        case "absent":
-            return AbsentError(message, reason=reason)
-        case "order":
-            return RefusedError(message, reason=reason)
-        case _:
-            return PassingError(message, reason=reason)
+    raise failure(reason, message)
 
 
 def retry_after(text: str | None, *, now: float) -> float | None:

@@ -20,8 +20,9 @@ import msgspec
 from httpx_aiohttp.transport import AiohttpTransport
 
 import journeys
-from journeys.errors import PassingError, RefusedError, UnauthorizedError
+from journeys.errors import OrderError
 from journeys.fetcher.answers import Answer
+from journeys.fetcher.failures import failure
 
 _KEEP_ALIVE = 30.0
 """Seconds that an idle connection is kept; below the 60 s at which common load balancers close theirs."""
@@ -127,7 +128,7 @@ class ApiClient:
             try:
                 key = self._key()
             except ValueError as error:
-                raise UnauthorizedError(f"the API key {error}", reason="key-file") from error
+                raise failure("key-file", f"the API key {error}") from error
             if key is not None:
                 headers["ApiKey"] = key
             self._headers = httpx.Headers(headers)
@@ -156,22 +157,22 @@ def _proxy(url: httpx.URL) -> str | None:
     return None if proxy_bypass(url.host) else getproxies().get(url.scheme)
 
 
-def _too_large(limit: int) -> RefusedError:
-    return RefusedError(f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)", reason="page-too-large")
+def _too_large(limit: int) -> OrderError:
+    return failure("page-too-large", f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)")
 
 
-def _passing(error: Exception) -> PassingError:
+def _passing(error: Exception) -> OrderError:
     """Our words for what went wrong: an exception's own text could hold an address or a part of a body."""
     # The transport calls every lost connection a connect time-out; its cause knows better.
     cause = error.__cause__ or error if isinstance(error, httpx.HTTPError) else error
     if isinstance(cause, TimeoutError):
-        return PassingError("the API did not answer in time", reason="timeout")
+        return failure("timeout", "the API did not answer in time")
     if isinstance(cause, aiohttp.ClientConnectorError):
-        return PassingError("the API cannot be reached", reason="connect")
+        return failure("connect", "the API cannot be reached")
     if isinstance(
         cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | aiohttp.ClientPayloadError | OSError
     ):
-        return PassingError("the connection to the API broke off", reason="disconnected")
+        return failure("disconnected", "the connection to the API broke off")
     if isinstance(error, httpx.DecodingError):
-        return PassingError("the answer cannot be unpacked", reason="not-decodable")
-    return PassingError(f"the API cannot be asked: {type(cause).__name__}", reason="transport")
+        return failure("not-decodable", "the answer cannot be unpacked")
+    return failure("transport", f"the API cannot be asked: {type(cause).__name__}")

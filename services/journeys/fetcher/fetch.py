@@ -1,19 +1,22 @@
 """Fetches one order's whole journey: drives the paging rule, with quick tries for faults that pass.
 
-A pause that the API asks for, or that a refused key calls for, holds for the whole account: every request waits for
-it before it is sent, and none of the tries is counted.
+Every request waits for its turn at the account's gatekeeper. What the API asks of all, a pause or another key, and an
+outage use up none of an order's tries.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from journeys.clock import Clock
 from journeys.errors import AbsentError, OrderError, PassingError, ThrottledError, UnauthorizedError
-from journeys.fetcher.answers import Answer, Meaning, Page, read_page
+from journeys.fetcher.answers import Answer, Page, read_page
+from journeys.fetcher.failures import Meaning, failure
+from journeys.fetcher.gatekeeper import Gatekeeper, Turn
 from journeys.fetcher.paging import EMPTY, Paging, Reading
 from journeys.fetcher.retries import QuickTries
 from journeys.model import Journey, Order
@@ -35,33 +38,42 @@ class Observer(Protocol):
     def request(self, outcome: str, seconds: float) -> None:
         """A request ended: `ok`, or the reason of its failure."""
 
-    def unauthorized(self, reason: str) -> None:
-        """The key is refused; said once, until `authorized`."""
-
-    def authorized(self) -> None:
-        """The key is accepted again."""
-
-    def paused(self, seconds: float) -> None:
-        """Every request waits so long: the API asked for it, or refuses the key."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How hard to try; times in seconds."""
 
-    max_concurrency: int = 128
     pages_per_order: int = 8
     max_events: int = 10_000
     tries: QuickTries = field(default_factory=QuickTries)
     codes: Mapping[int, Meaning] = field(default_factory=dict)
-    pause: QuickTries = field(default_factory=lambda: QuickTries(tries=2**31, base=1.0, cap=30.0, budget=float("inf")))
-    """Growing pauses where the API names none."""
-    longest_pause: float = 300.0
-    """The most of a Retry-After that is believed."""
+    probes: int = 3
+    """As how many probes in vain an order may serve before it makes room for another, and waits in a tier."""
+    throttled: int = 10
+    """How often an order may be throttled while the API answers for others in between."""
+    refused: int = 3
+    """How often the key may be refused for an order while the API answers for others in between."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Effort:
+    """What one page has cost so far."""
+
+    order_id: str
+    failed: int = 0
+    """Tries that count."""
+    spent: float = 0.0
+    """Seconds, on these and between them."""
+    probed: int = 0
+    """How often it was a probe in vain."""
+    singled_out: int = 0
+    """How often it was throttled, or its key refused, although others were heard since the time before."""
+    refused_at: float = math.inf
+    """When the request was sent that was refused last."""
 
 
 class Fetcher:
-    """Fetches journeys, many at once, with at most `max_concurrency` requests in flight over all of them.
+    """Fetches journeys, many at once; `keeper` says when a request may be sent.
 
     `chance` gives numbers in [0, 1).
     """
@@ -71,6 +83,7 @@ class Fetcher:
         client: Client,
         policy: Policy,
         *,
+        keeper: Gatekeeper,
         observer: Observer,
         chance: Callable[[], float],
         clock: Clock | None = None,
@@ -82,10 +95,7 @@ class Fetcher:
         self._clock = clock or Clock()
         self._chance = chance
         self._sleep = sleep
-        self._slots = asyncio.Semaphore(policy.max_concurrency)
-        self._paused_until = 0.0
-        self._pauses = 0  # in a row
-        self._refused = False
+        self._keeper = keeper
         self.in_flight = 0
         self.bytes_in_hand = 0
         """Bytes of the pages of journeys that are not whole yet."""
@@ -97,7 +107,7 @@ class Fetcher:
             reading = await self._read(paging, order.order_id)
         except AbsentError as absent:
             if paging.promised:  # a page that is missing later must never make an empty journey
-                raise PassingError("the journey vanished while it was read", reason="journey-unsettled") from absent
+                raise failure("journey-unsettled", "the journey vanished while it was read") from absent
             if not accept_empty:
                 raise
             reading = paging.empty or EMPTY
@@ -148,48 +158,57 @@ class Fetcher:
             raise _first(failures) from None
 
     async def _page(self, order_id: str, number: int) -> Page:
-        """One page, with quick tries; waiting for a slot or for the end of a pause counts as no time spent."""
-        failed, spent = 0, 0.0
+        """One page, with quick tries; waiting for a turn counts as no time spent."""
+        effort = _Effort(order_id=order_id)
         while True:
-            await self._turn()
-            sent = self._clock.monotonic()
+            turn = await self._keeper.turn(order_id)
             try:
                 page = await self._request(order_id, number)
-            except PassingError:
-                failed += 1
-                spent += self._clock.monotonic() - sent
-                delay = self._policy.tries.delay(failed=failed, spent=spent, jitter=self._chance())
-                if delay is None:
-                    raise
-                await self._sleep(delay)
-                spent += delay
-            except ThrottledError as throttled:
-                self._pause(throttled.retry_after)
-            except UnauthorizedError as refused:
-                self._client.refresh_key()
-                self._pause(None)
-                if not self._refused:
-                    self._refused = True
-                    self._observer.unauthorized(refused.reason)
-            except AbsentError:
-                self._accepted()
+            except PassingError as error:
+                await self._pass_over(error, effort, turn)
+            except (ThrottledError, UnauthorizedError) as error:
+                self._bear_with(error, effort, turn)
+            except OrderError:
+                self._keeper.heard(turn, order_id)
+                raise
+            except BaseException:
+                self._keeper.given_up(turn, order_id)
                 raise
             else:
-                self._accepted()
+                self._keeper.heard(turn, order_id)
                 return page
 
-    async def _turn(self) -> None:
-        """Take a slot while no pause is in force: one may have begun while this request queued."""
-        while True:
-            while (wait := self._paused_until - self._clock.monotonic()) > 0:
-                await self._sleep(wait)
-            await self._slots.acquire()
-            if self._paused_until <= self._clock.monotonic():
-                return
-            self._slots.release()
+    async def _pass_over(self, error: PassingError, effort: _Effort, turn: Turn) -> None:
+        """Wait for the next try. Raises the error when it was the last one."""
+        if not self._keeper.failed(turn, effort.order_id, error.reason):  # the API is down: not this order's fault
+            effort.probed += turn.is_probe
+            if effort.probed >= self._policy.probes:
+                raise error
+            return
+        effort.failed += 1
+        effort.spent += self._clock.monotonic() - turn.sent
+        delay = self._policy.tries.delay(failed=effort.failed, spent=effort.spent, jitter=self._chance())
+        if delay is None:
+            raise error
+        await self._sleep(delay)
+        effort.spent += delay
+
+    def _bear_with(self, error: ThrottledError | UnauthorizedError, effort: _Effort, turn: Turn) -> None:
+        """Count no try, unless others are heard in between: then it is about this order. Raises the error if it is."""
+        effort.singled_out += self._keeper.others_heard(effort.order_id, since=effort.refused_at)
+        effort.refused_at = turn.sent
+        if isinstance(error, ThrottledError):
+            most = self._policy.throttled
+            self._keeper.throttled(turn, effort.order_id, error.retry_after)
+        else:
+            most = self._policy.refused
+            self._client.refresh_key()
+            self._keeper.refused(turn, effort.order_id, error.reason)
+        if effort.singled_out >= most:
+            raise error
 
     async def _request(self, order_id: str, number: int) -> Page:
-        """One request; gives the slot back."""
+        """One request, watched."""
         started = self._clock.monotonic()
         self.in_flight += 1
         outcome = "cancelled"
@@ -202,30 +221,8 @@ class Fetcher:
             raise
         finally:
             self.in_flight -= 1
-            self._slots.release()
             self._observer.request(outcome, self._clock.monotonic() - started)
         return page
-
-    def _accepted(self) -> None:
-        """The API took the key and kept pace."""
-        self._pauses = 0
-        if self._refused:
-            self._refused = False
-            self._observer.authorized()
-
-    def _pause(self, asked: float | None) -> None:
-        """Let every request of the account wait, for as long as `asked` or, without it, ever longer."""
-        now = self._clock.monotonic()
-        if asked:  # "at once" is no pause: refused requests would spin
-            seconds = min(asked, self._policy.longest_pause)
-        elif now < self._paused_until:
-            return  # others of the same burst have paused already
-        else:
-            self._pauses += 1
-            seconds = self._policy.pause.bound(self._pauses) * (0.5 + self._chance() / 2)
-        if now + seconds > self._paused_until:
-            self._paused_until = now + seconds
-            self._observer.paused(seconds)
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from journeys.errors import AbsentError, PassingError, RefusedError
 from journeys.fetcher.answers import Page
+from journeys.fetcher.failures import failure
 from journeys.model import Json
 
 
@@ -78,9 +78,9 @@ class Paging:
         if page.number not in self._asked or page.number in self._pages:
             raise ValueError(f"page {page.number} was not asked for")
         if page.total > self._max_events:
-            raise RefusedError(
+            raise failure(
+                "journey-too-large",
                 f"the journey has {page.total} events; the most is {self._max_events} (JOURNEYS_API__MAX_EVENTS)",
-                reason="journey-too-large",
             )
         self._pages[page.number] = page
         if len(self._pages) == len(self._asked) and self._count() == len(self._pages):
@@ -98,7 +98,7 @@ class Paging:
     def _judge(self, reading: Reading) -> None:
         if reading.total == 0 and not reading.events:
             self.empty = reading
-            raise AbsentError("the API has no journey for this order", reason="no-journey")
+            raise failure("no-journey", "the API has no journey for this order")
         if reading.whole and not reading.moved:
             self.result = reading
             return
@@ -106,7 +106,7 @@ class Paging:
         if self._previous is not None and _same(reading, self._previous):
             self.result = reading if reading.whole else replace(reading, consistent=False)
         elif self._readings_left <= 0:
-            raise PassingError("the journey keeps changing while it is read", reason="journey-unsettled")
+            raise failure("journey-unsettled", "the journey keeps changing while it is read")
         else:
             self._previous = reading
             self._pages, self._asked = {}, set()

@@ -44,7 +44,10 @@ SecondsName: TypeAlias = Literal[
 GaugeName: TypeAlias = Literal[
     "lag",  # orders not published yet; by topic and partition
     "orders.in_hand",  # orders admitted and not yet published
-    "orders.waiting",  # orders in a retry tier that are not due yet
+    "orders.waiting",  # orders that are not due yet: in a retry tier, or younger than the settle time
+    "orders.next_due",  # when the next of them is due, seconds since the epoch; 0 where none waits
+    "gate",  # whether the gate is shut, for each reason
+    "rate",  # requests per second that may be sent; +Inf without a bound
     "bytes.in_hand",  # memory that they take, about
     "requests.in_flight",  # HTTP requests awaiting an answer
     "partitions",  # partitions assigned to this worker
@@ -71,7 +74,10 @@ _SECONDS: Final[Mapping[SecondsName, tuple[str, Labels]]] = {
 _GAUGES: Final[Mapping[GaugeName, tuple[str, Labels]]] = {
     "lag": ("Orders not published yet.", ("topic", "partition")),
     "orders.in_hand": ("Orders admitted and not yet published.", ()),
-    "orders.waiting": ("Orders of a retry tier that are not due yet.", ()),
+    "orders.waiting": ("Orders that are not due yet: retries, and orders younger than the settle time.", ()),
+    "orders.next_due": ("When the next waiting order is due, seconds since the epoch; 0 for none.", ()),
+    "gate": ("1 while the gate is shut for this reason: no orders are taken in.", ("reason",)),
+    "rate": ("Requests per second that may be sent to the order-event API; +Inf without a bound.", ()),
     "bytes.in_hand": ("Bytes that orders in hand take, about.", ()),
     "requests.in_flight": ("Requests awaiting an answer.", ()),
     "partitions": ("Partitions assigned to this worker.", ()),

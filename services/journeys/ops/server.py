@@ -1,5 +1,11 @@
 """The HTTP server for probes, metrics and people, on the worker's event loop.
 
+    GET  /healthz, /readyz     200, or 503 with each reason by its name
+    GET  /metrics              Prometheus
+    POST /hold, /resume        stop the intake of orders, and go on, also after a flood of dead letters
+
+A POST must bear the header `X-Journeys`: no page that a browser shows can send it to another site.
+
 A loop that is stuck does not answer, and so fails its probe; the Kafka thread's state is read from its heartbeat.
 Metrics are rendered in another thread: a scrape does not hold up orders.
 """
@@ -8,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from aiohttp import web
 
@@ -17,6 +24,9 @@ import journeys
 from journeys.errors import SetupError
 from journeys.ops.health import Report
 from journeys.ops.metrics import Metrics
+
+Control: TypeAlias = Callable[[], Mapping[str, object]]
+"""Does something to the worker, and tells what."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -28,20 +38,30 @@ _PAGES = {
     "/healthz": "whether its threads are alive",
     "/metrics": "Prometheus metrics",
 }
+CONTROL_HEADER = "X-Journeys"
 _GRACE = 0.5
 """Seconds for answers that are under way when the server stops."""
 
 
 @asynccontextmanager
 async def serve(
-    *, host: str, port: int, metrics: Metrics, ready: Callable[[], Report], alive: Callable[[], Report]
+    *,
+    host: str,
+    port: int,
+    metrics: Metrics,
+    ready: Callable[[], Report],
+    alive: Callable[[], Report],
+    controls: Mapping[str, Control] | None = None,
 ) -> AsyncIterator[str]:
     """Serve while the block runs; yields the address, `http://127.0.0.1:8080`. Port 0 is any free one.
 
     Raises SetupError when the address cannot be listened on.
     """
     runner = web.AppRunner(
-        _application(metrics, ready, alive), access_log=None, handle_signals=False, shutdown_timeout=_GRACE
+        _application(metrics, ready, alive, controls or {}),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_GRACE,
     )
     await runner.setup()
     try:
@@ -55,7 +75,9 @@ async def serve(
         await runner.cleanup()
 
 
-def _application(metrics: Metrics, ready: Callable[[], Report], alive: Callable[[], Report]) -> web.Application:
+def _application(
+    metrics: Metrics, ready: Callable[[], Report], alive: Callable[[], Report], controls: Mapping[str, Control]
+) -> web.Application:
     async def readyz(_request: web.Request) -> web.Response:
         return _answer(ready())
 
@@ -76,9 +98,20 @@ def _application(metrics: Metrics, ready: Callable[[], Report], alive: Callable[
             web.get("/healthz", healthz),
             web.get("/metrics", show_metrics),
             web.get("/", index),
+            *(web.post(path, _controlled(control)) for path, control in controls.items()),
         ]
     )
     return application
+
+
+def _controlled(control: Control) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        if CONTROL_HEADER not in request.headers:
+            refusal = {"ok": False, "error": f"the header {CONTROL_HEADER} is missing"}
+            return web.json_response(refusal, status=403, headers=_HEADERS)
+        return web.json_response({"ok": True, **control()}, headers=_HEADERS)
+
+    return handle
 
 
 def _answer(report: Report) -> web.Response:

@@ -7,7 +7,7 @@ there. Values are in the Confluent wire format; the schema ids are looked up onc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any, Final, TypeAlias
@@ -106,8 +106,8 @@ class JourneyEncoder:
     """Turns journeys into records. Pure once it is built; building it reads the schemas' files.
 
     `schema_ids` holds the registry's id for each subject (`<topic>-value`), `aliases` more spellings of event types
-    (spelling → channel), `zone` the time zone of an `event_at` without offset. Raises SetupError where an id is
-    missing, SettingsError where an alias is wrong.
+    (spelling → channel), `zone` the time zone of an `event_at` without offset. `misfit` is told the JSON Pointer of
+    each value that did not fit. Raises SetupError where an id is missing, SettingsError where an alias is wrong.
     """
 
     def __init__(
@@ -117,7 +117,9 @@ class JourneyEncoder:
         topic_prefix: str = "journey.",
         aliases: Mapping[str, str] | None = None,
         zone: tzinfo = UTC,
+        misfit: Callable[[str], object] = lambda _: None,
     ) -> None:
+        self._misfit = misfit
         subjects = [schemas.subject(topic_prefix, name) for name in schemas.RECORDS]
         missing = [subject for subject in subjects if subject not in schema_ids]
         if missing:
@@ -163,6 +165,8 @@ class JourneyEncoder:
         datum |= common.fields
         datum["position"] = position
         tally.count(channel, datum)
+        for pointer in datum["misfits"]:
+            self._misfit(pointer)
         own: _Headers = [(name, datum[name].encode()) for name in _EVENT_HEADERS if datum[name] is not None]
         return self._events[channel].record(common.key, own + common.headers(position), datum)
 

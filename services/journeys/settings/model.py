@@ -10,12 +10,22 @@ from datetime import UTC, tzinfo
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from journeys.settings.values import Duration, Size, TierName, TopicName, WebAddress, parse_duration
+from journeys.settings.values import (
+    AutoDuration,
+    AutoRate,
+    Duration,
+    Size,
+    TierName,
+    TopicName,
+    WebAddress,
+    parse_duration,
+)
 
 Scalar: TypeAlias = str | int | float | bool
 ChannelName: TypeAlias = Literal[
@@ -55,6 +65,10 @@ _RESERVED = frozenset(
     }
 )
 """What exactly-once rests on, librdkafka's aliases included."""
+_DOCUMENTED = frozenset({"data.api.attribuly.com", "data-api.test.attribuly.com"})
+"""The servers of the API's document. Its vendor speaks of 20 requests/s, and of data 10 to 30 minutes old."""
+_DOCUMENTED_RATE = 20.0
+_DOCUMENTED_SETTLE = 1800.0
 _CLASSIC_ONLY = frozenset({"session.timeout.ms", "heartbeat.interval.ms"})
 
 
@@ -102,6 +116,9 @@ class OrdersSettings(_Group):
     """Topics of completed orders, as a JSON list or a,b."""
     start: Literal["earliest", "latest", "error"] = "earliest"
     """Where a group without committed offsets starts; `error` refuses to start."""
+    settle: AutoDuration = None
+    """How old an order must be before it is taken; `auto`: 30m with the API's own servers, whose data are 10 to 30
+    minutes old, and 0 with any other."""
     format: Literal["auto", "text", "json", "avro"] = "auto"
     """How order messages are written; `auto` tells the three forms apart by the first byte."""
     id_pointer: str = Field(default="/order_id", pattern=r"^(/([^~/]|~0|~1)*)+$")
@@ -118,6 +135,10 @@ class OrdersSettings(_Group):
     """Topics of the retry tiers: this and the delay."""
     dead_letter: TopicName = "orders.dead-letter"
     """Topic of orders that cannot be published."""
+    flood_run: int = Field(default=50, ge=0)
+    """So many dead letters in a row shut the gate, until `journeys dead-letters resume`; 0: never."""
+    flood_share: float = Field(default=0.5, ge=0, le=1)
+    """Such a share of at least 100 orders within 5 minutes does the same; 0: never."""
 
     @field_validator("topics")
     @classmethod
@@ -155,6 +176,9 @@ class ApiSettings(_Group):
     """File that holds the key, instead of the key itself."""
     page_size: int = Field(default=100, ge=1, le=10_000)
     """Events asked for per page."""
+    rate: AutoRate = None
+    """Requests per second, at most; 0: no bound but what the API answers with 429. `auto`: 20 with the API's own
+    servers, 0 with any other. A worker knows of no other worker: where several share an account, divide."""
     max_concurrency: int = Field(default=128, ge=1, le=10_000)
     """Requests in flight at once, at most."""
     pages_per_order: int = Field(default=8, ge=1, le=1000)
@@ -202,6 +226,17 @@ class ApiSettings(_Group):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("must be a time zone such as UTC or Europe/Paris") from None
         return zone
+
+    @property
+    def is_documented(self) -> bool:
+        """Whether this is one of the servers that the API's document names."""
+        return urlsplit(self.base_url).hostname in _DOCUMENTED
+
+    @property
+    def ceiling(self) -> float | None:
+        """Requests per second, at most; None where no bound is known."""
+        rate = self.rate if self.rate is not None else _DOCUMENTED_RATE * self.is_documented
+        return rate or None
 
     @property
     def tzinfo(self) -> tzinfo:
@@ -274,6 +309,11 @@ class Settings(_Group):
     publish: PublishSettings = PublishSettings()
     ops: OpsSettings = OpsSettings()
     logs: LogsSettings = LogsSettings()
+
+    @property
+    def settle(self) -> float:
+        """How old an order must be before it is taken, in seconds."""
+        return self.orders.settle if self.orders.settle is not None else _DOCUMENTED_SETTLE * self.api.is_documented
 
     @model_validator(mode="after")
     def _topics_do_not_feed_back(self) -> Self:

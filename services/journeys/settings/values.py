@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,25 @@ def format_duration(seconds: float) -> str:
             return f"{seconds / _SECONDS[unit]:.0f}{unit}"
     millis = seconds * 1000
     return f"{round(millis)}ms" if millis >= 1 and math.isclose(millis, round(millis)) else f"{seconds:g}s"
+
+
+def parse_rate(value: Any) -> float:
+    """Requests per second: a number of 0 or more. Else ValueError."""
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = -1.0
+    if isinstance(value, bool) or rate < 0 or not math.isfinite(rate):
+        raise ValueError("must be a number of 0 or more, or auto")
+    return rate
+
+
+def _or_auto(parse: Callable[[Any], float]) -> Callable[[Any], float | None]:
+    return lambda value: None if value is None or value == "auto" else parse(value)
+
+
+def _shown(form: Callable[[float], str]) -> Callable[[float | None], str]:
+    return lambda value: "auto" if value is None else form(value)
 
 
 def parse_size(value: Any) -> int:
@@ -85,6 +105,12 @@ def _web_address(value: str) -> str:
 
 Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 """Seconds."""
+AutoDuration = Annotated[
+    float | None, BeforeValidator(_or_auto(parse_duration)), PlainSerializer(_shown(format_duration))
+]
+"""Seconds; None is `auto`."""
+AutoRate = Annotated[float | None, BeforeValidator(_or_auto(parse_rate)), PlainSerializer(_shown("{:g}".format))]
+"""Requests per second; None is `auto`."""
 Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size)]
 """Bytes."""
 TopicName = Annotated[str, AfterValidator(_topic)]

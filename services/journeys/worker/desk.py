@@ -46,17 +46,26 @@ class Finished:
     reason: str | None = None
     """Why the order was not published."""
 
-    @property
-    def order_id(self) -> str | None:
-        """The order's id; None for a message that names no order."""
-        return None if self.order is None else self.order.order_id
-
 
 class Observer(Protocol):
     """Who counts what is read; called on the event loop, must be cheap."""
 
     def fetched(self, journey: Journey) -> None:
         """A journey was read, and is about to be encoded."""
+
+
+class Keeper(Protocol):
+    """What the account's gatekeeper is told and asked."""
+
+    @property
+    def is_held(self) -> bool:
+        """Nothing new is to be begun, until `Desk.resume`."""
+
+    def ended(self, *, is_dead: bool) -> None:
+        """An order left, as a dead letter or not."""
+
+    def others_heard(self, order_id: str, *, since: float) -> bool:
+        """Whether the API answered for another order since then, by the monotonic clock."""
 
 
 class Desk:
@@ -75,6 +84,7 @@ class Desk:
         routes: Routes,
         slots: int,
         bound: int,
+        keeper: Keeper,
         observer: Observer,
         failed: Callable[[BaseException], None],
         clock: Clock | None = None,
@@ -85,6 +95,7 @@ class Desk:
         self._encode = encode
         self._routes = routes
         self._slots = slots
+        self._keeper = keeper
         self._observer = observer
         self._failed = failed
         self._loop = asyncio.get_running_loop()
@@ -106,6 +117,10 @@ class Desk:
         self._closed = True
         self._drop(None)
 
+    def resume(self) -> None:
+        """Begin what was held; called on the event loop."""
+        self._fill()
+
     @property
     def in_progress(self) -> int:
         """Orders being fetched now."""
@@ -117,7 +132,7 @@ class Desk:
             self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._slots:
+        while self._waiting and len(self._running) < self._slots and not self._keeper.is_held:
             admitted = self._waiting.popleft()
             task = self._loop.create_task(self._work(admitted))
             self._running[task] = admitted
@@ -137,6 +152,11 @@ class Desk:
         for task in [task for task, admitted in self._running.items() if dropped(admitted)]:
             task.cancel()
 
+    def _others_heard(self, order: Order) -> bool:
+        """Whether the API answered for any other order since this one was put into the tier that it comes from."""
+        waited = self._clock.wall() - (order.message.timestamp_ms or 0) / 1000
+        return self._keeper.others_heard(order.order_id, since=self._clock.monotonic() - max(0.0, waited))
+
     async def _work(self, admitted: Admitted) -> None:
         message = admitted.message
         order: Order | None = None
@@ -148,8 +168,16 @@ class Desk:
             self._observer.fetched(journey)
             records, outcome = self._encode(journey), "published"
         except OrderError as error:
-            record, outcome = dispose(message, order, error, self._routes, now_ms=self._clock.wall_ms())
+            record, outcome = dispose(
+                message,
+                order,
+                error,
+                self._routes,
+                now_ms=self._clock.wall_ms(),
+                others_heard=order is None or self._others_heard(order),
+            )
             records, reason = [record], error.reason
+        self._keeper.ended(is_dead=outcome == "dead-lettered")
         finished = Finished(
             epoch=admitted.epoch,
             message=message,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from journeys.errors import AbsentError, OrderError, Verdict
 from journeys.model import Order, OrderMessage, Record
 
-_OURS = frozenset(
+OWN_HEADERS = frozenset(
     {"edition", "account", "order-timestamp", "attempt", "absences", "not-before", "retry-reason"},
 )
+"""What a retry tier's record has beside the headers of the order message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,26 +36,36 @@ class Routes:
 
 
 def dispose(
-    message: OrderMessage, order: Order | None, error: OrderError, routes: Routes, *, now_ms: int
+    message: OrderMessage,
+    order: Order | None,
+    error: OrderError,
+    routes: Routes,
+    *,
+    now_ms: int,
+    others_heard: bool = True,
 ) -> tuple[Record, str]:
     """The record that takes the order on, and what became of it: `retried` or `dead-lettered`.
 
-    `order` is None for a message that could not be read.
+    `order` is None for a message that could not be read. `others_heard` tells whether the API answered for any other
+    order since this one was put into its tier. Where it did not, nothing says that it is this order's fault: after
+    the last tier it waits there again.
     """
     if order is not None and error.verdict is not Verdict.DEAD_LETTER:
-        delay = _delay(order, error, routes)
+        delay = _delay(order, error, routes, others_heard=others_heard)
         if delay is not None:
             return _retry(order, error, routes.retry_tiers, delay, now_ms=now_ms), "retried"
     return _dead_letter(message, order, error, routes.dead_letter, now_ms=now_ms), "dead-lettered"
 
 
-def _delay(order: Order, error: OrderError, routes: Routes) -> float | None:
+def _delay(order: Order, error: OrderError, routes: Routes, *, others_heard: bool) -> float | None:
     """Seconds until the order is due again; None when no tier is left."""
     if not routes.retry_tiers:
         return None
     if isinstance(error, AbsentError) and order.absences < len(routes.empty_after):
         return routes.empty_after[order.absences]
     tried = order.attempt - order.absences
+    if not others_heard:
+        tried = min(tried, len(routes.retry_tiers) - 1)
     return routes.retry_tiers[tried][1] if tried < len(routes.retry_tiers) else None
 
 
@@ -103,4 +114,4 @@ def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, 
 
 
 def _foreign(message: OrderMessage) -> list[tuple[str, str | bytes | None]]:
-    return [(name, value) for name, value in message.headers if name not in _OURS]
+    return [(name, value) for name, value in message.headers if name not in OWN_HEADERS]

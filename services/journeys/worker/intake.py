@@ -36,10 +36,10 @@ class Intake:
         """Whether orders are taken in."""
         return self._full_since is None
 
-    def update(self, *, room: int, now: float) -> None:
-        """Look at the room there is, at a monotonic time in seconds."""
+    def update(self, *, room: int, now: float, hungry: bool = False) -> None:
+        """Look at the room there is, at a monotonic time in seconds. `hungry` asks for whatever there is room for."""
         if room <= 0 and self._full_since is None:
             self._full_since = now
-        elif room > 0 and self._full_since is not None and (not self.paused or room >= self._resume_at):
+        elif room > 0 and self._full_since is not None and (not self.paused or hungry or room >= self._resume_at):
             self._full_since = None
         self.paused = self._full_since is not None and now - self._full_since > self._pause_after

@@ -13,8 +13,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +27,7 @@ from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.assignments import Assignments
 from journeys.worker.desk import Admitted, Desk, Finished
 from journeys.worker.intake import Bounds, Intake
+from journeys.worker.outbox import Outbox
 from journeys.worker.waiting import WaitingRoom
 
 
@@ -38,7 +38,7 @@ class Pace:
     linger: float = 0.1
     """How long finished orders gather for one transaction."""
     max_records: int = 20_000
-    """Records of one transaction, unless a single journey has more."""
+    """Records of one transaction (see `Outbox`)."""
     poll: float = 0.05
     poll_when_full: float = 0.1
     transaction: float = 30.0
@@ -69,12 +69,26 @@ class Observer(Protocol):
     def unreachable(self, reason: str) -> None:
         """Kafka does not answer; the loop goes on asking."""
 
+    def waiting(self, orders: int, next_due: float | None) -> None:
+        """So many orders are not due yet, the next one at a time in seconds since the epoch; told about each second."""
+
+
+class Gate(Protocol):
+    """Whether orders may come in; read on the Kafka thread, kept by the event loop."""
+
+    hungry: bool
+    """One more order is wanted although the gate is shut; set to False once it is in."""
+
+    @property
+    def is_shut(self) -> bool:
+        """No orders are taken in."""
+
 
 class KafkaLoop:
     """Runs until stopped. Every method but `stop` belongs to the Kafka thread.
 
-    `due_ms` tells when a message is due, None for at once. `replace_oversized` makes the dead letter of a journey
-    with a record that Kafka does not take.
+    `due_ms` tells when a message is due, None for at once; it is given the time too, both in milliseconds since the
+    epoch. `replace_oversized` makes the dead letter of a journey with a record that Kafka does not take.
     """
 
     def __init__(
@@ -85,7 +99,8 @@ class KafkaLoop:
         assignments: Assignments,
         bounds: Bounds,
         pace: Pace,
-        due_ms: Callable[[OrderMessage], int | None],
+        due_ms: Callable[[OrderMessage, int], int | None],
+        gate: Gate,
         replace_oversized: Callable[[Finished], Finished],
         bytes_in_progress: Callable[[], int],
         observer: Observer,
@@ -98,14 +113,14 @@ class KafkaLoop:
         self._bounds = bounds
         self._pace = pace
         self._due_ms = due_ms
+        self._gate = gate
         self._replace_oversized = replace_oversized
         self._bytes_in_progress = bytes_in_progress
         self._observer = observer
         self._intake = Intake(bounds)
         self._waiting = WaitingRoom()
         self._paused: set[Partition] = set()
-        self._gathered: list[Finished] = []
-        self._bytes: Counter[int] = Counter()  # by epoch, so that a lost partition takes its own along
+        self._outbox = Outbox(max_records=pace.max_records)
         self._in_doubt: Result | None = Result(outcome=Outcome.UNKNOWN, reason="starting")
         self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
@@ -146,6 +161,7 @@ class KafkaLoop:
         if now - self._lag_at > 1:
             self._lag_at = now
             self._measure_lag()
+            self._observer.waiting(self.not_due, self.next_due)
         self._gather()
         if self._in_doubt is not None:
             if now >= self._burst_not_before:
@@ -153,7 +169,7 @@ class KafkaLoop:
         elif self._is_due(now):
             self._burst(self._pace.transaction)
         self._assignments.ask_again(self.source, now)
-        self._intake.update(room=self.room, now=now)
+        self._intake.update(room=self.room, now=now, hungry=self._gate.hungry)
         if self._intake.open:
             self._submit_due()  # first: new orders would take whatever room there is
             self._serve(self._patience(), max(1, self.room))
@@ -184,7 +200,7 @@ class KafkaLoop:
     @property
     def bytes_in_hand(self) -> int:
         """Bytes of the orders in hand, of journeys half read, and of records that are not published yet."""
-        return self._bytes.total() + self._bytes_in_progress()
+        return self._outbox.bytes + self._bytes_in_progress()
 
     @property
     def not_due(self) -> int:
@@ -192,9 +208,16 @@ class KafkaLoop:
         return len(self._waiting)
 
     @property
+    def next_due(self) -> float | None:
+        """When the next of them is due, seconds since the epoch."""
+        due = self._waiting.next_due
+        return None if due is None else due / 1000
+
+    @property
     def room(self) -> int:
         """How many orders more may be admitted."""
-        return self._bounds.room(orders=self.in_hand, in_bytes=self.bytes_in_hand)
+        room = self._bounds.room(orders=self.in_hand, in_bytes=self.bytes_in_hand)
+        return min(room, int(self._gate.hungry)) if self._gate.is_shut else room
 
     @property
     def in_doubt(self) -> bool:
@@ -210,9 +233,10 @@ class KafkaLoop:
 
     def _patience(self) -> float:
         """How long to wait: not beyond the moment when a burst is due."""
-        if not self._gathered:
+        oldest = self._outbox.oldest_at
+        if oldest is None:
             return self._pace.poll
-        due = max(self._gathered[0].at + self._pace.linger, self._burst_not_before)
+        due = max(oldest + self._pace.linger, self._burst_not_before)
         return max(0.0, min(self._pace.poll, due - self._clock.monotonic()))
 
     def _serve(self, timeout: float, limit: int) -> None:
@@ -234,10 +258,10 @@ class KafkaLoop:
             if ledger is None or not ledger.polled(position.offset):
                 continue
             order = Admitted(epoch=ledger.epoch, message=message)
-            due = self._due_ms(message)
+            due = self._due_ms(message, now_ms)
             if message.value is None:
                 self._observer.skipped(message)
-                self._bytes[order.epoch] += message.size
+                self._outbox.admitted(order)
                 self._take(_skipped(order, self._clock.monotonic()))
             elif due is not None and due > now_ms:
                 self._waiting.add(order, due)
@@ -250,8 +274,9 @@ class KafkaLoop:
 
     def _submit(self, orders: list[Admitted]) -> None:
         for order in orders:
-            self._bytes[order.epoch] += order.message.size
+            self._outbox.admitted(order)
         if orders:
+            self._gate.hungry = False
             self._desk.submit(orders)
 
     def _set_pauses(self) -> None:
@@ -277,24 +302,24 @@ class KafkaLoop:
         if partition is None:  # late: for an assignment gone by
             return
         self._assignments.ledgers[partition].finish(finished.message.position.offset)
-        self._gathered.append(finished)
-        self._bytes[finished.epoch] += finished.size
+        self._outbox.add(finished)
 
     def _is_due(self, now: float) -> bool:
         if now < self._burst_not_before:
             return False
-        if not self._gathered:
+        oldest = self._outbox.oldest_at
+        if oldest is None:
             return bool(self._assignments.unannounced)
-        return now - self._gathered[0].at >= self._pace.linger or len(self._gathered) * 2 >= self._bounds.orders
+        return now - oldest >= self._pace.linger or len(self._outbox) * 2 >= self._bounds.orders
 
     # -- transactions
 
-    def _burst(self, timeout: float) -> Outcome | None:
-        """Publish what is gathered, in one transaction; what it does not cover stays gathered.
+    def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+        """Publish what is gathered, of all partitions or `only` these, in one transaction.
 
-        None where there is nothing that can be published now.
+        What it does not cover stays gathered. None where there is nothing that can be published now.
         """
-        commits, finished = self._plan()
+        commits, finished = self._plan(self._assignments.ledgers if only is None else only)
         if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
             self._burst_not_before = self._clock.monotonic() + self._pace.linger
             return None
@@ -318,51 +343,17 @@ class KafkaLoop:
             self._settle(commits)
         return result.outcome
 
-    def _plan(self) -> tuple[dict[Partition, Commit], list[Finished]]:
-        """The commit of each partition that has something to say, and the results that go with them."""
-        commits = self._commits(self._gathered)
-        ready = [finished for finished in self._gathered if self._is_covered(finished, commits)]
-        fitting = ready[: self._fitting(ready)]
-        if len(fitting) < len(ready):
-            commits = self._commits(fitting) or commits
-        for partition in self._assignments.unannounced - commits.keys():
-            commits[partition] = self._assignments.ledgers[partition].commit(())
-        return commits, [finished for finished in ready if self._is_covered(finished, commits)]
-
-    def _fitting(self, ready: Sequence[Finished]) -> int:
-        """How many of these make one transaction: at least one."""
-        records = 0
-        for index, finished in enumerate(ready):
-            records += len(finished.records)
-            if index and records > self._pace.max_records:
-                return index
-        return len(ready)
-
-    def _commits(self, results: Sequence[Finished]) -> dict[Partition, Commit]:
-        offsets: dict[Partition, list[int]] = defaultdict(list)
-        for finished in results:
-            offsets[self._partition(finished)].append(finished.message.position.offset)
+    def _plan(self, partitions: Collection[Partition]) -> tuple[dict[Partition, Commit], list[Finished]]:
+        """The commit of each of these that has something to say, and the results that go with them."""
         ledgers = self._assignments.ledgers
-        commits = {partition: ledgers[partition].commit(results) for partition, results in offsets.items()}
-        return {partition: commit for partition, commit in commits.items() if commit.covers}
+        commits, finished = self._outbox.plan(ledgers, partitions)
+        for partition in self._assignments.unannounced.intersection(partitions) - commits.keys():
+            commits[partition] = ledgers[partition].commit(())
+        return commits, finished
 
-    def _partition(self, finished: Finished) -> Partition:
-        position = finished.message.position
-        return position.topic, position.partition
-
-    def _is_covered(self, finished: Finished, commits: dict[Partition, Commit]) -> bool:
-        commit = commits.get(self._partition(finished))
-        return commit is not None and finished.message.position.offset in commit.covers
-
-    def _settle(self, commits: dict[Partition, Commit]) -> None:
+    def _settle(self, commits: Mapping[Partition, Commit]) -> None:
         """These commits took effect."""
-        kept: list[Finished] = []
-        for finished in self._gathered:
-            if self._is_covered(finished, commits):
-                self._bytes[finished.epoch] -= finished.message.size + finished.size
-            else:
-                kept.append(finished)
-        self._gathered = kept
+        self._outbox.settle(commits)
         for partition, commit in commits.items():
             self._assignments.ledgers[partition].published(commit)
         self._assignments.announced(commits)
@@ -370,9 +361,7 @@ class KafkaLoop:
     def _aborted(self, oversized: Sequence[Finished]) -> Outcome:
         """Poll before the next burst, and back off where aborts follow one another."""
         for order in oversized:
-            letter = self._replace_oversized(order)
-            self._gathered[self._gathered.index(order)] = letter
-            self._bytes[order.epoch] += letter.size - order.size
+            self._outbox.replace(order, self._replace_oversized(order))
         if oversized:  # that is progress: the same abort does not come again
             self._setbacks = 0
         self._back_off()
@@ -391,7 +380,7 @@ class KafkaLoop:
         deadline = self._clock.monotonic() + self._pace.recover
         try:
             self._publisher.rebuild(timeout=self._pace.recover)
-            effects = {partition: self._effect(partition, deadline) for partition in self._owing()}
+            effects = {partition: self._effect(partition, deadline) for partition in self._outbox.partitions}
         except TimeoutError as late:
             self._publisher.discard()
             self._back_off()
@@ -399,18 +388,14 @@ class KafkaLoop:
             return
         doubt, self._in_doubt = self._in_doubt, None
         self._settle({partition: effect for partition, effect in effects.items() if effect.covers})
-        self._observer.recovered(sum(len(effect.covers) for effect in effects.values()), len(self._gathered))
+        self._observer.recovered(sum(len(effect.covers) for effect in effects.values()), len(self._outbox))
         self._count_fence(doubt)
-
-    def _owing(self) -> set[Partition]:
-        return {self._partition(finished) for finished in self._gathered}
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         """What the group's committed offset covers of the results in hand. Raises TimeoutError."""
         found = self.source.committed(partition, timeout=max(0.1, deadline - self._clock.monotonic()))
         watermark, metadata = found or (0, "")
-        gathered = [done.message.position.offset for done in self._gathered if self._partition(done) == partition]
-        covers = covered(gathered, watermark=watermark, metadata=metadata)
+        covers = covered(self._outbox.offsets(partition), watermark=watermark, metadata=metadata)
         return Commit(watermark=watermark, metadata=metadata, covers=covers)
 
     def _count_fence(self, doubt: Result | None) -> None:
@@ -437,9 +422,10 @@ class KafkaLoop:
         """Cancel their HTTP, publish what is finished, forget the rest."""
         self._desk.cancel(self._assignments.epochs_of(partitions))
         self._gather()
-        # No poll is possible in here, so what an abort leaves over is left to the new owner.
+        # No poll is possible in here, so what an abort leaves over is left to the new owner. Only theirs: a rebalance
+        # of the other group at the same moment must not abort it.
         if self._in_doubt is None:
-            self._burst(self._pace.revoke)
+            self._burst(self._pace.revoke, partitions)
         self._forget(partitions)
         self._observer.revoked(partitions, lost=False)
 
@@ -452,10 +438,8 @@ class KafkaLoop:
     def _forget(self, partitions: Sequence[Partition]) -> None:
         self._assignments.forget(partitions)
         self._paused.difference_update(partitions)
-        self._gathered = [finished for finished in self._gathered if not self._is_gone(finished.epoch)]
+        self._outbox.forget(self._is_gone)
         self._waiting.forget(lambda admitted: self._is_gone(admitted.epoch))
-        for epoch in [epoch for epoch in self._bytes if self._is_gone(epoch)]:
-            del self._bytes[epoch]
 
     def _is_gone(self, epoch: int) -> bool:
         return self._assignments.partition_of(epoch) is None

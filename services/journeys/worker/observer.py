@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from journeys.consumer.source import Partition
+from journeys.fetcher.gate import Reason
 from journeys.logs import EventName, log, wants
 from journeys.model import Journey, OrderMessage
 from journeys.ops.health import Health
@@ -23,16 +25,32 @@ _ENDED: dict[Outcome, EventName] = {
     Outcome.ABORTED: "transaction.aborted",
     Outcome.UNKNOWN: "transaction.unknown",
 }
+_SHUT: dict[Reason, EventName] = {
+    "down": "api.failing",
+    "auth": "api.unauthorized",
+    "pace": "api.paused",
+    "flood": "dead_letters.flood",
+    "operator": "intake.held",
+}
+_OPENED: dict[Reason, EventName | None] = {
+    "down": "api.recovered",
+    "auth": "api.authorized",
+    "pace": None,  # a pause says when it is over
+    "flood": "dead_letters.resumed",
+    "operator": "intake.resumed",
+}
 
 
 class WorkerObserver:
-    """Listens to the desk and to the Kafka thread. `channels` names the channel of each topic of events."""
+    """Listens to the gate, the desk and the Kafka thread. `channels` names the channel of each topic of events."""
 
     def __init__(self, *, metrics: Metrics, health: Health, channels: dict[str, str], rejected_topic: str) -> None:
         self._metrics = metrics
         self._health = health
         self._channels = channels
         self._rejected_topic = rejected_topic
+        self._shut: frozenset[Reason] = frozenset()
+        self._are_waiting = False
 
     # -- the desk's side
 
@@ -50,19 +68,23 @@ class WorkerObserver:
         """A request ended."""
         self._metrics.observe("request.seconds", seconds, outcome)
 
-    def unauthorized(self, reason: str) -> None:
-        """The key is refused: orders wait for a right one."""
-        self._health.unmet("api.gate", "the order-event API does not accept the key (JOURNEYS_API__KEY)")
-        log("api.unauthorized", reason=reason)
+    def gate(self, reasons: Mapping[Reason, str]) -> None:
+        """The gate is shut for these reasons, open for none."""
+        if reasons:
+            self._health.unmet("api.gate", "; ".join(f"{name}: {why}" for name, why in reasons.items()))
+        else:
+            self._health.met("api.gate")
+        for name, why in reasons.items():
+            if name not in self._shut:
+                log(_SHUT[name], reason=why)
+        for name in self._shut - reasons.keys():
+            if (event := _OPENED[name]) is not None:
+                log(event)
+        self._shut = frozenset(reasons)
 
-    def authorized(self) -> None:
-        """The key is accepted again."""
-        self._health.met("api.gate")
-        log("api.authorized")
-
-    def paused(self, seconds: float) -> None:
-        """Every request waits."""
-        log("api.paused", seconds=round(seconds, 3))
+    def misfit(self, pointer: str) -> None:
+        """A value did not fit its field."""
+        self._metrics.misfit(pointer)
 
     # -- the Kafka thread's side
 
@@ -104,6 +126,12 @@ class WorkerObserver:
         self._health.unmet("kafka.producer", f"Kafka does not answer: {reason}")
         log("kafka.unreachable", reason=reason)
 
+    def waiting(self, orders: int, next_due: float | None) -> None:
+        """Orders wait for their time; said when the first of them begins to."""
+        if orders and not self._are_waiting and next_due is not None:
+            log("orders.waiting", orders=orders, next_due=datetime.fromtimestamp(next_due, UTC).isoformat())
+        self._are_waiting = orders > 0
+
     def _published(self, finished: Sequence[Finished]) -> None:
         topics = Counter(record.topic for order in finished for record in order.records)
         for topic, events in topics.items():
@@ -128,7 +156,7 @@ class WorkerObserver:
             position = str(order.message.position)
             log(
                 event,
-                order_id=order.order_id,
+                order_id=None if order.order is None else order.order.order_id,
                 position=position,
                 records=len(order.records),
                 reason=order.reason,

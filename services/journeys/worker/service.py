@@ -10,44 +10,34 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import random
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from types import FrameType
 from typing import Any, TypeVar
 
 from journeys import topics
 from journeys.broker import Broker
-from journeys.consumer.source import OrderSource
-from journeys.consumer.sources import Sources
-from journeys.errors import HaltError, RefusedError
-from journeys.fetcher.client import ApiClient, Endpoint
-from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.retries import QuickTries
+from journeys.errors import HaltError
+from journeys.fetcher.client import ApiClient
+from journeys.fetcher.fetch import Fetcher
+from journeys.fetcher.gate import REASONS, Reason
 from journeys.logs import log
-from journeys.model import OrderMessage
 from journeys.ops.health import Health, Report, liveness
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import serve
 from journeys.producer import subjects
 from journeys.producer.channels import Channel
-from journeys.producer.encoder import JourneyEncoder
 from journeys.producer.publisher import Publisher
 from journeys.settings import Settings
-from journeys.worker.assignments import Assignments
-from journeys.worker.clients import consumer_config, producer_config
-from journeys.worker.desk import Desk, Finished
-from journeys.worker.disposal import Routes, dispose
-from journeys.worker.intake import Bounds
-from journeys.worker.kafka_loop import KafkaLoop, Pace
+from journeys.worker.assembly import make_client, make_desk, make_fetcher, make_kafka, make_keeper, make_sources
+from journeys.worker.clients import producer_config
+from journeys.worker.desk import Desk
+from journeys.worker.kafka_loop import KafkaLoop
 from journeys.worker.observer import WorkerObserver
-from journeys.worker.orders import Orders
 from journeys.worker.threads import in_daemon_thread
-from journeys.worker.waiting import due_ms
 
 T = TypeVar("T")
 
@@ -56,8 +46,6 @@ _SETTLE = 4.5
 """Seconds for the last transaction; the Kafka thread itself means to be done in 4."""
 _CLOSE = 5.0
 """Seconds for leaving the group."""
-_SLOTS = 2
-"""Orders being worked on for each request that may be in flight: while one encodes or waits, another asks."""
 
 
 def run(settings: Settings) -> int:
@@ -98,6 +86,7 @@ class Service:
         self._health = Health()
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
+        self._desk: Desk | None = None
         self._beats: dict[str, float] = {}
         prefix = settings.publish.topic_prefix
         self._observer = WorkerObserver(
@@ -106,6 +95,7 @@ class Service:
             channels={f"{prefix}{channel}": channel.value for channel in Channel},
             rejected_topic=f"{prefix}rejected",
         )
+        self._keeper = make_keeper(settings, self._gate_changed)
 
     async def main(self) -> int:
         """Work until a signal comes. Returns 0; raises as `run` does."""
@@ -115,8 +105,8 @@ class Service:
             ids = await self._unless_stopped(self._prepare())
             if ids is not None:
                 self._health.met("registry.schemas")
-                async with self._fetcher() as fetcher:
-                    await self._work(ids, fetcher)
+                async with make_client(self._settings) as client:
+                    await self._work(ids, client)
         log("worker.stopped")
         return 0
 
@@ -170,54 +160,29 @@ class Service:
             return liveness(self._beats, now=time.monotonic(), stalled_after=ops.stalled_after)
 
         async with serve(
-            host=ops.host, port=ops.port, metrics=self._metrics, ready=self._health.readiness, alive=alive
+            host=ops.host,
+            port=ops.port,
+            metrics=self._metrics,
+            ready=self._health.readiness,
+            alive=alive,
+            controls={"/hold": self._hold, "/resume": self._resume},
         ) as address:
             log("ops.listening", address=address)
             yield
 
-    @asynccontextmanager
-    async def _fetcher(self) -> AsyncIterator[Fetcher]:
-        api = self._settings.api
-        endpoint = Endpoint(
-            base_url=api.base_url,
-            version=api.version,
-            page_size=api.page_size,
-            max_concurrency=api.max_concurrency,
-            connect_timeout=api.connect_timeout,
-            read_timeout=api.read_timeout,
-            total_timeout=api.total_timeout,
-            max_page_bytes=api.max_page_bytes,
-        )
-        policy = Policy(
-            max_concurrency=api.max_concurrency,
-            pages_per_order=api.pages_per_order,
-            max_events=api.max_events,
-            tries=QuickTries(tries=api.tries),
-            codes=api.codes,
-        )
-        async with ApiClient(endpoint, key=api.current_key) as client:
-            fetcher = Fetcher(
-                client,
-                policy,
-                observer=self._observer,
-                chance=random.random,
-            )
-            self._metrics.watch("requests.in_flight", lambda: fetcher.in_flight)
-            yield fetcher
-
     # -- work
 
-    async def _work(self, ids: dict[str, int], fetcher: Fetcher) -> None:
-        desk = self._desk(ids, fetcher)
-        kafka = self._kafka(desk, fetcher)
-        self._watch(kafka)
-
-        def connect(listener: KafkaLoop) -> Sources:
-            return _sources(self._settings, listener)
-
-        thread = in_daemon_thread(lambda: kafka.run(connect), name="kafka")
+    async def _work(self, ids: dict[str, int], client: ApiClient) -> None:
+        settings, keeper, observer = self._settings, self._keeper, self._observer
+        fetcher = make_fetcher(settings, client, keeper, observer)
+        desk = make_desk(settings, ids, fetcher, keeper=keeper, observer=observer, failed=self._fail)
+        publisher = self._publisher(producer_config(settings, instance_id=self._instance_id))
+        kafka = make_kafka(settings, publisher, desk, fetcher, keeper=keeper, observer=observer)
+        self._desk = desk
+        self._watch(kafka, fetcher)
+        thread = in_daemon_thread(lambda: kafka.run(lambda listener: make_sources(settings, listener)), name="kafka")
         thread.add_done_callback(lambda _: self._stop.set())
-        log("worker.started", topics=self._settings.orders.topics)
+        log("worker.started", topics=settings.orders.topics)
         await self._stop.wait()
         log("worker.stopping", reason="failure" if thread.done() or self._failure else "signal")
         self._health.unmet("worker.lifecycle", "the worker is stopping")
@@ -230,103 +195,36 @@ class Service:
         if self._failure is not None:
             raise HaltError(f"a defect stopped the worker: {self._failure!r}") from self._failure
 
-    def _desk(self, ids: dict[str, int], fetcher: Fetcher) -> Desk:
-        settings = self._settings
-        retry_topics = frozenset(topic for topic, _ in settings.orders.tiers)
-        orders = Orders(
-            account=settings.api.account,
-            form=settings.orders.format,
-            pointer=settings.orders.id_pointer,
-            schema_text=lambda number: subjects.schema_text(settings.registry.url, settings.registry.config, number),
-            is_retry=retry_topics.__contains__,
-        )
-        encoder = JourneyEncoder(
-            ids,
-            topic_prefix=settings.publish.topic_prefix,
-            aliases=settings.publish.aliases,
-            zone=settings.api.tzinfo,
-        )
-        return Desk(
-            read=orders.read,
-            fetch=lambda order, accept_empty: fetcher.fetch(order, accept_empty=accept_empty),
-            encode=encoder.encode,
-            routes=self._routes(),
-            slots=_SLOTS * settings.api.max_concurrency,
-            # Results of assignments gone by may still lie here when the orders of new ones come back.
-            bound=4 * settings.orders.max_in_hand + 1000,
-            observer=self._observer,
-            failed=self._fail,
-        )
-
-    def _kafka(self, desk: Desk, fetcher: Fetcher) -> KafkaLoop:
-        settings = self._settings
-        retry_topics = frozenset(topic for topic, _ in settings.orders.tiers)
-        routes = self._routes()
-
-        def due(message: OrderMessage) -> int | None:
-            return due_ms(message) if message.position.topic in retry_topics else None
-
-        def replace_oversized(finished: Finished) -> Finished:
-            return _oversized(finished, routes)
-
-        return KafkaLoop(
-            publisher=self._publisher(producer_config(settings, instance_id=self._instance_id)),
-            desk=desk,
-            assignments=Assignments(start=settings.orders.start, map_limit=settings.orders.map_limit),
-            bounds=Bounds(orders=settings.orders.max_in_hand, bytes=settings.orders.max_bytes_in_hand),
-            pace=Pace(linger=settings.publish.linger, max_records=settings.publish.max_records),
-            due_ms=due,
-            replace_oversized=replace_oversized,
-            bytes_in_progress=lambda: fetcher.bytes_in_hand,
-            observer=self._observer,
-        )
-
-    def _routes(self) -> Routes:
-        orders = self._settings.orders
-        return Routes(
-            retry_tiers=orders.tiers,
-            dead_letter=orders.dead_letter,
-            empty_after=self._settings.api.empty_after,
-        )
-
-    def _watch(self, kafka: KafkaLoop) -> None:
+    def _watch(self, kafka: KafkaLoop, fetcher: Fetcher) -> None:
+        self._metrics.watch("requests.in_flight", lambda: fetcher.in_flight)
         self._metrics.watch("orders.in_hand", lambda: kafka.in_hand)
         self._metrics.watch("orders.waiting", lambda: kafka.not_due)
+        self._metrics.watch("orders.next_due", lambda: kafka.next_due or 0)
+        self._metrics.watch("gate", lambda: {(name,): name in self._keeper.reasons for name in REASONS})
+        self._metrics.watch("rate", lambda: self._keeper.rate)
         self._metrics.watch("bytes.in_hand", lambda: kafka.bytes_in_hand)
         self._metrics.watch("partitions", lambda: kafka.partitions)
         self._metrics.watch("lag", lambda: {(topic, str(number)): lag for (topic, number), lag in kafka.lag.items()})
         kafka.on_beat = lambda now: self._beats.__setitem__("kafka", now)
 
+    # -- the gate
+
+    def _gate_changed(self, reasons: Mapping[Reason, str]) -> None:
+        self._observer.gate(reasons)
+        if self._desk is not None:
+            self._desk.resume()
+
+    def _hold(self) -> dict[str, object]:
+        self._keeper.hold()
+        return {"shut": list(self._keeper.reasons)}
+
+    def _resume(self) -> dict[str, object]:
+        opened = self._keeper.resume()
+        return {"opened": opened, "shut": list(self._keeper.reasons)}
+
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._stop.set()
-
-
-def _sources(settings: Settings, listener: KafkaLoop) -> Sources:
-    """Orders in the group that the user named, retry tiers in one beside it."""
-    group = settings.kafka.group_id
-    topics = {group: settings.orders.topics, f"{group}.retry": tuple(topic for topic, _ in settings.orders.tiers)}
-    return Sources(
-        {
-            OrderSource(consumer_config(settings, group_id=group_id), names, listener): names
-            for group_id, names in topics.items()
-            if names
-        }
-    )
-
-
-def _oversized(finished: Finished, routes: Routes) -> Finished:
-    """The dead letter of an order whose journey holds a record that Kafka does not take. Raises HaltError."""
-    position = finished.message.position
-    if finished.outcome == "dead-lettered":
-        raise HaltError(f"Kafka does not take the dead letter of {position}: raise max.message.bytes of its topic")
-    error = RefusedError(
-        f"Kafka does not take a record of the journey of {position}: it is too large (max.message.bytes)",
-        reason="record-too-large",
-        stage="publish",
-    )
-    record, outcome = dispose(finished.message, finished.order, error, routes, now_ms=time.time_ns() // 1_000_000)
-    return replace(finished, outcome=outcome, records=[record], size=record.size, reason=error.reason)
 
 
 async def _within(seconds: float, future: asyncio.Future[None]) -> bool:

@@ -1,10 +1,11 @@
-"""Orders that are not due yet: a retry whose `not-before` lies ahead. Pure; time comes in as an argument."""
+"""Orders that are not due yet: retries before their time, and new orders whose journeys may still grow. Pure."""
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 
 from journeys.consumer.source import Partition
@@ -12,20 +13,33 @@ from journeys.model import OrderMessage
 from journeys.worker.desk import Admitted
 
 
-def due_ms(message: OrderMessage) -> int | None:
-    """When a retry is due, milliseconds since the epoch; None for a header that is absent or no number."""
-    value = message.header("not-before") or b""
-    return int(value) if value.isdigit() else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """When an order message is due: a retry by its `not-before`, a new order once it is `settle` seconds old."""
+
+    retry_topics: frozenset[str]
+    settle: float
+
+    def due_ms(self, message: OrderMessage, now_ms: int) -> int | None:
+        """Milliseconds since the epoch; None for at once."""
+        if message.position.topic in self.retry_topics:
+            value = message.header("not-before") or b""
+            return int(value) if value.isdigit() else None
+        if not self.settle or message.timestamp_ms is None:
+            return None
+        # A producer whose clock is ahead must not keep its orders waiting for longer.
+        return min(message.timestamp_ms, now_ms) + int(self.settle * 1000)
 
 
 class WaitingRoom:
     """Orders by due time, across partitions: one that is due is never stuck behind one that is not.
 
     `seats` and `size` (bytes) bound how many of one partition wait here; a partition beyond it is to be paused. A
-    tier is in about the order of due time, so that those left in the topic are due after those in here.
+    topic is in about the order of due time, so that what is left in it is due after what is in here; an order that is
+    due long before its neighbours is seen while no more than `seats` of them are ahead of it.
     """
 
-    def __init__(self, *, seats: int = 200, size: int = 2**20) -> None:
+    def __init__(self, *, seats: int = 2000, size: int = 2 * 2**20) -> None:
         self._seats = seats
         self._size = size
         self._heap: list[tuple[int, int, Partition, Admitted]] = []
@@ -35,6 +49,11 @@ class WaitingRoom:
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    @property
+    def next_due(self) -> int | None:
+        """When the next one is due, milliseconds since the epoch; None where none waits."""
+        return self._heap[0][0] if self._heap else None
 
     def add(self, admitted: Admitted, due: int) -> None:
         """Let an order wait until `due`."""

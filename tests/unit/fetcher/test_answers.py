@@ -9,7 +9,8 @@ from email.utils import format_datetime
 import pytest
 
 from journeys.errors import OrderError, PassingError, RefusedError, ThrottledError, Verdict
-from journeys.fetcher.answers import Answer, Meaning, Page, read_page, retry_after
+from journeys.fetcher.answers import Answer, Page, read_page, retry_after
+from journeys.fetcher.failures import Meaning
 from journeys.model import Json
 
 CODES: dict[int, Meaning] = {2: "auth", 3: "pace", 4: "absent", 5: "order", 6: "passing"}

@@ -7,35 +7,21 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
+from tests.support.virtual_time import VirtualLoop, run
 
-from journeys.clock import Clock
 from journeys.errors import AbsentError, PassingError, RefusedError, UnauthorizedError
 from journeys.fetcher.answers import Answer
 from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.gate import Gate, Reason
+from journeys.fetcher.gatekeeper import Gatekeeper
+from journeys.fetcher.rate import RateLimiter
 from journeys.fetcher.retries import QuickTries
 from journeys.model import Journey, Json, Order, OrderMessage, Position
 
 TRIES = QuickTries(tries=3, base=1.0, cap=8.0, budget=60.0)
-
-
-@dataclass
-class VirtualTime:
-    """A clock that only sleeping moves."""
-
-    now: float = 1000.0
-    slept: list[float] = field(default_factory=list)
-
-    def clock(self) -> float:
-        """Seconds."""
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass at once, and let others run."""
-        self.slept.append(seconds)
-        self.now += seconds
-        await asyncio.sleep(0)
 
 
 @dataclass
@@ -47,12 +33,19 @@ class Script:
     together: int = 0
     most_together: int = 0
     keys_refreshed: int = 0
+    times: list[float] = field(default_factory=list)
+
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds between one request and the next."""
+        return [round(later - earlier, 6) for earlier, later in pairwise(self.times)]
 
     async def ask(self, order_id: str, page: int) -> Answer:  # noqa: ARG002 - every order is answered alike
         """The next answer for this page."""
         script = self.answers[page]
         answer = script[min(self.asked[page], len(script) - 1)]
         self.asked[page] += 1
+        self.times.append(asyncio.get_running_loop().time())
         self.together += 1
         self.most_together = max(self.most_together, self.together)
         try:
@@ -80,17 +73,9 @@ class Notes:
         assert seconds >= 0
         self.outcomes.append(outcome)
 
-    def unauthorized(self, reason: str) -> None:
-        """The key is refused."""
-        self.states.append(f"unauthorized {reason}")
-
-    def authorized(self) -> None:
-        """The key is accepted."""
-        self.states.append("authorized")
-
-    def paused(self, seconds: float) -> None:
-        """Everything waits."""
-        self.states.append(f"paused {seconds:g}")
+    def changed(self, reasons: Mapping[Reason, str]) -> None:
+        """The gate is shut for these reasons."""
+        self.states.append(" ".join(reasons) or "open")
 
 
 ORDER = Order(
@@ -122,32 +107,41 @@ def page(number: int, count: int, *, total: int, size: int = 2) -> Answer:
 
 
 def fetch(
-    script: Script, time: VirtualTime, notes: Notes, *, policy: Policy | None = None, accept_empty: bool = False
+    script: Script,
+    notes: Notes | None = None,
+    *,
+    policy: Policy | None = None,
+    slots: int = 128,
+    accept_empty: bool = False,
 ) -> Journey:
-    """Fetch the order in virtual time."""
+    """Fetch the order in virtual time, with every chance half-way."""
+    notes = notes or Notes()
 
-    async def main() -> Journey:
+    async def main(loop: VirtualLoop) -> Journey:
+        keeper = Gatekeeper(
+            Gate(), RateLimiter(), slots=slots, chance=lambda: 0.5, changed=notes.changed, clock=loop.clock
+        )
         fetcher = Fetcher(
             script,
             policy or Policy(tries=TRIES),
+            keeper=keeper,
             observer=notes,
-            clock=Clock(monotonic=time.clock, wall=time.clock),
+            clock=loop.clock,
             chance=lambda: 0.5,
-            sleep=time.sleep,
         )
         try:
             return await fetcher.fetch(ORDER, accept_empty=accept_empty)
         finally:
             assert (fetcher.in_flight, fetcher.bytes_in_hand) == (0, 0)
 
-    return asyncio.run(main())
+    return run(main)
 
 
 def test_pages_of_one_order_are_fetched_side_by_side_within_their_bound() -> None:
     """The first page alone, then the others together, as many as the policy allows."""
     script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
     policy = Policy(tries=TRIES, pages_per_order=4)
-    journey = fetch(script, VirtualTime(), Notes(), policy=policy)
+    journey = fetch(script, policy=policy)
     assert [event["event_id"] for event in journey.events][:3] == ["1-0", "1-1", "2-0"]
     assert (len(journey.events), journey.pages, journey.consistent) == (20, 10, True)
     assert script.most_together == 4
@@ -157,7 +151,7 @@ def test_pages_of_one_order_are_fetched_side_by_side_within_their_bound() -> Non
 def test_requests_in_flight_are_bounded_over_everything() -> None:
     """No more requests than `max_concurrency`, whatever the orders would like."""
     script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
-    fetch(script, VirtualTime(), Notes(), policy=Policy(tries=TRIES, max_concurrency=3))
+    fetch(script, slots=3)
     assert script.most_together == 3
 
 
@@ -165,9 +159,9 @@ def test_a_passing_fault_is_tried_again_with_growing_pauses() -> None:
     """Two faults, then an answer: half of 1 s, half of 2 s, and nothing is lost."""
     fault = PassingError("gone", reason="disconnected")
     script = Script({1: [fault, Answer(status=503, body=b""), page(1, 1, total=1)]})
-    time, notes = VirtualTime(), Notes()
-    journey = fetch(script, time, notes)
-    assert (time.slept, len(journey.events)) == ([0.5, 1.0], 1)
+    notes = Notes()
+    journey = fetch(script, notes)
+    assert (script.gaps, len(journey.events)) == ([0.5, 1.0], 1)
     assert notes.outcomes == ["disconnected", "status-503", "ok"]
 
 
@@ -175,7 +169,7 @@ def test_quick_tries_end() -> None:
     """What still fails leaves the process, as the error that it is."""
     script = Script({1: [Answer(status=500, body=b"")]})
     with pytest.raises(PassingError) as failed:
-        fetch(script, VirtualTime(), Notes())
+        fetch(script)
     assert (failed.value.reason, script.asked[1]) == ("status-500", 3)
 
 
@@ -183,7 +177,7 @@ def test_one_failing_page_fails_the_order_plainly() -> None:
     """A later page that keeps failing raises its own error, not a group, and the siblings stop."""
     script = Script({1: [page(1, 2, total=6)], 2: [Answer(status=400, body=b"")], 3: [page(3, 2, total=6)]})
     with pytest.raises(RefusedError) as failed:
-        fetch(script, VirtualTime(), Notes())
+        fetch(script)
     assert failed.value.reason == "status-400"
 
 
@@ -191,18 +185,17 @@ def test_a_pause_that_is_asked_for_costs_no_try() -> None:
     """Any number of 429s is waited out, as long as each asks for, and then the order is fetched."""
     busy = Answer(status=429, body=b"", retry_after="7")
     script = Script({1: [busy] * 10 + [page(1, 1, total=1)]})
-    time, notes = VirtualTime(), Notes()
-    assert len(fetch(script, time, notes).events) == 1
-    assert time.slept == [7.0] * 10
-    assert notes.states == ["paused 7"] * 10
+    notes = Notes()
+    assert len(fetch(script, notes).events) == 1
+    assert script.gaps == [7.0] * 10
+    assert notes.states == ["pace", "open"] * 10
 
 
 def test_a_pause_without_a_length_grows() -> None:
     """Where the API does not say how long, each pause in a row is longer, up to a bound."""
     script = Script({1: [Answer(status=429, body=b"")] * 7 + [page(1, 1, total=1)]})
-    time = VirtualTime()
-    fetch(script, time, Notes())
-    assert time.slept == [0.75, 1.5, 3.0, 6.0, 12.0, 22.5, 22.5]
+    fetch(script)
+    assert script.gaps == [0.75, 1.5, 3.0, 6.0, 12.0, 22.5, 22.5]
 
 
 def test_a_refused_key_is_waited_out_and_looked_up_again() -> None:
@@ -213,26 +206,26 @@ def test_a_refused_key_is_waited_out_and_looked_up_again() -> None:
     ]
     script = Script({1: [*refused, page(1, 1, total=1)]})
     notes = Notes()
-    assert len(fetch(script, VirtualTime(), notes).events) == 1
+    assert len(fetch(script, notes).events) == 1
     assert script.keys_refreshed == 2
-    assert [state for state in notes.states if "paused" not in state] == ["unauthorized status-401", "authorized"]
+    assert notes.states == ["auth", "open"]
 
 
 def test_an_absent_journey_is_told_or_accepted() -> None:
     """`total` 0 is an error until it is accepted as an empty journey."""
     with pytest.raises(AbsentError):
-        fetch(Script({1: [page(1, 0, total=0)]}), VirtualTime(), Notes())
-    journey = fetch(Script({1: [page(1, 0, total=0)]}), VirtualTime(), Notes(), accept_empty=True)
+        fetch(Script({1: [page(1, 0, total=0)]}))
+    journey = fetch(Script({1: [page(1, 0, total=0)]}), accept_empty=True)
     assert (journey.events, journey.total) == ((), 0)
     missing = Script({1: [Answer(status=404, body=b"")]})
-    assert fetch(missing, VirtualTime(), Notes(), accept_empty=True).events == ()
+    assert fetch(missing, accept_empty=True).events == ()
 
 
 def test_a_page_too_large_is_refused_without_a_second_try() -> None:
     """What no try can mend is not tried again."""
     script = Script({1: [RefusedError("a page has too many bytes", reason="page-too-large")]})
     with pytest.raises(RefusedError):
-        fetch(script, VirtualTime(), Notes())
+        fetch(script)
     assert script.asked[1] == 1
 
 
@@ -252,25 +245,23 @@ def test_a_later_page_that_is_missing_makes_no_empty_journey() -> None:
     emptied = Script({1: [page(1, 1, total=2), page(1, 0, total=0)]})
     for script in (later, again, emptied):
         with pytest.raises(PassingError) as failed:
-            fetch(script, VirtualTime(), Notes(), accept_empty=True)
+            fetch(script, accept_empty=True)
         assert failed.value.reason == "journey-unsettled"
 
 
 def test_a_pause_of_no_length_is_a_growing_one() -> None:
     """`Retry-After: 0` must not turn a refused request into a tight loop."""
     script = Script({1: [Answer(status=429, body=b"", retry_after="0")] * 3 + [page(1, 1, total=1)]})
-    time = VirtualTime()
-    fetch(script, time, Notes())
-    assert time.slept == [0.75, 1.5, 3.0]
+    fetch(script)
+    assert script.gaps == [0.75, 1.5, 3.0]
 
 
 def test_a_pause_is_no_time_spent_on_tries() -> None:
     """After a pause longer than the whole budget of the tries, a passing fault is still tried again."""
     busy = Answer(status=429, body=b"", retry_after="120")
     script = Script({1: [busy, Answer(status=503, body=b""), page(1, 1, total=1)]})
-    time = VirtualTime()
-    assert len(fetch(script, time, Notes()).events) == 1
-    assert time.slept == [120.0, 0.5]
+    assert len(fetch(script).events) == 1
+    assert (script.gaps[0], script.asked[1]) == (120.0, 3)
 
 
 def test_requests_that_queue_for_a_slot_keep_a_pause_too() -> None:
@@ -278,12 +269,12 @@ def test_requests_that_queue_for_a_slot_keep_a_pause_too() -> None:
     busy = Answer(status=429, body=b"", retry_after="30")
     answers: dict[int, list[Answer]] = {number: [page(number, 2, total=20)] for number in range(1, 11)}
     answers[2].insert(0, busy)
-    script, notes, time = Script(answers), Notes(), VirtualTime()
-    fetch(script, time, notes, policy=Policy(tries=TRIES, max_concurrency=1))
-    first = notes.outcomes.index("throttled")
+    script, notes = Script(answers), Notes()
+    fetch(script, notes, slots=1)
+    first = notes.outcomes.index("status-429")
     assert notes.outcomes[first + 1 :] == ["ok"] * 9
-    assert notes.states == ["paused 30"]
-    assert time.slept[0] == 30.0
+    assert notes.states == ["pace", "open"]
+    assert script.gaps[first] == 30.0
 
 
 def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
@@ -291,5 +282,5 @@ def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
     script = Script({1: [Answer(status=403, body=b""), Answer(status=404, body=b"")]})
     notes = Notes()
     with pytest.raises(AbsentError):
-        fetch(script, VirtualTime(), notes)
-    assert notes.states[-1] == "authorized"
+        fetch(script, notes)
+    assert notes.states == ["auth", "open"]

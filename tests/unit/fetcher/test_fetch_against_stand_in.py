@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pytest
 
 from journeys.errors import AbsentError, OrderError, PassingError, RefusedError
-from journeys.fetcher.answers import Meaning
 from journeys.fetcher.client import ApiClient, Endpoint
+from journeys.fetcher.failures import Meaning
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.retries import QuickTries
+from journeys.fetcher.gate import Gate, GatePolicy, Reason
+from journeys.fetcher.gatekeeper import Gatekeeper
+from journeys.fetcher.rate import RateLimiter
+from journeys.fetcher.retries import Backoff, QuickTries
 from journeys.model import Journey, Order, OrderMessage, Position
 from journeys_sandbox.api import ApiSettings, StandIn
 from journeys_sandbox.journeys import extra_of, journey_of
@@ -36,17 +39,9 @@ class Notes:
         assert seconds >= 0
         self.outcomes.append(outcome)
 
-    def unauthorized(self, reason: str) -> None:
-        """The key is refused."""
-        self.states.append(reason)
-
-    def authorized(self) -> None:
-        """The key is accepted."""
-        self.states.append("authorized")
-
-    def paused(self, seconds: float) -> None:
-        """Everything waits."""
-        assert seconds > 0
+    def changed(self, reasons: Mapping[Reason, str]) -> None:
+        """The gate is shut for these reasons."""
+        self.states.append(" ".join(reasons) or "open")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +76,8 @@ def run(
 ) -> T:
     """What `work` returns; `keys` are what the key is at each look, the last one for ever."""
     looks = iter(keys)
-    policy = Policy(
-        max_concurrency=max_concurrency,
-        codes=CODES,
-        tries=QuickTries(tries=4, base=0.001, cap=0.01, budget=20.0),
-        pause=QuickTries(tries=2**31, base=0.001, cap=0.01, budget=float("inf")),
-        longest_pause=0.001,
-    )
+    policy = Policy(codes=CODES, tries=QuickTries(tries=4, base=0.001, cap=0.01, budget=20.0))
+    soon = Backoff(base=0.001, cap=0.01)
 
     async def main() -> T:
         async with StandIn(settings) as api:
@@ -97,6 +87,13 @@ def run(
                 fetcher = Fetcher(
                     client,
                     policy,
+                    keeper=Gatekeeper(
+                        Gate(GatePolicy(probes=soon, pauses=soon, longest_pause=0.001)),
+                        RateLimiter(),
+                        slots=max_concurrency,
+                        chance=random.random,
+                        changed=notes.changed,
+                    ),
                     observer=notes,
                     chance=random.random,
                 )
@@ -248,7 +245,7 @@ def test_a_wrong_key_holds_orders_until_it_is_right() -> None:
 
     async def work(bench: Bench) -> list[Journey]:
         journeys = await asyncio.gather(*(bench.fetcher.fetch(order(each)) for each in ids))
-        assert bench.notes.states == ["status-401", "authorized"]
+        assert bench.notes.states == ["auth", "open"]
         return journeys
 
     journeys = run(work, settings=ApiSettings(key="right"), keys=[None, "wrong", "wrong", "right"], max_concurrency=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,20 +12,33 @@ from aiohttp import ClientSession
 from journeys.errors import SetupError
 from journeys.ops.health import Report
 from journeys.ops.metrics import Metrics
-from journeys.ops.server import serve
+from journeys.ops.server import CONTROL_HEADER, Control, serve
 
 GOOD = Report(reasons={})
 BAD = Report(reasons={"kafka.group": "not a member of the consumer group yet"})
 
 
-def ask(use: Callable[[ClientSession, str], Awaitable[None]], *, ready: Report = GOOD, alive: Report = GOOD) -> None:
+def ask(
+    use: Callable[[ClientSession, str], Awaitable[None]],
+    *,
+    ready: Report = GOOD,
+    alive: Report = GOOD,
+    controls: Mapping[str, Control] | None = None,
+) -> None:
     """Run `use` with a client and the server's address."""
 
     async def session() -> None:
         metrics = Metrics()
         metrics.count("pages")
         async with (
-            serve(host="127.0.0.1", port=0, metrics=metrics, ready=lambda: ready, alive=lambda: alive) as address,
+            serve(
+                host="127.0.0.1",
+                port=0,
+                metrics=metrics,
+                ready=lambda: ready,
+                alive=lambda: alive,
+                controls=controls,
+            ) as address,
             ClientSession() as client,
         ):
             await use(client, address)
@@ -79,7 +92,7 @@ def test_the_first_page_links_to_the_others() -> None:
 
 
 def test_only_get_and_head_are_answered() -> None:
-    """Nothing can be changed over HTTP."""
+    """A page that only shows something takes no POST."""
 
     async def use(client: ClientSession, address: str) -> None:
         for path in ("/", "/healthz", "/readyz", "/metrics"):
@@ -113,3 +126,22 @@ def test_an_address_that_is_not_ours_is_told() -> None:
             await wrong.__aenter__()
 
     ask(use)
+
+
+def test_a_control_needs_its_header() -> None:
+    """A page in a browser cannot send it to another site; with it, the worker does what it is told and says so."""
+    done: list[str] = []
+
+    def resume() -> dict[str, object]:
+        done.append("resume")
+        return {"opened": ["flood"]}
+
+    async def use(client: ClientSession, address: str) -> None:
+        async with client.post(f"{address}/resume") as answer:
+            assert (answer.status, done) == (403, [])
+        async with client.post(f"{address}/resume", headers={CONTROL_HEADER: "resume"}) as answer:
+            assert (answer.status, await answer.json()) == (200, {"ok": True, "opened": ["flood"]})
+        assert (await client.get(f"{address}/resume")).status == 405
+
+    ask(use, controls={"/resume": resume})
+    assert done == ["resume"]

@@ -187,3 +187,12 @@ def test_a_missing_schema_id_is_refused_with_its_remedy() -> None:
     with pytest.raises(SetupError, match=r"journey\.ads-value") as refused:
         JourneyEncoder({name: number for name, number in IDS.items() if name != "journey.ads-value"})
     assert refused.value.remedy == "journeys schemas register"
+
+
+def test_each_misfit_is_told_by_its_pointer() -> None:
+    """So that drift of the API shows in metrics, field by field."""
+    told: list[str] = []
+    encoder = JourneyEncoder(IDS, misfit=told.append)
+    event = {"event_type": "ads", "event_page_ip": [1], "ad": {"ad_id": {}}}
+    encoder.encode(dataclasses.replace(JOURNEY, events=(event,), total=1))
+    assert sorted(told) == ["/ad/ad_id", "/event_page_ip"]

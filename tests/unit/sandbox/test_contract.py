@@ -129,6 +129,19 @@ def test_a_reset_starts_faults_afresh() -> None:
     assert ask(api, "x-503x1-n1-a").status == 503
 
 
+def test_faults_for_every_order_come_and_go_while_it_runs() -> None:
+    """An outage begins and ends over HTTP; a word that is no fault changes nothing."""
+    api = Api(ApiSettings())
+
+    def faults(text: bytes) -> int:
+        return api.reply("POST", "/_faults", None, text, now=0.0).status
+
+    statuses = [ask(api, "n1-a").status]
+    for text in (b"503", b"lightning", b""):
+        statuses += [faults(text), ask(api, "n1-a").status]
+    assert statuses == [200, 200, 503, 422, 503, 200, 200]
+
+
 def test_settings_give_faults_to_every_order() -> None:
     """A fault of the settings holds for each order by itself."""
     api = Api(ApiSettings(faults="503x1", latency=0.5))

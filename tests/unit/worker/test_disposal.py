@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from journeys.errors import AbsentError, OrderError, PassingError, RefusedError
 from journeys.model import Headers, Order, OrderMessage, Position
 from journeys.worker.disposal import Routes, dispose
@@ -12,6 +14,7 @@ ROUTES = Routes(
     empty_after=(60.0, 600.0),
 )
 PASSING = PassingError("the API answered 503", reason="status-503")
+REFUSED = RefusedError("the API refuses this order: 400", reason="status-400")
 ABSENT = AbsentError("no journey", reason="no-journey")
 
 
@@ -87,9 +90,8 @@ def test_a_fault_after_an_absence_still_has_every_tier() -> None:
 
 def test_a_dead_letter_keeps_the_original_and_says_why() -> None:
     """Key, value and headers are the original's; the error stands beside them."""
-    refused = RefusedError("the API refuses this order: 400", reason="status-400")
     headers = (("trace", b"t"), ("attempt", b"not ours"))
-    assert routed(order(headers=headers), refused) == (
+    assert routed(order(headers=headers), REFUSED) == (
         "orders.dead-letter",
         {
             "trace": b"t",
@@ -106,6 +108,14 @@ def test_a_dead_letter_keeps_the_original_and_says_why() -> None:
     )
 
 
+@pytest.mark.parametrize("attempt", [0, 3])
+def test_an_order_keeps_the_count_of_its_replays(attempt: int) -> None:
+    """Given up again, at once or after retries: the header came with the message, and the next replay adds to it."""
+    letter = routed(order(attempt=attempt, headers=(("replay-count", b"1"),)), PASSING if attempt else REFUSED)
+    assert (letter[0], letter[1]["replay-count"]) == ("orders.dead-letter", b"1")
+    assert routed(order(headers=(("replay-count", b"1"),)), PASSING)[1]["replay-count"] == b"1"
+
+
 def test_an_unreadable_message_needs_no_order() -> None:
     """A message that names no order goes to the dead letters under its own position."""
     message = order().message
@@ -113,3 +123,19 @@ def test_an_unreadable_message_needs_no_order() -> None:
     record, outcome = dispose(message, None, refused, ROUTES, now_ms=5)
     assert (record.topic, outcome, record.value) == ("orders.dead-letter", "dead-lettered", b"A-1")
     assert dict(record.headers)["error-offset"] == "5"
+
+
+def test_after_the_last_tier_an_order_waits_there_again_while_nobody_is_heard() -> None:
+    """An outage longer than all tiers makes no dead letter; without any tier there is nowhere to wait."""
+    last = order(attempt=3)
+    record, outcome = dispose(last.message, last, PASSING, ROUTES, now_ms=0, others_heard=False)
+    assert (record.topic, outcome, dict(record.headers)["attempt"]) == ("orders.retry.1h", "retried", "4")
+    none = Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=())
+    assert dispose(last.message, last, PASSING, none, now_ms=0, others_heard=False)[1] == "dead-lettered"
+
+
+def test_a_refused_order_is_a_dead_letter_whoever_is_heard() -> None:
+    """What the API said of this very order needs no witness."""
+    refused = RefusedError("the API answered 400", reason="status-400")
+    of = order()
+    assert dispose(of.message, of, refused, ROUTES, now_ms=0, others_heard=False)[1] == "dead-lettered"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from journeys.model import OrderMessage, Position
 from journeys.worker.desk import Admitted
 from journeys.worker.intake import Bounds, Intake
-from journeys.worker.waiting import WaitingRoom, due_ms
+from journeys.worker.waiting import Timetable, WaitingRoom
 
 BOUNDS = Bounds(orders=100, bytes=1000)
 
@@ -84,8 +86,18 @@ def test_orders_of_an_assignment_gone_by_are_forgotten() -> None:
 
 def test_a_due_time_is_read_from_its_header() -> None:
     """`not-before` is milliseconds since the epoch; anything else means at once."""
+    timetable = Timetable(retry_topics=frozenset({"orders.retry.1m"}), settle=1800.0)
     base = waiting(1).message
     for value, expected in ((b"1700", 1700), (b"soon", None), (None, None)):
         headers = (("not-before", value),)
         message = OrderMessage(position=base.position, key=None, value=b"", headers=headers, timestamp_ms=None)
-        assert due_ms(message) == expected
+        assert timetable.due_ms(message, 9000) == expected
+
+
+def test_a_new_order_is_due_once_it_has_settled() -> None:
+    """The time that its record bears counts, up to now: a clock that is ahead keeps no order waiting for longer."""
+    settled = Timetable(retry_topics=frozenset(), settle=1.5)
+    base = waiting(1).message
+    for written, expected in ((7000, 8500), (9000, 10_500), (99_000, 10_500), (None, None)):
+        assert settled.due_ms(replace(base, timestamp_ms=written), 9000) == expected
+    assert Timetable(retry_topics=frozenset(), settle=0).due_ms(base, 9000) is None

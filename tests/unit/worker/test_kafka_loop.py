@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
-from tests.support.worker_fakes import FakeDesk, FakePublisher, FakeSource, Group, Silent
+from tests.support.worker_fakes import FakeDesk, FakeGate, FakePublisher, FakeSource, Group, Silent
 
+from journeys.clock import Clock
 from journeys.consumer import offset_map
 from journeys.consumer.source import Partition
 from journeys.consumer.sources import Sources
@@ -16,7 +18,7 @@ from journeys.producer.publisher import Outcome, Result
 from journeys.worker.assignments import Assignments
 from journeys.worker.intake import Bounds
 from journeys.worker.kafka_loop import KafkaLoop, Pace
-from journeys.worker.waiting import due_ms
+from journeys.worker.waiting import Timetable
 
 A: Partition = ("orders", 0)
 B: Partition = ("orders", 1)
@@ -37,17 +39,22 @@ class Thread:
         self.group = Group()
         self.publisher = FakePublisher(self.group)
         self.desk = FakeDesk()
+        self.gate = FakeGate()
         self.observer = Silent()
+        self.clock_at = 0.0
+        self.clock = Clock(wall=lambda: time.time() + self.clock_at)
         self.loop = KafkaLoop(
             publisher=self.publisher,
             desk=self.desk,
             assignments=Assignments(start="earliest", map_limit=map_limit),
             bounds=bounds or Bounds(orders=100, bytes=10_000),
             pace=Pace(max_records=50, poll=0.0, poll_when_full=0.0),
-            due_ms=due_ms,
+            due_ms=Timetable(retry_topics=frozenset({"orders"}), settle=0).due_ms,
+            gate=self.gate,
             replace_oversized=lambda finished: replace(finished, outcome="dead-lettered", records=[], size=0),
             bytes_in_progress=lambda: 0,
             observer=self.observer,
+            clock=self.clock,
         )
         self.source = FakeSource(self.group, self.loop)
         self.loop._source = Sources({self.source: ["orders"]})
@@ -181,7 +188,7 @@ def test_an_outcome_lost_inside_a_revoke_leaves_the_other_partitions_whole() -> 
     thread = Thread(A, B)
     thread.place(A, 0)
     thread.place(B, 0)
-    thread.desk.finish(at(B, 0), at=None)
+    thread.desk.finish(at(A, 0), at(B, 0))
     thread.publisher.answers.extend([ABORTED, UNKNOWN])
     thread.revoke(A)
     assert thread.loop.in_doubt
@@ -332,3 +339,33 @@ def test_a_partition_paused_when_it_left_is_open_when_it_comes_back() -> None:
     thread.assign(A)
     assert A not in thread.source.paused
     assert thread.loop._paused == set()
+
+
+def test_a_shut_gate_takes_no_orders_in_and_one_when_it_is_hungry() -> None:
+    """Not even retries that are due; then one, as a probe, and the others once it is open."""
+    thread = Thread(A)
+    for offset in range(4):
+        thread.place(A, offset, due=str(thread.clock.wall_ms() + 60_000))
+    thread.clock_at += 120.0
+    thread.gate.is_shut = True
+    thread.turn(3)
+    assert (thread.loop.room, thread.desk.submitted) == (0, [])
+    thread.gate.hungry = True
+    thread.turn(3)
+    assert (thread.desk.submitted, thread.gate.hungry) == ([at(A, 0)], False)
+    thread.gate.is_shut = False
+    thread.turn()
+    assert thread.desk.submitted == [at(A, offset) for offset in range(4)]
+
+
+def test_a_revoke_publishes_what_is_finished_of_the_partitions_that_go() -> None:
+    """The others' results wait for their own transaction: what ails their group must not abort this one."""
+    thread = Thread(A, B)
+    thread.place(A, 0, 1)
+    thread.place(B, 0)
+    thread.desk.finish(at(A, 0), at(B, 0))
+    thread.publisher.answers.append(ABORTED)
+    thread.revoke(A)
+    thread.turn()
+    assert [[commit.partition for commit in commits] for _, commits in thread.publisher.published] == [[0, 1], [0], [1]]
+    assert thread.published() == ["orders/0/0", "orders/1/0"]

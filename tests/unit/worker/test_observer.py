@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+
+from journeys.fetcher.gate import Reason
+from journeys.logs import configure
 from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
 from journeys.worker.observer import WorkerObserver
@@ -19,3 +24,43 @@ def test_a_worker_that_fell_out_of_its_group_is_not_ready() -> None:
     observer.assigned([])
     seen.append("kafka.group" in health.readiness().reasons)
     assert seen == [False, True, False]
+
+
+def test_the_gate_is_told_by_reason() -> None:
+    """Readiness names every reason; each is logged once when it comes and once when it goes; a pause only comes."""
+    out = io.StringIO()
+    configure(form="json", stream=out)
+    health = Health()
+    observer = WorkerObserver(metrics=Metrics(), health=health, channels={}, rejected_topic="rejected")
+    stages: list[dict[Reason, str]] = [
+        {"down": "10 in a row failed"},
+        {"down": "10 in a row failed", "flood": "50 in a row became dead letters"},
+        {"flood": "50 in a row became dead letters"},
+        {"pace": "a pause of 5 s"},
+        {},
+    ]
+    for reasons in stages:
+        observer.gate(reasons)
+        text = health.readiness().reasons.get("api.gate", "")
+        assert text == "; ".join(f"{name}: {why}" for name, why in reasons.items())
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == [
+        "api.failing",
+        "dead_letters.flood",
+        "api.recovered",
+        "api.paused",
+        "dead_letters.resumed",
+    ]
+
+
+def test_waiting_orders_are_told_once_until_none_waits() -> None:
+    """With the time when the next of them is due."""
+    out = io.StringIO()
+    configure(form="json", stream=out)
+    observer = WorkerObserver(metrics=Metrics(), health=Health(), channels={}, rejected_topic="rejected")
+    for orders in (2, 3, 0, 1):
+        observer.waiting(orders, 1_700_000_000.5 if orders else None)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["orders"], line["next_due"]) for line in lines] == [
+        ("orders.waiting", 2, "2023-11-14T22:13:20.500000+00:00"),
+        ("orders.waiting", 1, "2023-11-14T22:13:20.500000+00:00"),
+    ]

@@ -1,0 +1,74 @@
+"""Which letters a command takes. Pure: the present time is an argument."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from journeys.dead_letters.letters import Letter
+from journeys.settings.values import parse_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Every condition that is set must hold; several reasons are alternatives."""
+
+    reasons: frozenset[str] = frozenset()
+    stage: str | None = None
+    order: str | None = None
+    topic: str | None = None
+    """Where the order message was read."""
+    since_ms: int | None = None
+    until_ms: int | None = None
+    """Exclusive. A letter without a time is in no span of time."""
+
+    def matches(self, letter: Letter) -> bool:
+        """Whether a command takes this letter."""
+        return (
+            (not self.reasons or letter.reason in self.reasons)
+            and self.stage in (None, letter.stage)
+            and self.order in (None, letter.order)
+            and self.topic in (None, letter.topic)
+            and self._is_in_time(letter.at_ms)
+        )
+
+    def _is_in_time(self, at_ms: int | None) -> bool:
+        if self.since_ms is None and self.until_ms is None:
+            return True
+        if at_ms is None:
+            return False
+        return (self.since_ms is None or at_ms >= self.since_ms) and (self.until_ms is None or at_ms < self.until_ms)
+
+
+def oldest(letters: Iterable[Letter], limit: int | None) -> list[Letter]:
+    """The letters, the oldest first; at most `limit` of them. Only so many are held."""
+    if limit is None:
+        return sorted(letters, key=lambda letter: letter.age)
+    return heapq.nsmallest(limit, letters, key=lambda letter: letter.age)
+
+
+def place(text: str, *, topic: str) -> tuple[int, int]:
+    """Partition and offset of a position in `topic`, which may be named first. Raises ValueError for anything else."""
+    parts = text.removeprefix(f"{topic}/").split("/")
+    if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
+        raise ValueError(f"must be a position in {topic}: partition/offset, such as 0/17")
+    return int(parts[0]), int(parts[1])
+
+
+def moment_ms(text: str, *, now_ms: int) -> int:
+    """Milliseconds since the epoch of an ISO time (UTC where it names no zone) or of so long ago, such as `2h`.
+
+    Raises ValueError for anything else.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    else:
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    try:
+        return now_ms - round(parse_duration(text) * 1000)
+    except ValueError:
+        raise ValueError("must be a time such as 2026-11-25T10:00Z, or so long ago, such as 2h") from None

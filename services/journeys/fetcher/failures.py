@@ -1,0 +1,101 @@
+"""Every failure of a request or of a page, and the verdict that decides what happens next: one table.
+
+docs/failures.md shows it to people, and a test holds the two equal. A failure that is in no row is a defect of ours:
+it stops the worker, loudly, rather than lose an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from journeys.errors import (
+    AbsentError,
+    OrderError,
+    PassingError,
+    RefusedError,
+    ThrottledError,
+    UnauthorizedError,
+    Verdict,
+)
+
+Meaning: TypeAlias = Literal["auth", "pace", "passing", "absent", "order"]
+"""What a `code` other than 1 means (JOURNEYS_API__CODES); one that is not mapped is `passing`."""
+
+MEANINGS: Final[Mapping[Meaning, Verdict]] = {
+    "auth": Verdict.WAIT,
+    "pace": Verdict.SLOW_DOWN,
+    "passing": Verdict.AGAIN,
+    "absent": Verdict.LATER,
+    "order": Verdict.DEAD_LETTER,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A row: the reason as it stands in headers, metrics and logs, its verdict, and what it is in words."""
+
+    reason: str
+    verdict: Verdict
+    what: str
+
+
+ANY_STATUS: Final = "status-…"
+ANY_CODE: Final = "code-…"
+
+FAILURES: Final = tuple(
+    Failure(reason=reason, verdict=verdict, what=what)
+    for reason, verdict, what in (
+        ("connect", Verdict.AGAIN, "no connection to the API: refused, no route, no such host, TLS"),
+        ("timeout", Verdict.AGAIN, "no connection or no answer in time"),
+        ("disconnected", Verdict.AGAIN, "the connection broke off before the whole answer was there"),
+        ("transport", Verdict.AGAIN, "any other fault of HTTP"),
+        ("not-decodable", Verdict.AGAIN, "an answer that cannot be unpacked"),
+        ("status-429", Verdict.SLOW_DOWN, "the API asks for fewer requests"),
+        ("status-401", Verdict.WAIT, "the key is not accepted"),
+        ("status-403", Verdict.WAIT, "the key may not do this"),
+        ("key-file", Verdict.WAIT, "the file of the key cannot be read"),
+        ("status-404", Verdict.LATER, "the API does not know the order yet"),
+        ("no-journey", Verdict.LATER, "an answer with `total` 0: no journey yet"),
+        ("status-400", Verdict.DEAD_LETTER, "the API refuses the request for this order"),
+        ("status-422", Verdict.DEAD_LETTER, "the API refuses a value of the request for this order"),
+        ("page-too-large", Verdict.DEAD_LETTER, "a page beyond JOURNEYS_API__MAX_PAGE_BYTES"),
+        ("journey-too-large", Verdict.DEAD_LETTER, "a journey beyond JOURNEYS_API__MAX_EVENTS"),
+        (ANY_STATUS, Verdict.AGAIN, "any other status than 200: 408, 5xx, redirects"),
+        ("not-json", Verdict.AGAIN, "a body that is no JSON: HTML, cut off, empty"),
+        ("not-an-object", Verdict.AGAIN, "JSON that is no object"),
+        ("no-data", Verdict.AGAIN, "an answer without a `data` object"),
+        ("no-events", Verdict.AGAIN, "`data` without a list of events"),
+        ("wrong-types", Verdict.AGAIN, "`code`, `total`, `page` or `page_size` that is no fitting integer"),
+        ("wrong-order", Verdict.AGAIN, "an answer for another order"),
+        ("wrong-page", Verdict.AGAIN, "an answer for another page"),
+        ("journey-unsettled", Verdict.AGAIN, "a journey that changed at each reading, or vanished meanwhile"),
+        (ANY_CODE, Verdict.AGAIN, "a `code` other than 1; JOURNEYS_API__CODES gives it another verdict"),
+    )
+)
+
+_VERDICTS: Final = {row.reason: row.verdict for row in FAILURES}
+_ERRORS: Final[Mapping[Verdict, type[OrderError]]] = {
+    kind.verdict: kind for kind in (PassingError, ThrottledError, UnauthorizedError, AbsentError, RefusedError)
+}
+
+
+def failure(reason: str, message: str) -> OrderError:
+    """The error for a reason of the table. Raises KeyError for one that it does not hold."""
+    return _ERRORS[_VERDICTS[reason]](message, reason=reason)
+
+
+def status_failure(status: int, *, retry_after: float | None) -> OrderError:
+    """The error for a status other than 200; `retry_after` is in seconds, None where the answer names none."""
+    reason, message = f"status-{status}", f"the API answered {status}"
+    kind = _ERRORS[_VERDICTS.get(reason, _VERDICTS[ANY_STATUS])]
+    if kind is ThrottledError:
+        return ThrottledError(message, reason=reason, retry_after=retry_after)
+    return kind(message, reason=reason)
+
+
+def code_failure(code: int, codes: Mapping[int, Meaning]) -> OrderError:
+    """The error for a `code` other than 1."""
+    verdict = MEANINGS[codes[code]] if code in codes else _VERDICTS[ANY_CODE]
+    return _ERRORS[verdict](f"the API answered code {code}", reason=f"code-{code}")

@@ -1,0 +1,178 @@
+"""The parts of one worker, each built from the settings. No decisions here, and no lifecycle: see `service`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from journeys.clock import Clock
+from journeys.consumer.source import OrderSource
+from journeys.consumer.sources import Sources
+from journeys.errors import HaltError, RefusedError
+from journeys.fetcher.client import ApiClient, Endpoint
+from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.gate import Gate, GatePolicy, Reason
+from journeys.fetcher.gatekeeper import Gatekeeper
+from journeys.fetcher.rate import RateLimiter
+from journeys.fetcher.retries import QuickTries
+from journeys.producer import subjects
+from journeys.producer.encoder import JourneyEncoder
+from journeys.producer.publisher import Publisher
+from journeys.settings import Settings
+from journeys.worker.assignments import Assignments
+from journeys.worker.clients import consumer_config
+from journeys.worker.desk import Desk, Finished
+from journeys.worker.disposal import Routes, dispose
+from journeys.worker.intake import Bounds
+from journeys.worker.kafka_loop import KafkaLoop, Pace
+from journeys.worker.observer import WorkerObserver
+from journeys.worker.orders import Orders
+from journeys.worker.waiting import Timetable
+
+_SLOTS = 2
+"""Orders being worked on for each request that may be in flight: while one encodes or waits, another asks."""
+
+
+def make_client(settings: Settings) -> ApiClient:
+    """The API's client; to be used as an async context manager."""
+    api = settings.api
+    endpoint = Endpoint(
+        base_url=api.base_url,
+        version=api.version,
+        page_size=api.page_size,
+        max_concurrency=api.max_concurrency,
+        connect_timeout=api.connect_timeout,
+        read_timeout=api.read_timeout,
+        total_timeout=api.total_timeout,
+        max_page_bytes=api.max_page_bytes,
+    )
+    return ApiClient(endpoint, key=api.current_key)
+
+
+def make_keeper(settings: Settings, changed: Callable[[Mapping[Reason, str]], object]) -> Gatekeeper:
+    """The gatekeeper of the account; `changed` is told why its gate is shut."""
+    orders, api = settings.orders, settings.api
+    dead_letters = replace(GatePolicy().dead_letters, run=orders.flood_run, share=orders.flood_share)
+    return Gatekeeper(
+        Gate(GatePolicy(dead_letters=dead_letters)),
+        RateLimiter(api.ceiling),
+        slots=api.max_concurrency,
+        chance=random.random,
+        changed=changed,
+    )
+
+
+def make_fetcher(settings: Settings, client: ApiClient, keeper: Gatekeeper, observer: WorkerObserver) -> Fetcher:
+    """What turns orders into journeys."""
+    api = settings.api
+    policy = Policy(
+        pages_per_order=api.pages_per_order,
+        max_events=api.max_events,
+        tries=QuickTries(tries=api.tries),
+        codes=api.codes,
+    )
+    return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random)
+
+
+def make_desk(
+    settings: Settings,
+    ids: Mapping[str, int],
+    fetcher: Fetcher,
+    *,
+    keeper: Gatekeeper,
+    observer: WorkerObserver,
+    failed: Callable[[BaseException], None],
+) -> Desk:
+    """The event loop's side; `ids` are the registry's schema ids. To be made on the event loop."""
+    api, orders, registry = settings.api, settings.orders, settings.registry
+    reader = Orders(
+        account=api.account,
+        form=orders.format,
+        pointer=orders.id_pointer,
+        schema_text=lambda number: subjects.schema_text(registry.url, registry.config, number),
+        is_retry=_retry_topics(settings).__contains__,
+    )
+    encoder = JourneyEncoder(
+        ids,
+        topic_prefix=settings.publish.topic_prefix,
+        aliases=settings.publish.aliases,
+        zone=api.tzinfo,
+        misfit=observer.misfit,
+    )
+    return Desk(
+        read=reader.read,
+        fetch=lambda order, accept_empty: fetcher.fetch(order, accept_empty=accept_empty),
+        encode=encoder.encode,
+        routes=_routes(settings),
+        slots=_SLOTS * api.max_concurrency,
+        # Results of assignments gone by may still lie here when the orders of new ones come back.
+        bound=4 * orders.max_in_hand + 1000,
+        keeper=keeper,
+        observer=observer,
+        failed=failed,
+    )
+
+
+def make_kafka(
+    settings: Settings,
+    publisher: Publisher,
+    desk: Desk,
+    fetcher: Fetcher,
+    *,
+    keeper: Gatekeeper,
+    observer: WorkerObserver,
+) -> KafkaLoop:
+    """The Kafka thread's side."""
+    orders, publish, routes = settings.orders, settings.publish, _routes(settings)
+    return KafkaLoop(
+        publisher=publisher,
+        desk=desk,
+        assignments=Assignments(start=orders.start, map_limit=orders.map_limit),
+        bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
+        pace=Pace(linger=publish.linger, max_records=publish.max_records),
+        due_ms=Timetable(retry_topics=_retry_topics(settings), settle=settings.settle).due_ms,
+        gate=keeper,
+        replace_oversized=lambda finished: _oversized(finished, routes),
+        bytes_in_progress=lambda: fetcher.bytes_in_hand,
+        observer=observer,
+    )
+
+
+def make_sources(settings: Settings, listener: KafkaLoop) -> Sources:
+    """Orders in the group that the user named, retry tiers in one beside it."""
+    group = settings.kafka.group_id
+    topics = {group: settings.orders.topics, f"{group}.retry": tuple(topic for topic, _ in settings.orders.tiers)}
+    return Sources(
+        {
+            OrderSource(consumer_config(settings, group_id=group_id), names, listener): names
+            for group_id, names in topics.items()
+            if names
+        }
+    )
+
+
+def _routes(settings: Settings) -> Routes:
+    return Routes(
+        retry_tiers=settings.orders.tiers,
+        dead_letter=settings.orders.dead_letter,
+        empty_after=settings.api.empty_after,
+    )
+
+
+def _retry_topics(settings: Settings) -> frozenset[str]:
+    return frozenset(topic for topic, _ in settings.orders.tiers)
+
+
+def _oversized(finished: Finished, routes: Routes) -> Finished:
+    """The dead letter of an order whose journey holds a record that Kafka does not take. Raises HaltError."""
+    position = finished.message.position
+    if finished.outcome == "dead-lettered":
+        raise HaltError(f"Kafka does not take the dead letter of {position}: raise max.message.bytes of its topic")
+    error = RefusedError(
+        f"Kafka does not take a record of the journey of {position}: it is too large (max.message.bytes)",
+        reason="record-too-large",
+        stage="publish",
+    )
+    record, outcome = dispose(finished.message, finished.order, error, routes, now_ms=Clock().wall_ms())
+    return replace(finished, outcome=outcome, records=[record], size=record.size, reason=error.reason)

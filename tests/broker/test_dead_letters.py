@@ -1,0 +1,468 @@
+"""`journeys dead-letters` on a real broker: what it shows, and that each letter is replayed once, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from tests.broker.kafka_tools import Read, create_topics, produce_orders, read_committed
+from tests.broker.shop import open_shop
+from tests.broker.workers import until
+
+from journeys.cli import main
+from journeys.dead_letters.filters import Filter
+from journeys.dead_letters.forms import data_of
+from journeys.dead_letters.plan import Routing, plan
+from journeys.dead_letters.replay import Replay, replay_publisher
+from journeys.dead_letters.survey import Cabinet
+from journeys.model import GroupOffsets, Record
+from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys.settings import Settings, load
+from journeys_sandbox.stack import Stack
+
+NOW_MS = time.time_ns() // 1_000_000
+DAY_MS = 86_400_000
+
+
+class Desk:
+    """A topic of dead letters without a worker, and the commands in front of it."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        namespace: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.orders, self.others = f"{namespace}orders", f"{namespace}others"
+        self.letters, self.aside = f"{namespace}dead-letter", f"{namespace}aside"
+        self.retries = f"{namespace}retry.1h"
+        self.environment = {
+            "JOURNEYS_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
+            "JOURNEYS_KAFKA__GROUP_ID": f"{namespace}group",
+            "JOURNEYS_ORDERS__TOPICS": f"{self.orders},{self.others}",
+            "JOURNEYS_ORDERS__RETRY_PREFIX": f"{namespace}retry.",
+            "JOURNEYS_ORDERS__RETRY_TIERS": "1h",
+            "JOURNEYS_ORDERS__DEAD_LETTER": self.letters,
+            "JOURNEYS_PUBLISH__TOPIC_PREFIX": f"{namespace}journey.",
+        }
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        self._servers = bootstrap_servers
+        self._capsys = capsys
+        create_topics(bootstrap_servers, self.orders, self.others, self.letters, self.aside, partitions=2)
+
+    @property
+    def settings(self) -> Settings:
+        """As the commands see them."""
+        return load(None, os.environ)
+
+    def put(
+        self,
+        orders: Iterable[str],
+        *,
+        reason: str | Sequence[str] = "status-400",
+        source: str | None = None,
+        at_ms: int = NOW_MS,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> list[str]:
+        """Dead letters of these orders, one partition after the other; several reasons take turns in each."""
+        placed = list(orders)
+        producer = Producer({"bootstrap.servers": self._servers, "linger.ms": 5})
+        reasons = [reason] if isinstance(reason, str) else reason
+        for number, order in enumerate(placed):
+            own: list[tuple[str, str | bytes | None]] = [
+                *headers,
+                ("error-reason", reasons[number // 2 % len(reasons)]),
+                ("error-stage", "fetch"),
+                ("error-message", "the API refuses this order"),
+                ("error-attempts", "1"),
+                ("error-topic", source or self.orders),
+                ("error-partition", "0"),
+                ("error-offset", str(number)),
+                ("error-time", str(at_ms)),
+            ]
+            producer.produce(self.letters, order, order, partition=number % 2, headers=own)
+        assert producer.flush(60) == 0
+        return placed
+
+    def read(self, topic: str) -> list[Read]:
+        """All that is committed there."""
+        return read_committed(self._servers, [topic])
+
+    def replayed(self, topic: str | None = None) -> list[str]:
+        """Orders that came back, sorted; one that came back twice is there twice."""
+        return sorted((record.value or b"").decode() for record in self.read(topic or self.orders))
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """A command; what it writes to stdout, or to stderr where it fails."""
+        assert main(["dead-letters", *arguments]) == code
+        told = self._capsys.readouterr()
+        return told.err if code else told.out
+
+    def answer(self, *arguments: str) -> Any:
+        """A command's answer to a program."""
+        return json.loads(self.run(*arguments, "--json"))
+
+    def states(self) -> Counter[tuple[str, str]]:
+        """How many letters there are of each reason and state."""
+        return Counter((letter["reason"], letter["state"]) for letter in self.answer("list"))
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command in a process of its own."""
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "journeys", "dead-letters", *arguments],
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def desk(
+    bootstrap_servers: str, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Desk:
+    """Topics of this test's own, and no setting of the developer's."""
+    for name in [name for name in os.environ if name.startswith("JOURNEYS_") and "SANDBOX" not in name]:
+        monkeypatch.delenv(name)
+    return Desk(bootstrap_servers, namespace, monkeypatch, capsys)
+
+
+def test_a_workers_letters_are_listed_shown_exported_and_replayed(
+    stack: Stack, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """From a worker's letters back to the worker: one order is published then, another becomes a letter again."""
+    with open_shop(stack, namespace) as shop:
+        for name, value in shop.crew.environment.items():
+            monkeypatch.setenv(name, value)
+        mended, hopeless = "x-400x1-n5-a", "x-400-b"
+        shop.place(mended, hopeless, b"\xff\xfe")
+        worker = shop.crew.hire()
+
+        def letters() -> list[Read]:
+            return shop.read(shop.dead_letters)
+
+        def listed() -> list[dict[str, Any]]:
+            assert main(["dead-letters", "list", "--json"]) == 0
+            found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+            return found
+
+        until(lambda: len(letters()) == 3, "the letters")
+        assert {(letter["order"], letter["reason"], letter["state"]) for letter in listed()} == {
+            (mended, "status-400", "pending"),
+            (hopeless, "status-400", "pending"),
+            ("\ufffd\ufffd", "message-unreadable", "pending"),
+        }
+
+        [first] = [letter for letter in listed() if letter["order"] == mended]
+        assert main(["dead-letters", "show", first["position"], "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["value"] == {"text": mended}
+        assert {"name": "error-reason", "value": {"text": "status-400"}} in shown["headers"]
+        assert shown["source"].startswith(f"{shop.orders}/")
+
+        file = tmp_path / "letters.jsonl"
+        assert main(["dead-letters", "export", "--output", str(file)]) == 0
+        exported = [json.loads(line) for line in file.read_text().splitlines()]
+        assert Counter(
+            (
+                data_of(row["key"]),
+                data_of(row["value"]),
+                tuple((h["name"], data_of(h["value"])) for h in row["headers"]),
+            )
+            for row in exported
+        ) == Counter((letter.key, letter.value, letter.headers) for letter in letters())
+
+        assert main(["dead-letters", "replay", "--reason", "status-400", "--execute"]) == 0
+        shop.until_published(1)
+        until(lambda: len(letters()) == 4, "the letter that came again")
+        [again] = [letter for letter in letters() if letter.header("replay-count")]
+        assert ((again.value or b"").decode(), again.header("replay-count")) == (hopeless, "1")
+        shop.audit([mended])
+        assert main(["dead-letters", "replay", "--order", hopeless, "--execute"]) == 0
+        until(lambda: len(letters()) == 5, "the letter that came a third time")
+        assert sorted(filter(None, (letter.header("replay-count") for letter in letters()))) == ["1", "2"]
+        assert worker.stop() == 0
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(desk: Desk) -> None:
+    """Counts by reason and by topic; without --execute nothing is sent and nothing is remembered."""
+    desk.put([f"a{n}" for n in range(5)])
+    desk.put(["b0"], reason="status-422", source=desk.others, at_ms=NOW_MS + 1)
+    told = desk.answer("replay", "--limit", "5")
+    assert told == {
+        "executed": False,
+        "letters": 5,
+        "reasons": {"status-400": 5},
+        "topics": {desk.orders: 5},
+        "left": 1,
+    }
+    assert desk.answer("replay")["topics"] == {desk.orders: 5, desk.others: 1}
+    assert "nothing was sent" in desk.run("replay")
+    assert desk.read(desk.orders) == []
+    assert desk.read(desk.others) == []
+    assert desk.states() == {("status-400", "pending"): 5, ("status-422", "pending"): 1}
+
+
+def test_a_replayed_order_is_the_message_it_was(desk: Desk) -> None:
+    """Key, value and headers are the original's, the error's are gone, and the replays are counted."""
+    desk.put(["one"], headers=[("trace", "t"), ("replay-count", "1")])
+    desk.run("replay", "--execute")
+    [record] = desk.read(desk.orders)
+    assert (record.key, record.value) == (b"one", b"one")
+    assert record.headers == (("trace", b"t"), ("replay-count", b"2"))
+
+
+def test_what_a_filter_passes_over_is_replayed_by_another(desk: Desk) -> None:
+    """Filters in any order: each letter goes out once, and the newest ones are found where others were left before."""
+    first = desk.put([f"a{n}" for n in range(40)])
+    second = desk.put([f"b{n}" for n in range(40)], reason="status-422")
+    third = desk.put([f"c{n}" for n in range(40)])
+    told = desk.answer("replay", "--reason", "status-422", "--execute")
+    assert told == {"executed": True, "letters": 40, "reasons": {"status-422": 40}, "left": 80}
+    assert desk.replayed() == sorted(second)
+    assert desk.states() == {("status-400", "pending"): 80, ("status-422", "replayed"): 40}
+    assert desk.answer("replay", "--order", "c7", "--execute")["letters"] == 1
+    assert desk.answer("replay", "--limit", "10", "--execute", "--batch-size", "3")["letters"] == 10
+    fourth = desk.put(["d0"], reason="status-422")
+    assert desk.answer("replay", "--reason", "status-422", "--execute")["left"] == 69
+    assert desk.answer("replay", "--execute") == {
+        "executed": True,
+        "letters": 69,
+        "reasons": {"status-400": 69},
+        "left": 0,
+    }
+    assert desk.replayed() == sorted(first + second + third + fourth)
+    assert desk.answer("replay", "--execute")["letters"] == 0
+
+
+def test_a_replay_that_is_killed_goes_on_and_repeats_nothing(desk: Desk) -> None:
+    """SIGKILL after the first transactions: the same command sends exactly the rest."""
+    orders = desk.put(f"a{n}" for n in range(1000))
+    process = desk.start("replay", "--execute", "--batch-size", "1")
+    until(lambda: bool(desk.read(desk.orders)), "the first replayed order")
+    process.kill()
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGKILL
+    told = desk.answer("replay", "--execute")
+    assert 0 < told["letters"] < len(orders)
+    assert told["left"] == 0
+    assert desk.replayed() == sorted(orders)
+
+
+def test_a_replay_that_is_interrupted_tells_how_far_it_came(desk: Desk) -> None:
+    """Ctrl-C lets the batch under way come to its end: the counts are exact, and the rest goes out later."""
+    orders = desk.put(f"a{n}" for n in range(1000))
+    process = desk.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(desk.read(desk.orders)), "the first replayed order")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert "the same command goes on" in err
+    told = json.loads(out)
+    assert told["letters"] == len(desk.read(desk.orders)) == len(orders) - told["left"]
+    assert desk.answer("replay", "--execute")["letters"] == told["left"]
+    assert desk.replayed() == sorted(orders)
+
+
+def test_the_groups_protocol_does_not_matter(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay joins no group; what was remembered under one protocol is known under the other."""
+    orders = desk.put(f"a{n}" for n in range(10))
+    assert desk.answer("replay", "--limit", "4", "--execute")["letters"] == 4
+    monkeypatch.setenv("JOURNEYS_KAFKA__GROUP_PROTOCOL", "consumer")
+    assert desk.answer("replay", "--execute")["letters"] == 6
+    assert desk.replayed() == sorted(orders)
+
+
+def test_of_two_replays_at_once_the_later_one_goes_on(desk: Desk) -> None:
+    """The first is fenced and says so; together they replay each letter once."""
+    orders = desk.put(f"a{n}" for n in range(1000))
+    process = desk.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(desk.read(desk.orders)), "the first replayed order")
+    second = desk.answer("replay", "--execute")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert "another replay of this group has begun" in err
+    first = json.loads(out)
+    assert first["letters"] + second["letters"] == len(orders)
+    assert first["letters"] > 0
+    assert desk.replayed() == sorted(orders)
+
+
+class Amnesiac(Publisher):
+    """A publisher that does what it is told, or not, and reports what it is told to report: each outcome once."""
+
+    script: tuple[tuple[bool, Outcome], ...] = (
+        (False, Outcome.ABORTED),
+        (True, Outcome.UNKNOWN),
+        (False, Outcome.UNKNOWN),
+    )
+
+    def publish(self, batches: Sequence[Iterable[Record]], groups: Sequence[GroupOffsets], *, timeout: float) -> Result:
+        """As Publisher, but for the script."""
+        if not self.script:
+            return super().publish(batches, groups, timeout=timeout)
+        (does, outcome), *rest = self.script
+        self.script = tuple(rest)
+        if does:
+            assert super().publish(batches, groups, timeout=timeout).outcome is Outcome.COMMITTED
+        return Result(outcome=outcome, reason="as scripted")
+
+
+def test_an_unknown_outcome_is_read_back(desk: Desk) -> None:
+    """What took effect without our knowing is counted and not sent again; what did not is sent."""
+    orders = desk.put(f"a{n}" for n in range(100))
+    settings = desk.settings
+    routing = Routing.of(settings, None)
+    publisher = replay_publisher(settings, Amnesiac)
+    assert isinstance(publisher, Amnesiac)
+    with Cabinet(settings, now_ms=NOW_MS) as cabinet:
+        found = cabinet.survey(Filter(), lambda _done, _total: None)
+        work = plan(
+            found,
+            routing,
+            existing=cabinet.existing,
+            limit=None,
+            forgotten=None,
+            map_limit=settings.orders.map_limit,
+            batch_size=7,
+        )
+        run = Replay(
+            store=cabinet.store,
+            publisher=publisher,
+            routing=routing,
+            map_limit=settings.orders.map_limit,
+            batch_size=7,
+            on=lambda _done, _total: None,
+        )
+        run.run(work)
+    publisher.discard()
+    assert publisher.script == ()
+    assert run.replayed == {"status-400": len(orders)}
+    assert desk.replayed() == sorted(orders)
+
+
+def test_letters_older_than_kafkas_memory_need_a_word(desk: Desk) -> None:
+    """No position is kept and they are older than Kafka keeps one: nobody can know, so nothing is sent unasked."""
+    desk.put([f"old{n}" for n in range(4)], at_ms=NOW_MS - 10 * DAY_MS)
+    new = desk.put([f"new{n}" for n in range(4)], reason="status-422")
+    assert desk.states() == {("status-400", "unknown"): 4, ("status-422", "pending"): 4}
+    assert "--forgotten" in desk.run("replay", "--reason", "status-422", "--execute", code=1)
+    assert desk.read(desk.orders) == []
+    told = desk.answer("replay", "--forgotten", "skip", "--execute")
+    assert (told["letters"], told["left"]) == (4, 0)
+    assert desk.replayed() == sorted(new)
+    assert desk.states() == {("status-400", "replayed"): 4, ("status-422", "replayed"): 4}
+
+
+def test_old_letters_are_replayed_when_told_to(desk: Desk) -> None:
+    """With a position kept from then on, they are not asked about again."""
+    old = desk.put([f"old{n}" for n in range(6)], at_ms=NOW_MS - 10 * DAY_MS)
+    assert desk.answer("replay", "--forgotten", "replay", "--limit", "4", "--execute")["left"] == 2
+    assert desk.answer("replay", "--execute")["letters"] == 2
+    assert desk.replayed() == sorted(old)
+
+
+def test_a_map_that_would_not_fit_is_refused_before_anything_is_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what to do, and what it says works."""
+    monkeypatch.setenv("JOURNEYS_ORDERS__MAP_LIMIT", "64")
+    orders = desk.put((f"a{n}" for n in range(1600)), reason=["status-400", "status-422"])
+    told = desk.run("replay", "--reason", "status-422", "--execute", code=1)
+    assert "JOURNEYS_ORDERS__MAP_LIMIT" in told
+    assert "0/0" in told
+    assert desk.read(desk.orders) == []
+    assert desk.answer("replay", "--reason", "status-422", "--limit", "100", "--execute")["letters"] == 100
+    desk.run("replay", "--reason", "status-400", "--to", desk.aside, "--limit", "100", "--execute")
+    desk.run("replay", "--execute")
+    assert len(desk.replayed(desk.aside)) == 100
+    assert sorted(desk.replayed(desk.aside) + desk.replayed()) == sorted(orders)
+
+
+def test_letters_of_a_tier_and_of_nowhere_go_to_the_orders(desk: Desk) -> None:
+    """A retry tier takes no letters; its own headers are left behind."""
+    desk.put(
+        ["tier"],
+        source=desk.retries,
+        headers=[("edition", f"{desk.others}/1/5"), ("attempt", "2"), ("not-before", "5"), ("trace", "t")],
+    )
+    produce_orders(desk.environment["JOURNEYS_KAFKA__BOOTSTRAP_SERVERS"], desk.letters, ["nowhere"], partitions=2)
+    assert desk.answer("replay", "--execute")["reasons"] == {"status-400": 1, "unnamed": 1}
+    assert [(record.value, record.headers) for record in desk.read(desk.others)] == [
+        (b"tier", (("trace", b"t"), ("replay-count", b"1")))
+    ]
+    assert desk.replayed() == ["nowhere"]
+
+
+def test_letters_of_a_strange_topic_go_where_they_are_told(desk: Desk) -> None:
+    """A letter's own word does not send it to any topic: the settings or the operator name it."""
+    desk.put(["stray"], source="somebody.elses")
+    assert "somebody.elses (1)" in desk.run("replay", "--execute", code=1)
+    desk.run("replay", "--to", desk.aside, "--execute")
+    assert desk.replayed(desk.aside) == ["stray"]
+
+
+def test_what_is_not_there_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A position without a letter, a target that is missing, a topic of dead letters that is missing."""
+    desk.put(["one"])
+    assert "0 to 1" in desk.run("show", "7/0", code=1)
+    assert "no letter at 1/5" in desk.run("show", "1/5", code=1)
+    assert "nowhere" in desk.run("replay", "--to", "nowhere", code=1)
+    monkeypatch.setenv("JOURNEYS_ORDERS__DEAD_LETTER", "no-such-topic")
+    assert "journeys topics create" in desk.run("list", code=1)
+
+
+def test_an_order_is_named_as_the_worker_reads_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the id in its message; by its key where the registry that knows the message's schema is away."""
+    monkeypatch.setenv("JOURNEYS_REGISTRY__URL", "http://127.0.0.1:1")
+    desk.put(['{"order_id": 12345678901234567890}', "\x00\x00\x00\x00\x01abc"])
+    assert main(["dead-letters", "list", "--json"]) == 0
+    told = capsys.readouterr()
+    assert [letter["order"] for letter in json.loads(told.out)] == ["12345678901234567890", "\x00\x00\x00\x00\x01abc"]
+    assert "orders in Avro are named by their keys" in told.err
+    assert desk.answer("replay", "--order", "12345678901234567890")["letters"] == 1
+
+
+def test_people_see_a_table_and_sums(desk: Desk) -> None:
+    """A line per letter, and below it how many there are of each reason and state."""
+    assert desk.run("list") == "No letters.\n"
+    desk.put(["one", "two", "three"], reason=["status-400", "status-422"])
+    desk.run("replay", "--reason", "status-422", "--execute")
+    told = desk.run("list", "--limit", "2")
+    lines = [line.split() for line in told.splitlines()]
+    assert [(line[0], line[-1]) for line in lines if "fetch" in line] == [("0/0", "pending"), ("0/1", "replayed")]
+    assert "The 2 oldest of 3 are shown, all are counted:" in told
+    counted = [["reason", "pending", "replayed", "letters"], ["status-400", "2", "0", "2"]]
+    assert [line for line in lines if line and line[0] in ("reason", "status-400", "status-422", "all")] == [
+        *counted,
+        ["status-422", "0", "1", "1"],
+        ["all", "2", "1", "3"],
+    ]
+    assert f"source        {desk.orders}/0/0" in desk.run("show", "0/0").splitlines()
+
+
+def test_a_record_too_large_for_its_target_is_named(desk: Desk, bootstrap_servers: str, namespace: str) -> None:
+    """It stays pending, and the others can be replayed without it."""
+    tight = f"{namespace}tight"
+    create_topics(bootstrap_servers, tight, partitions=1, config={"max.message.bytes": "1000"})
+    large = os.urandom(2000).hex()
+    desk.put([large, "other", "small"])
+    assert "max.message.bytes" in desk.run("replay", "--to", tight, "--execute", code=1)
+    for order in ("other", "small"):
+        desk.run("replay", "--order", order, "--to", tight, "--execute")
+    assert desk.replayed(tight) == ["other", "small"]
+    assert [letter["order"] for letter in desk.answer("list", "--pending")] == [large]

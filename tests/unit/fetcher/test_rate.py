@@ -1,0 +1,114 @@
+"""The rate of requests: even, and found out where the API throttles."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from itertools import pairwise
+
+import pytest
+
+from journeys.fetcher.rate import RateLimiter
+
+
+def turns(limiter: RateLimiter, start: float, seconds: float) -> list[float]:
+    """When requests are sent by somebody who always has another one."""
+    now, sent = start, []
+    while (now := now + limiter.delay(now)) < start + seconds:
+        limiter.take(now)
+        sent.append(now)
+    return sent
+
+
+def test_turns_are_even() -> None:
+    """Twenty requests a second are one each 50 ms, never twenty at once."""
+    sent = turns(RateLimiter(20.0), 100.0, 10.0)
+    assert len(sent) in (200, 201)
+    assert {round(later - earlier, 6) for earlier, later in pairwise(sent[1:])} == {0.05}
+
+
+def test_idle_time_is_not_saved_up() -> None:
+    """After a quiet minute the next two turns are as far apart as timers are inexact."""
+    limiter = RateLimiter(20.0)
+    turns(limiter, 0.0, 1.0)
+    first, second, *_ = turns(limiter, 60.0, 1.0)
+    assert second - first == pytest.approx(0.04)
+
+
+def test_without_a_bound_nothing_waits() -> None:
+    """No ceiling and no 429: the limiter is not in the way."""
+    limiter = RateLimiter()
+    assert (limiter.is_bound, limiter.rate(0.0)) == (False, math.inf)
+
+
+def test_throttled_requests_of_one_rate_cut_it_once() -> None:
+    """What was sent before the cut says nothing about the rate after it."""
+    limiter = RateLimiter(100.0)
+    for at in turns(limiter, 0.0, 2.0):
+        limiter.accepted(at)
+    for _ in range(10):
+        limiter.throttled(sent=1.9, now=2.0)
+    assert limiter.rate(2.0) == pytest.approx(93.0)
+    limiter.throttled(sent=2.1, now=2.1)
+    assert limiter.rate(2.1) < 90.0
+
+
+def test_a_rate_climbs_back_and_then_beyond_up_to_its_ceiling() -> None:
+    """Slowly around the rate that was too much, then ever faster."""
+    limiter = RateLimiter(300.0)
+    for number in range(500):
+        limiter.accepted(number / 100)
+    limiter.throttled(sent=5.0, now=5.0)
+    rates = [limiter.rate(5.0 + passed) for passed in (0, 10, 20, 30, 60, 200)]
+    assert rates == sorted(rates)
+    assert rates[0] == pytest.approx(93.0)
+    assert rates[2] == pytest.approx(100.0)
+    assert rates[3] < 102.0
+    assert rates[-1] == 300.0
+
+
+class Server:
+    """Allows so many requests in each second: aligned to seconds, or in any second (sliding)."""
+
+    def __init__(self, allowed: int, *, sliding: bool) -> None:
+        self.allowed = allowed
+        self._sliding = sliding
+        self._taken: deque[float] = deque()
+
+    def takes(self, now: float) -> bool:
+        """Whether a request that arrives now is answered."""
+        while self._taken and (self._taken[0] <= now - 1 if self._sliding else int(self._taken[0]) < int(now)):
+            self._taken.popleft()
+        if len(self._taken) >= self.allowed:
+            return False
+        self._taken.append(now)
+        return True
+
+
+@pytest.mark.parametrize("sliding", [False, True])
+@pytest.mark.parametrize(("allowed", "latency"), [(5, 0.2), (20, 0.3), (20, 0.02), (100, 0.05), (1000, 0.02)])
+def test_what_the_api_takes_is_found_out_and_used(allowed: int, latency: float, *, sliding: bool) -> None:
+    """With no setting: after the first minute at least nine tenths are used, and fewer than 2 % are throttled."""
+    limiter, server = RateLimiter(), Server(allowed, sliding=sliding)
+    now, paused_until = 0.0, 0.0
+    under_way: deque[tuple[float, float, bool]] = deque()  # when it is answered, when it was sent, whether it was taken
+    answers: list[tuple[float, bool]] = []
+    while now < 360.0:
+        now = max(now + 1e-4, paused_until, now + (limiter.delay(now) if limiter.is_bound else 0.0))
+        while len(under_way) >= 128 or (under_way and under_way[0][0] <= now):
+            at, sent, taken = under_way.popleft()
+            now = max(now, at)
+            answers.append((at, taken))
+            if taken:
+                limiter.accepted(at)
+            else:
+                limiter.throttled(sent=sent, now=at)
+                paused_until = max(paused_until, at + 1.0)
+        if now < paused_until:
+            continue
+        if limiter.is_bound:
+            limiter.take(now)
+        under_way.append((now + latency, now, server.takes(now)))
+    later = [taken for at, taken in answers if at >= 60.0]
+    assert sum(later) >= 0.9 * allowed * 300
+    assert later.count(False) < 0.02 * len(later)

@@ -1,0 +1,134 @@
+"""Orders in hand on the event loop: where each goes, and when none is begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tests.support.virtual_time import EPOCH, VirtualLoop, run
+from tests.support.worker_fakes import FakeGate
+
+from journeys.errors import OrderError, PassingError, RefusedError
+from journeys.model import Journey, Order, OrderMessage, Position, Record
+from journeys.worker.desk import Admitted, Desk, Finished
+from journeys.worker.disposal import Routes
+
+PASSING = PassingError("the API answered code 7", reason="code-7")
+REFUSED = RefusedError("the API answered 400", reason="status-400")
+ROUTES = Routes(retry_tiers=(("orders.retry.1h", 3600.0),), dead_letter="orders.dead-letter", empty_after=())
+
+
+def admitted(offset: int, *, written: float = 0.0) -> Admitted:
+    """An order message, written at a virtual time."""
+    position = Position(topic="orders.retry.1h", partition=0, offset=offset)
+    at = int((EPOCH + written) * 1000)
+    return Admitted(
+        epoch=1, message=OrderMessage(position=position, key=b"k", value=b"A-1", headers=(), timestamp_ms=at)
+    )
+
+
+class Watch(FakeGate):
+    """A gate that remembers since when it was asked about others."""
+
+    since: float | None = None
+
+    def others_heard(self, order_id: str, *, since: float) -> bool:
+        """As the test says."""
+        self.since = since
+        return super().others_heard(order_id, since=since)
+
+
+def at_desk(gate: Watch, error: OrderError | None, work: Callable[[Desk], Coroutine[Any, Any, None]]) -> list[Finished]:
+    """What a desk makes of the orders that `work` brings, whose fetch fails with `error`."""
+
+    async def read(message: OrderMessage) -> Order:
+        return Order(
+            order_id="A-1", account="default", edition="e/0/1", timestamp_ms=5, attempt=1, absences=0, message=message
+        )
+
+    async def fetch(_order: Order, _accept_empty: bool) -> Journey:
+        if error is not None:
+            raise error
+        return Journey(
+            order_id="A-1",
+            account="default",
+            edition="e/0/1",
+            order_timestamp_ms=5,
+            events=(),
+            total=0,
+            pages=1,
+            repeated=0,
+            consistent=True,
+            shop_currency=None,
+            extra={},
+            fetched_at_ms=0,
+        )
+
+    class Quiet:
+        def fetched(self, journey: Journey) -> None:
+            """Not remembered."""
+
+    async def main(loop: VirtualLoop) -> list[Finished]:
+        failures: list[BaseException] = []
+        desk = Desk(
+            read=read,
+            fetch=fetch,
+            encode=lambda _: [Record(topic="journey.summary", key=b"k", value=b"v", headers=[])],
+            routes=ROUTES,
+            slots=2,
+            bound=100,
+            keeper=gate,
+            observer=Quiet(),
+            failed=failures.append,
+            clock=loop.clock,
+        )
+        await work(desk)
+        assert failures == []
+        return [desk.finished.get_nowait() for _ in range(desk.finished.qsize())]
+
+    return run(main)
+
+
+def test_the_gate_is_told_how_orders_end() -> None:
+    """So that it can tell a flood of dead letters."""
+    gate = Watch()
+
+    async def work(desk: Desk) -> None:
+        desk.submit([admitted(1), admitted(2), admitted(3)])
+        await asyncio.sleep(1)
+
+    assert [finished.outcome for finished in at_desk(gate, REFUSED, work)] == ["dead-lettered"] * 3
+    assert [finished.outcome for finished in at_desk(gate, None, work)] == ["published"] * 3
+    assert gate.dead == [True] * 3 + [False] * 3
+
+
+def test_what_fails_after_the_last_tier_needs_others_to_be_a_dead_letter() -> None:
+    """Others since it was put into the tier, that is: its record's time counts."""
+    outcomes = []
+    for heard in (True, False):
+        gate = Watch(heard=heard)
+
+        async def work(desk: Desk) -> None:
+            await asyncio.sleep(5000)
+            desk.submit([admitted(1, written=1000.0)])
+            await asyncio.sleep(1)
+
+        [finished] = at_desk(gate, PASSING, work)
+        outcomes.append((finished.outcome, finished.records[0].topic, round(gate.since or 0)))
+    assert outcomes == [("dead-lettered", "orders.dead-letter", 1000), ("retried", "orders.retry.1h", 1000)]
+
+
+def test_nothing_is_begun_while_only_people_can_open_the_gate() -> None:
+    """Also what was in hand before waits, until the desk is told to go on."""
+    gate = Watch(is_shut=True, is_held=True)
+
+    async def work(desk: Desk) -> None:
+        desk.submit([admitted(1), admitted(2), admitted(3)])
+        await asyncio.sleep(3600)
+        assert (desk.in_progress, desk.finished.qsize()) == (0, 0)
+        gate.is_held = False
+        desk.resume()
+        await asyncio.sleep(1)
+
+    assert len(at_desk(gate, None, work)) == 3
