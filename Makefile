@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test matrix lint types format bench lock clean
+.PHONY: help setup demo test matrix simulate lint types format bench lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(READY) ## install everything into .venv, at the locked versions
 
@@ -30,6 +30,9 @@ test: $(READY) ## the whole suite, the real-broker tests included
 
 matrix: $(READY) ## each fault x when it strikes x SIGKILL, on a real broker: where is every order? (long)
 	$(BIN)/pytest -m "" tests/broker/test_matrix.py "tests/broker/test_trouble.py::test_an_outage_costs_time_and_no_order[60]"
+
+simulate: $(READY) ## the worker in virtual time, through SEEDS=10000 seeded disasters
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000)
 
 lint: $(READY) ## ruff, and the import contracts
 	$(BIN)/ruff check .

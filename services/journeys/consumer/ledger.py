@@ -82,7 +82,13 @@ class Ledger:
         return False
 
     def has_room(self) -> bool:
-        """Whether one more offset can be polled without its map ever growing over the limit."""
+        """Whether one more offset can be polled without its map ever growing over the limit.
+
+        With nothing in hand there always is: the map can only shrink by what comes next. What was inherited may span
+        more than this ledger would have let in, since the offset after a hole lies further off than the next one.
+        """
+        if not self._unpublished:
+            return True
         span = max(self._next + 1, self._horizon) - self.watermark
         return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -54,12 +54,19 @@ class Listener(Protocol):
 class OrderSource:
     """A consumer of topics with order messages, in one consumer group.
 
-    Raises SettingsError for a setting that librdkafka does not take.
+    `consumer` makes librdkafka's. Raises SettingsError for a setting that it does not take.
     """
 
-    def __init__(self, config: Mapping[str, Any], topics: Sequence[str], listener: Listener) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topics: Sequence[str],
+        listener: Listener,
+        *,
+        consumer: Callable[..., Consumer] = Consumer,
+    ) -> None:
         try:
-            self._consumer = Consumer(dict(config), logger=logging.getLogger("librdkafka"))
+            self._consumer = consumer(dict(config), logger=logging.getLogger("librdkafka"))
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
         self._listener = listener

@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -39,6 +39,10 @@ _SLICE = 0.5
 """Seconds that one call into librdkafka may take before its deadline is looked at again."""
 _CAREFUL_BYTES = 64 * 1024
 """Records that travel together after a refusal that named several: no topic takes less than this."""
+
+Watch: TypeAlias = Callable[[Callable[[], object], Callable[[], float]], None]
+"""Runs a call that may not keep its time-out, while there are seconds left. Raises what the call raises, or
+TimeoutError where it is left behind."""
 
 _PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001 - librdkafka's own names
 """What an abort does to the records that were not refused."""
@@ -90,12 +94,49 @@ class _Refusals:
         return delivered
 
 
-class Publisher:
-    """A transactional producer. All methods but `hurry` belong to the Kafka thread."""
+def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
+    """Run a call in a thread of its own, as `Watch` says."""
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
-    def __init__(self, config: Mapping[str, Any], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - handed on to whoever waits
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=run, name="kafka-transaction", daemon=True).start()
+    while True:
+        try:
+            error = ended.get(timeout=max(0.1, min(_SLICE, left())))
+        except queue.Empty:
+            if left() <= 0:
+                raise TimeoutError("a call did not return in time") from None
+        else:
+            break
+    if error is not None:
+        raise error
+
+
+class Publisher:
+    """A transactional producer. All methods but `hurry` belong to the Kafka thread.
+
+    `producer` makes librdkafka's; `watch` runs those of its calls that do not keep their time-out.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        producer: Callable[..., Producer] = Producer,
+        watch: Watch = in_thread,
+    ) -> None:
         self._config = dict(config)
         self._clock = clock
+        self._make = producer
+        self._watch = watch
         self._producer: Producer | None = None
         self._latest = math.inf
         self._careful = False
@@ -113,7 +154,7 @@ class Publisher:
         self.discard()
         deadline = self._clock() + timeout
         try:
-            producer = Producer(self._config, logger=logging.getLogger("librdkafka"))
+            producer = self._make(self._config, logger=logging.getLogger("librdkafka"))
         except KafkaException as wrong:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", wrong.args[0].str())]) from None
         while True:
@@ -154,7 +195,10 @@ class Publisher:
         refusals = _Refusals()
         until = self._clock() + timeout
         transaction = _Transaction(
-            self._producer, lambda: min(until, self._latest) - self._clock(), careful=self._careful
+            self._producer,
+            lambda: min(until, self._latest) - self._clock(),
+            watch=self._watch,
+            careful=self._careful,
         )
         try:
             self._producer.begin_transaction()
@@ -200,9 +244,10 @@ class _AbortRequired(Exception):  # noqa: N818 - a signal within this module, ne
 class _Transaction:
     """The calls of one transaction, each resumed until it answers or no time is left."""
 
-    def __init__(self, producer: Producer, left: Callable[[], float], *, careful: bool) -> None:
+    def __init__(self, producer: Producer, left: Callable[[], float], *, watch: Watch, careful: bool) -> None:
         self._producer = producer
         self._left = left
+        self._watch = watch
         self._together = _CAREFUL_BYTES if careful else math.inf
 
     def produce(self, batches: Sequence[Iterable[Record]], refusals: _Refusals) -> None:
@@ -244,12 +289,18 @@ class _Transaction:
         positions = [
             TopicPartition(commit.topic, commit.partition, commit.offset, commit.metadata) for commit in offsets
         ]
-        self._call(
-            "send_offsets_to_transaction",
-            lambda _: self._watched(
-                lambda: self._producer.send_offsets_to_transaction(positions, group_metadata, _SLICE)
-            ),
-        )
+
+        name = "send_offsets_to_transaction"
+
+        def send(_: float) -> None:
+            try:
+                self._watch(
+                    lambda: self._producer.send_offsets_to_transaction(positions, group_metadata, _SLICE), self._left
+                )
+            except TimeoutError:
+                raise _late(name) from None
+
+        self._call(name, send)
 
     def commit(self) -> None:
         self._call("commit_transaction", self._producer.commit_transaction)
@@ -267,37 +318,18 @@ class _Transaction:
                     raise self._sorted(failure) from failure
                 self._check_time(name)
 
-    def _watched(self, call: Callable[[], object]) -> None:
-        """Run a call that may not return in time. Raises what it raises, or TimeoutError where it is left behind."""
-        ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-        def run() -> None:
-            try:
-                call()
-            except BaseException as error:  # noqa: BLE001 - handed on to whoever waits
-                ended.put(error)
-            else:
-                ended.put(None)
-
-        threading.Thread(target=run, name="kafka-transaction", daemon=True).start()
-        while True:
-            try:
-                error = ended.get(timeout=max(0.1, min(_SLICE, self._left())))
-            except queue.Empty:
-                self._check_time("send_offsets_to_transaction")
-            else:
-                break
-        if error is not None:
-            raise error
-
     def _check_time(self, name: str) -> None:
         if self._left() <= 0:
-            raise TimeoutError(f"{name} did not answer in time")
+            raise _late(name)
 
     @staticmethod
     def _sorted(failure: KafkaException) -> Exception:
         error = failure.args[0]
         return _AbortRequired(error) if error.txn_requires_abort() else failure
+
+
+def _late(name: str) -> TimeoutError:
+    return TimeoutError(f"{name} did not answer in time")
 
 
 def _unknown(error: KafkaError) -> Result:

@@ -1,0 +1,121 @@
+"""A model of the order-event API: journeys of many kinds, and times when it is down, strict, slow or shut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import msgspec
+from tests.simulation.scheduler import Process, Scheduler
+
+from journeys.errors import PassingError
+from journeys.fetcher.answers import Answer
+
+Kind: TypeAlias = Literal["plain", "growing", "late", "absent", "refused", "large", "heavy", "unsteady"]
+"""growing: more events with time; late: no journey at first; large: more events than are taken; heavy: an event that
+Kafka does not take; unsteady: `total` never agrees with the events."""
+Mood: TypeAlias = Literal["well", "down", "strict", "shut", "slow", "broken"]
+"""strict: 429; shut: 401; broken: answers that are no answers."""
+
+PAGE = 3
+MAX_EVENTS = 40
+HEAVY = "x" * 2000
+_CHANNELS = ("ads", "email", "direct")
+
+
+@dataclass(slots=True)
+class Journey:
+    """What the API knows of an order. `changes` are the times at which `growing` and `late` ones do."""
+
+    order_id: str
+    kind: Kind
+    events: int
+    changes: tuple[float, ...] = ()
+
+    def size(self, now: float) -> int:
+        """How many events there are by now."""
+        if self.kind == "absent":
+            return 0
+        if self.kind == "late":
+            return self.events if now >= self.changes[0] else 0
+        return self.events + sum(2 for change in self.changes if now >= change)
+
+    def event(self, position: int) -> dict[str, str]:
+        """One event; the same each time."""
+        made = {"event_id": f"{self.order_id}-{position}", "event_type": _CHANNELS[position % 3]}
+        if self.kind == "heavy" and position == self.events - 1:
+            made["text"] = HEAVY
+        return made
+
+
+@dataclass
+class Api:
+    """The API, for all processes."""
+
+    scheduler: Scheduler
+    random: Callable[[], float]
+    latency: float = 0.2
+    journeys: dict[str, Journey] = field(default_factory=dict)
+    mood: Mood = "well"
+    _moods: int = 0
+
+    def be(self, mood: Mood, seconds: float) -> None:
+        """Be so for a while."""
+        self.mood = mood
+        self._moods += 1
+        number = self._moods
+
+        def recover() -> None:
+            if self._moods == number:
+                self.mood = "well"
+
+        self.scheduler.after(seconds, recover)
+
+    def answer(self, order_id: str, page: int) -> Answer:
+        """What it says now. Raises PassingError where nobody listens."""
+        mood = self.mood
+        if mood == "down":
+            if self.random() < 0.5:
+                raise PassingError("the API cannot be reached", reason="connect")
+            return Answer(status=503, body=b"")
+        if mood == "strict" and self.random() < 0.7:
+            return Answer(status=429, body=b"", retry_after="2" if self.random() < 0.5 else None)
+        if mood == "shut":
+            return Answer(status=401, body=b"")
+        if mood == "broken" and self.random() < 0.5:
+            return Answer(status=200, body=b'{"code": 1, "data": {"events"')
+        journey = self.journeys[order_id]
+        if journey.kind == "refused":
+            return Answer(status=400, body=b"")
+        return Answer(status=200, body=_page(journey, page, journey.size(self.scheduler.now), self.random()))
+
+
+def _page(journey: Journey, page: int, size: int, chance: float) -> bytes:
+    total = size + (1 if journey.kind == "unsteady" else 0)
+    if journey.kind == "large":
+        total = MAX_EVENTS + 1
+    first = (page - 1) * PAGE
+    events = [journey.event(position) for position in range(first, min(first + PAGE, size))]
+    data = {"order_id": journey.order_id, "total": total, "page": page, "page_size": PAGE, "events": events}
+    if size == 0 and chance < 0.5:
+        return msgspec.json.encode({"code": 1, "data": {**data, "events": None}})
+    return msgspec.json.encode({"code": 1, "data": data})
+
+
+class ModelClient:
+    """One process's way to the API."""
+
+    def __init__(self, api: Api, process: Process) -> None:
+        self._api = api
+        self._process = process
+
+    async def ask(self, order_id: str, page: int) -> Answer:
+        """One request, after a while."""
+        slow = 40 if self._api.mood == "slow" else 1
+        await asyncio.sleep(self._api.latency * slow * self._process.random())
+        return self._api.answer(order_id, page)
+
+    def refresh_key(self) -> None:
+        """There is only one."""

@@ -1,0 +1,381 @@
+"""Deliberate defects: each is a worker that is wrong in one way, and the simulation must find it.
+
+Most are mistakes that were made before, here or by others; a few are the obvious ways to simplify the code. They are
+subclasses of the product's own classes: the product knows nothing of them. `within` is how many seeds may pass until
+the first violation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.simulation.encoder import SUMMARY
+from tests.simulation.wiring import DEAD_LETTER, Parts
+
+from journeys.consumer import offset_map
+from journeys.consumer.ledger import Commit, Ledger
+from journeys.consumer.source import OrderSource, Partition
+from journeys.consumer.sources import Sources
+from journeys.model import GroupOffsets, OffsetCommit, Record
+from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys.worker.assignments import Assignments
+from journeys.worker.desk import Finished
+from journeys.worker.kafka_loop import KafkaLoop
+from journeys.worker.outbox import partition_of
+
+Batches = Sequence[Iterable[Record]]
+Groups = Sequence[GroupOffsets]
+Plan = tuple[dict[Partition, Commit], list[Finished]]
+
+
+# -- what goes into which transaction
+
+
+class CommitBeforeProduce(Publisher):
+    """Offsets are committed first, records after them."""
+
+    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+        """Two transactions."""
+        first = super().publish([], groups, timeout=timeout)
+        if first.outcome is not Outcome.COMMITTED or not batches:
+            return first
+        return super().publish(batches, [], timeout=timeout)
+
+
+class OffsetsOutside(Publisher):
+    """Records are published first, offsets committed after them."""
+
+    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+        """Two transactions."""
+        first = super().publish(batches, [], timeout=timeout)
+        return first if first.outcome is not Outcome.COMMITTED else super().publish([], groups, timeout=timeout)
+
+
+class DeadLetterOutside(Publisher):
+    """A dead letter goes out at once, by itself."""
+
+    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+        """One transaction more."""
+        whole = [list(batch) for batch in batches]
+        letters = [batch for batch in whole if any(record.topic == DEAD_LETTER for record in batch)]
+        if letters:
+            first = super().publish(letters, [], timeout=timeout)
+            if first.outcome is not Outcome.COMMITTED:
+                return first
+        return super().publish([batch for batch in whole if batch not in letters], groups, timeout=timeout)
+
+
+class SummaryOutside(Publisher):
+    """The events of a journey go out before its summary."""
+
+    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+        """Two transactions."""
+        whole = [list(batch) for batch in batches]
+        events = [[record for record in batch if record.topic != SUMMARY] for batch in whole]
+        first = super().publish(events, [], timeout=timeout)
+        if first.outcome is not Outcome.COMMITTED:
+            return first
+        rest = [[record for record in batch if record.topic == SUMMARY] for batch in whole]
+        return super().publish(rest, groups, timeout=timeout)
+
+
+class PollInside(KafkaLoop):
+    """The consumer is polled while a transaction is open, until the group knows us."""
+
+    def run(self, connect: Callable[[KafkaLoop], Sources]) -> None:
+        """Run with sources that poll before they say who we are."""
+
+        def connected(loop: KafkaLoop) -> Sources:
+            sources = connect(loop)
+            usual = sources.in_groups
+
+            def in_groups(commits: Iterable[OffsetCommit]) -> list[GroupOffsets]:
+                commits = list(commits)
+                topics = {commit.topic for commit in commits}
+
+                def polled(group: GroupOffsets) -> Callable[[], object]:
+                    def metadata() -> object:
+                        self._admit(sources.poll(0, 1))
+                        while not sources.has_joined(topics):
+                            self._admit(sources.poll(0.1, 1))
+                        return group.metadata()
+
+                    return metadata
+
+                return [replace(group, metadata=polled(group)) for group in usual(commits)]
+
+            sources.in_groups = in_groups  # type: ignore[method-assign]  # a defect
+            return sources
+
+        super().run(connected)
+
+
+# -- what a commit says
+
+
+class WatermarkAhead(KafkaLoop):
+    """Off by one: the next order is skipped."""
+
+    def _plan(self, partitions: Collection[Partition]) -> Plan:
+        commits, finished = super()._plan(partitions)
+        return {at: replace(commit, watermark=commit.watermark + 1) for at, commit in commits.items()}, finished
+
+
+class WatermarkBehind(KafkaLoop):
+    """Off by one: the last order is owed again."""
+
+    def _plan(self, partitions: Collection[Partition]) -> Plan:
+        commits, finished = super()._plan(partitions)
+        return {at: replace(commit, watermark=max(0, commit.watermark - 1)) for at, commit in commits.items()}, finished
+
+
+class MapDropped(KafkaLoop):
+    """Only the watermark is committed."""
+
+    def _plan(self, partitions: Collection[Partition]) -> Plan:
+        commits, finished = super()._plan(partitions)
+        return {at: replace(commit, metadata="") for at, commit in commits.items()}, finished
+
+
+class MapNotRead(OrderSource):
+    """A new owner starts at the watermark, whatever was published beyond it."""
+
+    def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
+        """Without the map."""
+        found = super().committed(partition, timeout=timeout)
+        return found and (found[0], "")
+
+
+class ReadUncommitted(OrderSource):
+    """Committed offsets are read while a transaction may still move them."""
+
+    def __init__(self, config: Mapping[str, Any], *args: Any, **options: Any) -> None:
+        super().__init__({**config, "isolation.level": "read_uncommitted"}, *args, **options)
+
+
+class StaleMetadata(OrderSource):
+    """Who we are in the group is asked once, not in each transaction."""
+
+    _first: object = None
+
+    def group_metadata(self) -> object:
+        """As it was in the beginning."""
+        self._first = self._first or super().group_metadata()
+        return self._first
+
+
+# -- what an outcome means
+
+
+class AbortForgets(KafkaLoop):
+    """What an aborted transaction held is taken for done."""
+
+    def _aborted(self, oversized: Sequence[Finished]) -> Outcome:
+        outcome = super()._aborted(oversized)
+        self._outbox.settle(self._plan(self._assignments.ledgers)[0])
+        return outcome
+
+
+class RetryWithoutPolling(KafkaLoop):
+    """An aborted transaction is sent again at once."""
+
+    def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+        while (outcome := super()._burst(timeout, only)) is Outcome.ABORTED:
+            pass
+        return outcome
+
+
+class ResendUnread(KafkaLoop):
+    """An unknown outcome is taken for an abort: everything is sent again."""
+
+    def _effect(self, partition: Partition, deadline: float) -> Commit:
+        return replace(super()._effect(partition, deadline), covers=frozenset())
+
+
+class UnknownIsDone(KafkaLoop):
+    """An unknown outcome is taken for a commit."""
+
+    def _effect(self, partition: Partition, deadline: float) -> Commit:
+        found = super()._effect(partition, deadline)
+        return replace(found, covers=frozenset(self._outbox.offsets(partition)))
+
+
+class TimeoutIsAbort(Publisher):
+    """A commit that timed out is taken for an abort, and the same producer goes on."""
+
+    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+        """Never in doubt."""
+        result = super().publish(batches, groups, timeout=timeout)
+        if result.outcome is Outcome.UNKNOWN and not result.fenced:
+            self.rebuild(timeout=10.0)
+            return replace(result, outcome=Outcome.ABORTED)
+        return result
+
+
+class ProducerReused(Publisher):
+    """A producer whose last outcome is unknown is used again."""
+
+    def discard(self) -> None:
+        """Keep it."""
+
+    def rebuild(self, *, timeout: float) -> None:
+        """Only where there is none."""
+        if self._producer is None:
+            super().rebuild(timeout=timeout)
+
+
+# -- rebalances
+
+
+class EpochNotChecked(Assignments):
+    """A result of an assignment gone by is taken for one of the present assignment."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._ever: dict[int, Partition] = {}
+
+    def partition_of(self, epoch: int) -> Partition | None:
+        """Whichever assignment it was."""
+        self._ever.update(self._by_epoch)
+        partition = self._ever.get(epoch)
+        return partition if partition in self.ledgers else None
+
+
+class LateAccepted(KafkaLoop):
+    """A result is published if its partition is ours, without asking the ledger."""
+
+    def _take(self, finished: Finished) -> None:
+        ledger = self._assignments.ledgers.get(partition_of(finished))
+        if ledger is None:
+            return
+        try:
+            ledger.finish(finished.message.position.offset)
+        except KeyError:
+            ledger.polled(finished.message.position.offset)
+        self._outbox.add(replace(finished, epoch=ledger.epoch))
+
+
+class RevokeWithoutCancel(KafkaLoop):
+    """HTTP goes on for partitions that have gone."""
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Without telling the desk."""
+        usual, self._desk.cancel = self._desk.cancel, _nothing  # type: ignore[assignment, method-assign]  # a defect
+        try:
+            super().revoked(partitions)
+        finally:
+            self._desk.cancel = usual  # type: ignore[method-assign]  # restored
+
+
+class HeldForEver(Assignments):
+    """A partition whose offset Kafka did not say at once is not asked for again."""
+
+    def ask_again(self, source: Sources, now: float) -> None:
+        """Never."""
+
+
+class LostIsForgottenLate(KafkaLoop):
+    """Partitions that are lost stay in hand until they come back."""
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """Nothing."""
+
+
+# -- intake
+
+
+class NoBound(KafkaLoop):
+    """Whatever comes is taken in."""
+
+    @property
+    def room(self) -> int:
+        """Endless."""
+        return 100
+
+
+class NeverResumed(KafkaLoop):
+    """A partition that was paused for want of room stays paused."""
+
+    def _set_pauses(self) -> None:
+        usual = self.source.resume
+        self.source.resume = _nothing  # type: ignore[assignment, method-assign]  # a defect
+        try:
+            super()._set_pauses()
+        finally:
+            self.source.resume = usual  # type: ignore[method-assign]  # restored
+
+
+class StarvedHeir(Assignments):
+    """Intake asks for room in the map even where nothing is in hand: so it was once."""
+
+    def _open(self, source: Sources, partition: Partition, timeout: float) -> bool:
+        opened = super()._open(source, partition, timeout)
+        if opened:
+            self.ledgers[partition].__class__ = _Starved
+        return opened
+
+
+class _Starved(Ledger):
+    def has_room(self) -> bool:
+        span = max(self._next + 1, self._horizon) - self.watermark
+        return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
+
+
+class AnonymousLetter(KafkaLoop):
+    """The dead letter of a journey that is too large knows nothing of its order: so it was once."""
+
+    def __init__(self, **options: Any) -> None:
+        usual = options.pop("replace_oversized")
+        super().__init__(**options, replace_oversized=lambda finished: usual(replace(finished, order=None)))
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """What is wrong, and within how many seeds that is found."""
+
+    parts: Callable[[], Parts]
+    within: int
+    what: str
+
+
+def _of(within: int, **classes: Any) -> Defect:
+    [made] = classes.values()
+    what = made.__doc__ if isinstance(made, type) else "A map that Kafka does not take is sent."
+    return Defect(parts=lambda: Parts(**classes), within=within, what=(what or "").splitlines()[0])
+
+
+DEFECTS: dict[str, Defect] = {
+    "commit-before-produce": _of(50, publisher=CommitBeforeProduce),
+    "offsets-outside": _of(50, publisher=OffsetsOutside),
+    "dead-letter-outside": _of(50, publisher=DeadLetterOutside),
+    "summary-outside": _of(50, publisher=SummaryOutside),
+    "poll-inside": _of(200, loop=PollInside),
+    "watermark-ahead": _of(50, loop=WatermarkAhead),
+    "watermark-behind": _of(50, loop=WatermarkBehind),
+    "map-dropped": _of(50, loop=MapDropped),
+    "map-not-read": _of(50, source=MapNotRead),
+    "map-too-large": _of(50, map_limit=100_000),
+    "read-uncommitted": _of(200, source=ReadUncommitted),
+    "stale-metadata": _of(50, source=StaleMetadata),
+    "abort-forgets": _of(50, loop=AbortForgets),
+    "retry-without-polling": _of(50, loop=RetryWithoutPolling),
+    "resend-unread": _of(200, loop=ResendUnread),
+    "unknown-is-done": _of(50, loop=UnknownIsDone),
+    "timeout-is-abort": _of(200, publisher=TimeoutIsAbort),
+    "producer-reused": _of(50, publisher=ProducerReused),
+    "epoch-not-checked": _of(200, assignments=EpochNotChecked),
+    "late-accepted": _of(200, loop=LateAccepted),
+    "revoke-without-cancel": _of(50, loop=RevokeWithoutCancel),
+    "held-for-ever": _of(50, assignments=HeldForEver),
+    "lost-is-kept": _of(50, loop=LostIsForgottenLate),
+    "no-bound": _of(50, loop=NoBound),
+    "never-resumed": _of(50, loop=NeverResumed),
+    "starved-heir": _of(300, assignments=StarvedHeir),
+    "anonymous-letter": _of(300, loop=AnonymousLetter),
+}

@@ -1,0 +1,61 @@
+"""The worker through a few hundred seeds; `make simulate SEEDS=10000` runs as many as one likes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.simulation.defects import DEFECTS
+
+ROOT = Path(__file__).parents[2]
+
+
+def simulation(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command, in a process of its own: a seed is the same run only where hashes are."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "tests.simulation", *map(str, arguments)],
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": "0", "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_no_seed_violates_an_invariant() -> None:
+    """Exactly once, whatever happens; and progress, once it stops."""
+    ran = simulation("--seeds", 300)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "300 seeds" in ran.stdout
+
+
+def test_a_seed_is_the_same_run_each_time() -> None:
+    """To the last line of its story, with the times: a failure can be looked at again."""
+    first, again = (simulation("--seed", 3).stdout for _ in range(2))
+    assert first.count("\n") > 30
+    assert first == again
+
+
+def test_a_violation_tells_how_to_replay_it() -> None:
+    """And its story ends with what must not be."""
+    ran = simulation("--seeds", 20, "--defect", "watermark-ahead")
+    assert ran.returncode == 1
+    found = re.search(r"replay: python -m tests\.simulation --seed (\d+) --defect watermark-ahead", ran.stdout)
+    assert found is not None
+    story = simulation("--seed", found[1], "--defect", "watermark-ahead").stdout
+    assert re.search(r"^ +[\d.]+  AUDIT +.* is committed, and nothing of it is visible: skipped$", story, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def proof() -> str:
+    """What became of each deliberate defect."""
+    return simulation("--prove").stdout
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_deliberate_defect_is_found(proof: str, defect: str) -> None:
+    """Within as many seeds as the list says; if not, the simulation has a hole."""
+    assert re.search(rf"^{defect} +.*\n +seed \d+: ", proof, re.MULTILINE), proof
