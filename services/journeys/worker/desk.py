@@ -139,8 +139,11 @@ class Desk:
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        admitted = self._running.pop(task, None)
+        if task.cancelled():
+            if admitted is not None and not task.cancelling():  # by nobody: the order would never be heard of again
+                self._failed(RuntimeError(f"the work on {admitted.message.position} ended without a result"))
+        elif (error := task.exception()) is not None:
             self._failed(error)
         self._fill()
 
