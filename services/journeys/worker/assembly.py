@@ -16,6 +16,7 @@ from journeys.fetcher.gate import Gate, GatePolicy, Reason
 from journeys.fetcher.gatekeeper import Gatekeeper
 from journeys.fetcher.rate import RateLimiter
 from journeys.fetcher.retries import QuickTries
+from journeys.ops.watch import Patience
 from journeys.producer import subjects
 from journeys.producer.encoder import JourneyEncoder
 from journeys.producer.publisher import Publisher
@@ -136,6 +137,16 @@ def make_kafka(
         replace_oversized=lambda finished: _oversized(finished, routes),
         bytes_in_progress=lambda: fetcher.bytes_in_hand,
         observer=observer,
+    )
+
+
+def patience(settings: Settings) -> Patience:
+    """What the watchdog bears with. A page may take its last try, begun just before the time for tries was over."""
+    api, tries = settings.api, QuickTries(tries=settings.api.tries)
+    return Patience(
+        silence=settings.ops.stalled_after,
+        order=tries.budget + tries.cap + api.total_timeout + settings.ops.stalled_after,
+        turns=_SLOTS * api.max_concurrency * api.pages_per_order * api.tries,
     )
 
 

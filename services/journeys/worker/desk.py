@@ -16,7 +16,7 @@ from typing import Protocol
 from journeys.clock import Clock
 from journeys.errors import OrderError
 from journeys.logs import bind_order
-from journeys.model import Journey, Order, OrderMessage, Record
+from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.worker.disposal import Routes, dispose
 
 
@@ -125,6 +125,10 @@ class Desk:
     def in_progress(self) -> int:
         """Orders being fetched now."""
         return len(self._running)
+
+    def tasks(self) -> dict[Position, asyncio.Task[None]]:
+        """The orders being worked on; may be called from any thread."""
+        return {admitted.message.position: task for task, admitted in list(self._running.items())}
 
     def _take(self, orders: Sequence[Admitted]) -> None:
         if not self._closed:

@@ -25,6 +25,7 @@ from journeys.consumer.sources import Sources
 from journeys.errors import HaltError
 from journeys.model import OffsetCommit, OrderMessage
 from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys.worker.ages import Ages
 from journeys.worker.assignments import Assignments
 from journeys.worker.desk import Admitted, Desk, Finished
 from journeys.worker.intake import Bounds, Intake
@@ -122,6 +123,8 @@ class KafkaLoop:
         self._paused: set[Partition] = set()
         self._gathered: list[Finished] = []
         self._bytes: Counter[int] = Counter()  # by epoch, so that a lost partition takes its own along
+        self.ages = Ages()
+        """Of what is in hand, and of the commits; any thread may read it."""
         self._in_doubt: Result | None = Result(outcome=Outcome.UNKNOWN, reason="starting")
         self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
@@ -273,8 +276,11 @@ class KafkaLoop:
         self._submit(self._waiting.due(self._clock.wall_ms(), max(0, self.room)))
 
     def _submit(self, orders: list[Admitted]) -> None:
+        now = self._clock.monotonic()
         for order in orders:
+            position = order.message.position
             self._bytes[order.epoch] += order.message.size
+            self.ages.began((position.topic, position.partition), position.offset, now)
         if orders:
             self._gate.hungry = False
             self._desk.submit(orders)
@@ -385,11 +391,13 @@ class KafkaLoop:
         for finished in self._gathered:
             if self._is_covered(finished, commits):
                 self._bytes[finished.epoch] -= finished.message.size + finished.size
+                self.ages.ended(self._partition(finished), finished.message.position.offset)
             else:
                 kept.append(finished)
         self._gathered = kept
         for partition, commit in commits.items():
             self._assignments.ledgers[partition].published(commit)
+        self.ages.committed(commits, self._clock.monotonic())
         self._assignments.announced(commits)
 
     def _aborted(self, oversized: Sequence[Finished]) -> Outcome:
@@ -455,6 +463,7 @@ class KafkaLoop:
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Take over partitions, each where its last owner left it."""
         self._assignments.take_over(self.source, partitions)
+        self.ages.assigned(partitions, self._clock.monotonic())
         self._set_pauses()
         self._observer.assigned(partitions)
 
@@ -476,6 +485,7 @@ class KafkaLoop:
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         self._assignments.forget(partitions)
+        self.ages.forget(partitions)
         self._paused.difference_update(partitions)
         self._gathered = [finished for finished in self._gathered if not self._is_gone(finished.epoch)]
         self._waiting.forget(lambda admitted: self._is_gone(admitted.epoch))

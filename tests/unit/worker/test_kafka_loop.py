@@ -356,3 +356,22 @@ def test_a_shut_gate_takes_no_orders_in_and_one_when_it_is_hungry() -> None:
     thread.gate.is_shut = False
     thread.turn()
     assert thread.desk.submitted == [at(A, offset) for offset in range(4)]
+
+
+# -- what is shown of the work
+
+
+def test_the_age_of_the_oldest_order_and_of_the_last_commit_are_known() -> None:
+    """By partition; an order ends with the commit that covers it, a partition with its assignment."""
+    thread = Thread(A, B)
+    thread.place(A, 0, 1)
+    thread.place(B, 0)
+    ages = thread.loop.ages
+    assert sorted(ages.oldest()) == [A, B]
+    assert sorted(ages.commits()) == [A, B]
+    came = ages.commits()[A]
+    thread.finish(A, 0, 1)
+    thread.revoke(B)
+    assert ages.oldest() == {}
+    assert list(ages.commits()) == [A]
+    assert ages.commits()[A] > came
