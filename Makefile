@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint types format bench lock clean
+.PHONY: help setup demo test chaos lint types format bench lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,11 @@ demo: $(READY) ## see it work: real Kafka, real registry, two workers, a few hun
 
 test: $(READY) ## the whole suite, the real-broker tests included
 	$(BIN)/pytest
+
+ROUNDS ?= 3
+SEED ?= 1
+chaos: $(READY) ## disasters on real processes: make chaos ROUNDS=100 SEED=1
+	ROUNDS=$(ROUNDS) SEED=$(SEED) $(BIN)/pytest tests/chaos -rP --durations=0 --durations-min=5
 
 lint: $(READY) ## ruff, and the import contracts
 	$(BIN)/ruff check .

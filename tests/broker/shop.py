@@ -93,9 +93,10 @@ class Shop:
             published[(record.key or b"").decode()].append(record)
         assert not published.keys() - summaries.keys()
         for order in orders:
-            self._audit_order(order, published[order], summaries[order][0])
+            self.audit_order(order, published[order], summaries[order][0])
 
-    def _audit_order(self, order: str, records: list[Read], summary: dict[str, Any]) -> None:
+    def audit_order(self, order: str, records: list[Read], summary: dict[str, Any]) -> None:
+        """These records are the journey of an order, as `audit` has it, and this is its summary."""
         events = journey_of(order)
         by_position = {int(record.header("position") or -1): record for record in records}
         assert sorted(by_position) == list(range(len(events))), order
