@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test matrix simulate lint types format bench lock clean
+.PHONY: help setup demo test matrix simulate chaos lint types format bench lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -33,6 +33,11 @@ matrix: $(READY) ## each fault x when it strikes x SIGKILL, on a real broker: wh
 
 simulate: $(READY) ## the worker in virtual time, through SEEDS=10000 seeded disasters
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000)
+
+ROUNDS ?= 3
+SEED ?= 1
+chaos: $(READY) ## disasters on real processes: make chaos ROUNDS=100 SEED=1
+	ROUNDS=$(ROUNDS) SEED=$(SEED) $(BIN)/pytest tests/chaos -rP --durations=0 --durations-min=5
 
 lint: $(READY) ## ruff, and the import contracts
 	$(BIN)/ruff check .

@@ -26,6 +26,8 @@ EventName: TypeAlias = Literal[
     "worker.stopping",
     "worker.stopped",
     "worker.failed",
+    "worker.stuck",
+    "worker.unstuck",
     "ops.listening",
     "registry.schemas_known",
     "kafka.unreachable",
@@ -73,6 +75,7 @@ _NOT_INFO: Final[Mapping[EventName, Level]] = {
     "dead_letters.flood": "error",
     "api.unauthorized": "error",
     "worker.failed": "error",
+    "worker.stuck": "error",
 }
 LEVELS: Final[Mapping[EventName, Level]] = {
     event: _NOT_INFO.get(event, "info") for event in get_args(EventName) if event != "library.message"

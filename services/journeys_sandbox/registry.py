@@ -31,6 +31,11 @@ class Registry:
         """The base of the Confluent-compatible API, from `launch` on."""
         return f"http://127.0.0.1:{self._port}/apis/ccompat/v7"
 
+    @property
+    def pid(self) -> int | None:
+        """The JVM's process id, None while it does not run."""
+        return None if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Start and wait until it answers. Raises SetupError where it does not within 90 s."""
         self.launch()

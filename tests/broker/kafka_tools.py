@@ -53,7 +53,7 @@ def create_topics(
     ]
     for future in admin.create_topics(topics).values():
         future.result(30)
-    _ends(admin, names)
+    end_offsets(admin, names)
 
 
 def produce_orders(
@@ -109,7 +109,7 @@ def read_committed(bootstrap_servers: str, topics: Iterable[str], *, within_s: f
     An open transaction holds the reader up until it ends. Raises TimeoutError, naming the partitions, where the
     ends are not reached within `within_s`.
     """
-    ends = _ends(AdminClient({"bootstrap.servers": bootstrap_servers}), topics)
+    ends = end_offsets(AdminClient({"bootstrap.servers": bootstrap_servers}), topics)
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -154,7 +154,7 @@ def _read(consumer: Consumer, left: dict[tuple[str, int], int], deadline: float)
             assert offset is not None
             error = message.error()
             if error is None:
-                reads.append(_record(message, topic, partition, offset))
+                reads.append(read_of(message))
                 offset += 1
             elif error.code() != KafkaError._PARTITION_EOF:
                 raise AssertionError(f"cannot read {topic}: {error}")
@@ -163,7 +163,12 @@ def _read(consumer: Consumer, left: dict[tuple[str, int], int], deadline: float)
     return reads
 
 
-def _record(message: Message, topic: str, partition: int, offset: int) -> Read:
+def read_of(message: Message) -> Read:
+    """A record that a consumer got."""
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
     headers: list[Any] = list(message.headers() or [])
     return Read(
         topic=topic,
@@ -176,7 +181,7 @@ def _record(message: Message, topic: str, partition: int, offset: int) -> Read:
     )
 
 
-def _ends(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
     """The end offset of every partition, open transactions included; waits until each has a leader."""
     names = list(topics)
     deadline = time.monotonic() + _LEADER_S

@@ -19,7 +19,7 @@ from journeys.fetcher.failures import Meaning, failure
 from journeys.fetcher.gatekeeper import Gatekeeper, Turn
 from journeys.fetcher.paging import EMPTY, Paging, Reading
 from journeys.fetcher.retries import QuickTries
-from journeys.model import Journey, Order
+from journeys.model import Journey, Order, Position
 
 
 class Client(Protocol):
@@ -99,10 +99,16 @@ class Fetcher:
         self.in_flight = 0
         self.bytes_in_hand = 0
         """Bytes of the pages of journeys that are not whole yet."""
+        self._pagings: dict[Position, Paging] = {}
+
+    def progress(self, position: Position) -> int:
+        """A number that changes when a page of this order message comes; may be called from any thread."""
+        paging = self._pagings.get(position)
+        return 0 if paging is None else paging.bytes
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
         """The whole journey of an order. Raises OrderError; AbsentError for none, unless `accept_empty`."""
-        paging = Paging(max_events=self._policy.max_events)
+        paging = self._pagings[order.message.position] = Paging(max_events=self._policy.max_events)
         try:
             reading = await self._read(paging, order.order_id)
         except AbsentError as absent:
@@ -112,6 +118,7 @@ class Fetcher:
                 raise
             reading = paging.empty or EMPTY
         finally:
+            self._pagings.pop(order.message.position, None)  # a later assignment may read it again by now
             self.bytes_in_hand -= paging.bytes
         return Journey(
             order_id=order.order_id,

@@ -59,6 +59,8 @@ class Gatekeeper:
         self._probed: set[str] = set()  # orders that were tried in vain since the gate was open
         self._timer: asyncio.TimerHandle | None = None
         self._told: Mapping[Reason, str] = {}
+        self.turns = 0
+        """Turns that were given since the start."""
         self.hungry = False
         """Whether one more order should come in although the gate is shut; to be set to False by who brings it."""
 
@@ -157,6 +159,7 @@ class Gatekeeper:
     # -- inside
 
     def _begin(self, *, is_probe: bool) -> Turn:
+        self.turns += 1
         return Turn(is_probe=is_probe, sent=self._clock.monotonic())
 
     def _end(self, turn: Turn) -> float:

@@ -1,4 +1,4 @@
-"""Whether the worker is ready and alive, as named reasons. Pure: facts and times come as arguments."""
+"""Whether the worker is ready, as named reasons. Pure. Whether it is alive is found out by `watch`."""
 
 from __future__ import annotations
 
@@ -45,11 +45,3 @@ class Health:
     def readiness(self) -> Report:
         """Ready when every need is met."""
         return Report(reasons={str(need): why for need, why in list(self._reasons.items())})
-
-
-def liveness(beats: Mapping[str, float], *, now: float, stalled_after: float) -> Report:
-    """Alive when each part's last sign of life is younger than `stalled_after`; all in seconds, of one clock."""
-    ages = {part: now - beat for part, beat in beats.items()}
-    return Report(
-        reasons={part: f"no sign of life for {age:.0f} s" for part, age in ages.items() if age >= stalled_after}
-    )

@@ -44,12 +44,14 @@ SecondsName: TypeAlias = Literal[
 GaugeName: TypeAlias = Literal[
     "lag",  # orders not published yet; by topic and partition
     "orders.in_hand",  # orders admitted and not yet published
+    "orders.oldest.seconds",  # how long the oldest of them has been in hand; by topic and partition, 0 for none
     "orders.waiting",  # orders that are not due yet: in a retry tier, or younger than the settle time
     "orders.next_due",  # when the next of them is due, seconds since the epoch; 0 where none waits
     "gate",  # whether the gate is shut, for each reason
     "rate",  # requests per second that may be sent; +Inf without a bound
     "bytes.in_hand",  # memory that they take, about
     "requests.in_flight",  # HTTP requests awaiting an answer
+    "commit.age.seconds",  # since the last commit, or since the partition came; by topic and partition
     "partitions",  # partitions assigned to this worker
 ]
 Labels: TypeAlias = tuple[str, ...]
@@ -74,12 +76,20 @@ _SECONDS: Final[Mapping[SecondsName, tuple[str, Labels]]] = {
 _GAUGES: Final[Mapping[GaugeName, tuple[str, Labels]]] = {
     "lag": ("Orders not published yet.", ("topic", "partition")),
     "orders.in_hand": ("Orders admitted and not yet published.", ()),
+    "orders.oldest.seconds": (
+        "How long the oldest order has been in hand, also behind a shut gate; 0 for none in hand.",
+        ("topic", "partition"),
+    ),
     "orders.waiting": ("Orders that are not due yet: retries, and orders younger than the settle time.", ()),
     "orders.next_due": ("When the next waiting order is due, seconds since the epoch; 0 for none.", ()),
     "gate": ("1 while the gate is shut for this reason: no orders are taken in.", ("reason",)),
     "rate": ("Requests per second that may be sent to the order-event API; +Inf without a bound.", ()),
     "bytes.in_hand": ("Bytes that orders in hand take, about.", ()),
     "requests.in_flight": ("Requests awaiting an answer.", ()),
+    "commit.age.seconds": (
+        "Seconds since the last commit, or since the partition came; grows where there is nothing to do.",
+        ("topic", "partition"),
+    ),
     "partitions": ("Partitions assigned to this worker.", ()),
 }
 _FROM_ZERO: Final[tuple[tuple[CounterName, Labels], ...]] = (

@@ -296,7 +296,7 @@ class OpsSettings(_Group):
     port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0: any free one, named in the log."""
     stalled_after: Duration = Field(default=60.0, ge=1)
-    """Silence of a part after which /healthz fails."""
+    """Silence of a thread after which it counts as stuck: that is logged, and /healthz fails."""
 
 
 class Settings(_Group):

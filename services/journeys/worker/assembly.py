@@ -16,6 +16,7 @@ from journeys.fetcher.gate import Gate, GatePolicy, Reason
 from journeys.fetcher.gatekeeper import Gatekeeper
 from journeys.fetcher.rate import RateLimiter
 from journeys.fetcher.retries import QuickTries
+from journeys.ops.watch import Patience
 from journeys.producer import subjects
 from journeys.producer.encoder import JourneyEncoder
 from journeys.producer.publisher import Publisher
@@ -124,18 +125,44 @@ def make_kafka(
     observer: WorkerObserver,
 ) -> KafkaLoop:
     """The Kafka thread's side."""
-    orders, publish, routes = settings.orders, settings.publish, _routes(settings)
+    orders, routes = settings.orders, _routes(settings)
     return KafkaLoop(
         publisher=publisher,
         desk=desk,
         assignments=Assignments(start=orders.start, map_limit=orders.map_limit),
         bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
-        pace=Pace(linger=publish.linger, max_records=publish.max_records),
+        pace=make_pace(settings),
         due_ms=Timetable(retry_topics=_retry_topics(settings), settle=settings.settle).due_ms,
         gate=keeper,
         replace_oversized=lambda finished: _oversized(finished, routes),
         bytes_in_progress=lambda: fetcher.bytes_in_hand,
         observer=observer,
+    )
+
+
+def patience(settings: Settings) -> Patience:
+    """What the watchdog bears with. A page may take its last try, begun just before the time for tries was over."""
+    api, tries = settings.api, QuickTries(tries=settings.api.tries)
+    return Patience(
+        silence=settings.ops.stalled_after,
+        order=tries.budget + tries.cap + api.total_timeout + settings.ops.stalled_after,
+        turns=_SLOTS * api.max_concurrency * api.pages_per_order * api.tries,
+    )
+
+
+def make_pace(settings: Settings) -> Pace:
+    """The times of the Kafka thread.
+
+    A transaction that is older than its time-out has been aborted by the broker: to wait on is to wait in vain, and no
+    rebalance is served meanwhile. (Seen after a restart of the broker: AddOffsetsToTxn waited for 30 s in a queue of
+    librdkafka that was connected to nobody.)
+    """
+    usual = Pace()
+    return replace(
+        usual,
+        linger=settings.publish.linger,
+        max_records=settings.publish.max_records,
+        transaction=min(usual.transaction, settings.kafka.transaction_timeout),
     )
 
 

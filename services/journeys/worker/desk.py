@@ -16,7 +16,7 @@ from typing import Protocol
 from journeys.clock import Clock
 from journeys.errors import OrderError
 from journeys.logs import bind_order
-from journeys.model import Journey, Order, OrderMessage, Record
+from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.worker.disposal import Routes, dispose
 
 
@@ -126,6 +126,10 @@ class Desk:
         """Orders being fetched now."""
         return len(self._running)
 
+    def tasks(self) -> dict[Position, asyncio.Task[None]]:
+        """The orders being worked on; may be called from any thread."""
+        return {admitted.message.position: task for task, admitted in list(self._running.items())}
+
     def _take(self, orders: Sequence[Admitted]) -> None:
         if not self._closed:
             self._waiting.extend(orders)
@@ -139,8 +143,11 @@ class Desk:
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        admitted = self._running.pop(task, None)
+        if task.cancelled():
+            if admitted is not None and not task.cancelling():  # by nobody: the order would never be heard of again
+                self._failed(RuntimeError(f"the work on {admitted.message.position} ended without a result"))
+        elif (error := task.exception()) is not None:
             self._failed(error)
         self._fill()
 

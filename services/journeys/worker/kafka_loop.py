@@ -24,10 +24,11 @@ from journeys.consumer.sources import Sources
 from journeys.errors import HaltError
 from journeys.model import OffsetCommit, OrderMessage
 from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys.worker.ages import Ages
 from journeys.worker.assignments import Assignments
 from journeys.worker.desk import Admitted, Desk, Finished
 from journeys.worker.intake import Bounds, Intake
-from journeys.worker.outbox import Outbox
+from journeys.worker.outbox import Outbox, partition_of
 from journeys.worker.waiting import WaitingRoom
 
 
@@ -121,6 +122,8 @@ class KafkaLoop:
         self._waiting = WaitingRoom()
         self._paused: set[Partition] = set()
         self._outbox = Outbox(max_records=pace.max_records)
+        self.ages = Ages()
+        """Of what is in hand, and of the commits; any thread may read it."""
         self._in_doubt: Result | None = Result(outcome=Outcome.UNKNOWN, reason="starting")
         self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
@@ -277,8 +280,11 @@ class KafkaLoop:
         self._submit(self._waiting.due(self._clock.wall_ms(), max(0, self.room)))
 
     def _submit(self, orders: list[Admitted]) -> None:
+        now = self._clock.monotonic()
         for order in orders:
+            position = order.message.position
             self._outbox.admitted(order)
+            self.ages.began((position.topic, position.partition), position.offset, now)
         if orders:
             self._gate.hungry = False
             self._desk.submit(orders)
@@ -357,9 +363,11 @@ class KafkaLoop:
 
     def _settle(self, commits: Mapping[Partition, Commit]) -> None:
         """These commits took effect."""
-        self._outbox.settle(commits)
+        for done in self._outbox.settle(commits):
+            self.ages.ended(partition_of(done), done.message.position.offset)
         for partition, commit in commits.items():
             self._assignments.ledgers[partition].published(commit)
+        self.ages.committed(commits, self._clock.monotonic())
         self._assignments.announced(commits)
 
     def _aborted(self, oversized: Sequence[Finished]) -> Outcome:
@@ -419,6 +427,7 @@ class KafkaLoop:
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Take over partitions, each where its last owner left it."""
         self._assignments.take_over(self.source, partitions)
+        self.ages.assigned(partitions, self._clock.monotonic())
         self._set_pauses()
         self._observer.assigned(partitions)
 
@@ -441,6 +450,7 @@ class KafkaLoop:
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
         self._assignments.forget(partitions)
+        self.ages.forget(partitions)
         self._paused.difference_update(partitions)
         self._to_ask.difference_update(partitions)
         self._outbox.forget(self._is_gone)

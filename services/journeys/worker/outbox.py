@@ -74,15 +74,16 @@ class Outbox:
             commits = _commits(ledgers, fitting) or commits
         return commits, [finished for finished in ready if _is_covered(finished, commits)]
 
-    def settle(self, commits: Mapping[Partition, Commit]) -> None:
-        """These commits took effect."""
+    def settle(self, commits: Mapping[Partition, Commit]) -> list[Finished]:
+        """These commits took effect; what they cover is done, and returned."""
+        done: list[Finished] = []
         kept: list[Finished] = []
         for finished in self._finished:
-            if _is_covered(finished, commits):
-                self._bytes[finished.epoch] -= finished.message.size + finished.size
-            else:
-                kept.append(finished)
+            (done if _is_covered(finished, commits) else kept).append(finished)
         self._finished = kept
+        for finished in done:
+            self._bytes[finished.epoch] -= finished.message.size + finished.size
+        return done
 
     def forget(self, is_gone: Callable[[int], bool]) -> None:
         """Drop what belongs to epochs gone by."""

@@ -13,31 +13,43 @@ import gc
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
 from journeys import topics
 from journeys.broker import Broker
+from journeys.consumer.source import Partition
 from journeys.errors import HaltError
 from journeys.fetcher.client import ApiClient
 from journeys.fetcher.fetch import Fetcher
 from journeys.fetcher.gate import REASONS, Reason
 from journeys.logs import log
-from journeys.ops.health import Health, Report, liveness
+from journeys.model import Position
+from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import serve
+from journeys.ops.watch import Part, Seen
 from journeys.producer import subjects
 from journeys.producer.channels import Channel
 from journeys.producer.publisher import Publisher
 from journeys.settings import Settings
-from journeys.worker.assembly import make_client, make_desk, make_fetcher, make_kafka, make_keeper, make_sources
+from journeys.worker.assembly import (
+    make_client,
+    make_desk,
+    make_fetcher,
+    make_kafka,
+    make_keeper,
+    make_sources,
+    patience,
+)
 from journeys.worker.clients import producer_config
 from journeys.worker.desk import Desk
 from journeys.worker.kafka_loop import KafkaLoop
 from journeys.worker.observer import WorkerObserver
 from journeys.worker.threads import in_daemon_thread
+from journeys.worker.watchdog import Watchdog
 
 T = TypeVar("T")
 
@@ -87,7 +99,8 @@ class Service:
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._desk: Desk | None = None
-        self._beats: dict[str, float] = {}
+        self._fetcher: Fetcher | None = None
+        self._beats: dict[Part, float] = {}
         prefix = settings.publish.topic_prefix
         self._observer = WorkerObserver(
             metrics=self._metrics,
@@ -101,7 +114,8 @@ class Service:
         """Work until a signal comes. Returns 0; raises as `run` does."""
         self._take_signals(asyncio.get_running_loop())
         log("worker.starting", group=self._settings.kafka.group_id, instance=self._instance_id)
-        async with self._ops():
+        watchdog = Watchdog(patience(self._settings), see=self._see, task_of=self._task_of)
+        async with self._ops(watchdog):
             ids = await self._unless_stopped(self._prepare())
             if ids is not None:
                 self._health.met("registry.schemas")
@@ -153,22 +167,19 @@ class Service:
         return None
 
     @asynccontextmanager
-    async def _ops(self) -> AsyncIterator[None]:
+    async def _ops(self, watchdog: Watchdog) -> AsyncIterator[None]:
         ops = self._settings.ops
-
-        def alive() -> Report:
-            return liveness(self._beats, now=time.monotonic(), stalled_after=ops.stalled_after)
-
         async with serve(
             host=ops.host,
             port=ops.port,
             metrics=self._metrics,
             ready=self._health.readiness,
-            alive=alive,
+            alive=watchdog.report,
             controls={"/hold": self._hold, "/resume": self._resume},
         ) as address:
             log("ops.listening", address=address)
-            yield
+            with watchdog.watching():
+                yield
 
     # -- work
 
@@ -178,7 +189,7 @@ class Service:
         desk = make_desk(settings, ids, fetcher, keeper=keeper, observer=observer, failed=self._fail)
         publisher = self._publisher(producer_config(settings, instance_id=self._instance_id))
         kafka = make_kafka(settings, publisher, desk, fetcher, keeper=keeper, observer=observer)
-        self._desk = desk
+        self._desk, self._fetcher = desk, fetcher
         self._watch(kafka, fetcher)
         thread = in_daemon_thread(lambda: kafka.run(lambda listener: make_sources(settings, listener)), name="kafka")
         thread.add_done_callback(lambda _: self._stop.set())
@@ -190,6 +201,7 @@ class Service:
         desk.close()
         if not await _within(_SETTLE, thread):  # it sits in a call; to close the consumer beside it is not safe
             raise HaltError(f"Kafka did not let go within {_SETTLE:g} s; what is not committed goes to another worker")
+        self._beats.pop("kafka", None)
         await _within(_CLOSE, in_daemon_thread(kafka.leave, name="kafka-leave"))
         thread.result()
         if self._failure is not None:
@@ -198,14 +210,31 @@ class Service:
     def _watch(self, kafka: KafkaLoop, fetcher: Fetcher) -> None:
         self._metrics.watch("requests.in_flight", lambda: fetcher.in_flight)
         self._metrics.watch("orders.in_hand", lambda: kafka.in_hand)
+        self._metrics.watch("orders.oldest.seconds", lambda: _ages(kafka.ages.commits(), kafka.ages.oldest()))
         self._metrics.watch("orders.waiting", lambda: kafka.not_due)
         self._metrics.watch("orders.next_due", lambda: kafka.next_due or 0)
         self._metrics.watch("gate", lambda: {(name,): name in self._keeper.reasons for name in REASONS})
         self._metrics.watch("rate", lambda: self._keeper.rate)
         self._metrics.watch("bytes.in_hand", lambda: kafka.bytes_in_hand)
         self._metrics.watch("partitions", lambda: kafka.partitions)
+        self._metrics.watch("commit.age.seconds", lambda: _ages(kafka.ages.commits(), kafka.ages.commits()))
         self._metrics.watch("lag", lambda: {(topic, str(number)): lag for (topic, number), lag in kafka.lag.items()})
         kafka.on_beat = lambda now: self._beats.__setitem__("kafka", now)
+
+    # -- what the watchdog sees, from its own thread
+
+    def _see(self, beats: Mapping[Part, float]) -> Seen:
+        desk, fetcher = self._desk, self._fetcher
+        at_work = [] if desk is None else list(desk.tasks())
+        return Seen(
+            beats={**self._beats, **beats},
+            progress={} if fetcher is None else {position: fetcher.progress(position) for position in at_work},
+            turns=self._keeper.turns,
+            is_shut=self._keeper.is_shut,
+        )
+
+    def _task_of(self, position: Position) -> asyncio.Task[None] | None:
+        return None if self._desk is None else self._desk.tasks().get(position)
 
     # -- the gate
 
@@ -225,6 +254,12 @@ class Service:
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._stop.set()
+
+
+def _ages(partitions: Iterable[Partition], since: Mapping[Partition, float]) -> dict[tuple[str, ...], float]:
+    """Seconds for each of these partitions; 0 where nothing began."""
+    now = time.monotonic()
+    return {(topic, str(number)): now - since.get((topic, number), now) for topic, number in partitions}
 
 
 async def _within(seconds: float, future: asyncio.Future[None]) -> bool:

@@ -1,8 +1,8 @@
-"""Readiness and liveness, as reasons."""
+"""Readiness, as reasons."""
 
 from __future__ import annotations
 
-from journeys.ops.health import Health, liveness
+from journeys.ops.health import Health
 
 
 def test_a_worker_is_ready_when_each_need_is_met() -> None:
@@ -30,10 +30,3 @@ def test_a_report_does_not_change_afterwards() -> None:
     report = health.readiness()
     health.met("kafka.group")
     assert "kafka.group" in report.reasons
-
-
-def test_a_part_that_is_silent_for_too_long_is_named() -> None:
-    """The age is told, of that part only."""
-    beats = {"kafka thread": 100.0, "event loop": 159.0}
-    assert liveness(beats, now=159.9, stalled_after=60).good
-    assert liveness(beats, now=160.0, stalled_after=60).reasons == {"kafka thread": "no sign of life for 60 s"}

@@ -39,6 +39,36 @@ class Watch(FakeGate):
         return super().others_heard(order_id, since=since)
 
 
+class Quiet:
+    """Counts nothing."""
+
+    def fetched(self, journey: Journey) -> None:
+        """Not remembered."""
+
+
+def make_desk(
+    loop: VirtualLoop,
+    gate: Watch,
+    failures: list[BaseException],
+    *,
+    read: Callable[[OrderMessage], Coroutine[Any, Any, Order]],
+    fetch: Callable[[Order, bool], Coroutine[Any, Any, Journey]],
+) -> Desk:
+    """A desk of two slots."""
+    return Desk(
+        read=read,
+        fetch=fetch,
+        encode=lambda _: [Record(topic="journey.summary", key=b"k", value=b"v", headers=[])],
+        routes=ROUTES,
+        slots=2,
+        bound=100,
+        keeper=gate,
+        observer=Quiet(),
+        failed=failures.append,
+        clock=loop.clock,
+    )
+
+
 def at_desk(gate: Watch, error: OrderError | None, work: Callable[[Desk], Coroutine[Any, Any, None]]) -> list[Finished]:
     """What a desk makes of the orders that `work` brings, whose fetch fails with `error`."""
 
@@ -65,24 +95,9 @@ def at_desk(gate: Watch, error: OrderError | None, work: Callable[[Desk], Corout
             fetched_at_ms=0,
         )
 
-    class Quiet:
-        def fetched(self, journey: Journey) -> None:
-            """Not remembered."""
-
     async def main(loop: VirtualLoop) -> list[Finished]:
         failures: list[BaseException] = []
-        desk = Desk(
-            read=read,
-            fetch=fetch,
-            encode=lambda _: [Record(topic="journey.summary", key=b"k", value=b"v", headers=[])],
-            routes=ROUTES,
-            slots=2,
-            bound=100,
-            keeper=gate,
-            observer=Quiet(),
-            failed=failures.append,
-            clock=loop.clock,
-        )
+        desk = make_desk(loop, gate, failures, read=read, fetch=fetch)
         await work(desk)
         assert failures == []
         return [desk.finished.get_nowait() for _ in range(desk.finished.qsize())]
@@ -132,3 +147,23 @@ def test_nothing_is_begun_while_only_people_can_open_the_gate() -> None:
         await asyncio.sleep(1)
 
     assert len(at_desk(gate, None, work)) == 3
+
+
+def test_an_order_whose_work_ends_by_itself_without_a_result_is_a_defect() -> None:
+    """A cancellation that nobody asked for must not make an order vanish: the worker is told to stop."""
+
+    async def read(message: OrderMessage) -> Order:
+        raise asyncio.CancelledError(str(message.position))
+
+    async def fetch(order: Order, _accept_empty: bool) -> Journey:
+        raise AssertionError(order)
+
+    async def main(loop: VirtualLoop) -> list[BaseException]:
+        failures: list[BaseException] = []
+        desk = make_desk(loop, Watch(), failures, read=read, fetch=fetch)
+        desk.submit([admitted(1)])
+        await asyncio.sleep(1)
+        return failures
+
+    [failure] = run(main)
+    assert "retry.1h/0/1" in str(failure)

@@ -386,3 +386,22 @@ def test_a_revoke_publishes_what_is_finished_of_the_partitions_that_go() -> None
     thread.turn()
     assert [[commit.partition for commit in commits] for _, commits in thread.publisher.published] == [[0, 1], [0], [1]]
     assert thread.published() == ["orders/0/0", "orders/1/0"]
+
+
+# -- what is shown of the work
+
+
+def test_the_age_of_the_oldest_order_and_of_the_last_commit_are_known() -> None:
+    """By partition; an order ends with the commit that covers it, a partition with its assignment."""
+    thread = Thread(A, B)
+    thread.place(A, 0, 1)
+    thread.place(B, 0)
+    ages = thread.loop.ages
+    assert sorted(ages.oldest()) == [A, B]
+    assert sorted(ages.commits()) == [A, B]
+    came = ages.commits()[A]
+    thread.finish(A, 0, 1)
+    thread.revoke(B)
+    assert ages.oldest() == {}
+    assert list(ages.commits()) == [A]
+    assert ages.commits()[A] > came

@@ -1,0 +1,125 @@
+"""Watches the worker from a thread of its own, so that it works while the event loop itself is blocked.
+
+The rule is `ops.watch`; here it is given what there is to see, and what it finds is said: `worker.stuck` with the stack
+of the stuck part, without the values of variables, and `worker.unstuck` when it goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from journeys.clock import Clock
+from journeys.logs import log
+from journeys.model import Position
+from journeys.ops.watch import Part, Patience, Seen, Stuck, Watch
+
+Stack = list[str]
+"""`file:line function`, the innermost last."""
+
+
+class Watchdog:
+    """To be made on the event loop, whose signs of life it asks for itself.
+
+    `see` is called on the watchdog's thread: it is given those signs, and adds what else there is to see. `task_of`
+    finds the task of an order.
+    """
+
+    def __init__(
+        self,
+        patience: Patience,
+        *,
+        see: Callable[[Mapping[Part, float]], Seen],
+        task_of: Callable[[Position], asyncio.Task[None] | None],
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or Clock()
+        self._watch = Watch(patience, now=self._clock.monotonic())
+        self._pause = min(1.0, patience.silence / 4)
+        self._see = see
+        self._task_of = task_of
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._loop_beat = self._clock.monotonic()
+        self._is_asked = False
+        self._end = threading.Event()
+        self.report = self._watch.report
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch while the block runs."""
+        thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._end.set()
+
+    def look(self) -> None:
+        """One look, and what there is to say about it."""
+        before = self._watch.stuck
+        self._watch.look(self._see({"loop": self._loop_beat}), self._clock.monotonic())
+        now = self._watch.stuck
+        for part in before.keys() - now.keys():
+            log("worker.unstuck", part=part)
+        for part in now.keys() - before.keys():
+            log("worker.stuck", part=part, reason=now[part].reason, stack=self._stack(part, now[part]))
+
+    def _run(self) -> None:
+        while not self._end.wait(self._pause):
+            self._ask_loop()
+            self.look()
+
+    def _ask_loop(self) -> None:
+        if not self._is_asked:
+            self._is_asked = True
+            try:
+                self._loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:  # the loop is closed: the process is about to end
+                self._end.set()
+
+    def _answer(self) -> None:
+        self._loop_beat = self._clock.monotonic()
+        self._is_asked = False
+
+    def _stack(self, part: Part, stuck: Stuck) -> Stack:
+        if stuck.order is not None:
+            task = self._task_of(stuck.order)
+            return [] if task is None else stack_of_task(task)
+        if part == "loop":
+            return stack_of_thread(self._loop_thread)
+        return [
+            line
+            for thread in threading.enumerate()
+            if thread.name == part and thread.ident is not None
+            for line in stack_of_thread(thread.ident)
+        ]
+
+
+def stack_of_thread(ident: int) -> Stack:
+    """Where a thread is now; nothing for one that has ended."""
+    frame = sys._current_frames().get(ident)  # noqa: SLF001 - the documented way to see another thread's stack
+    frames = [] if frame is None else list(traceback.walk_stack(frame))
+    return [_line(frame, number) for frame, number in reversed(frames)]
+
+
+def stack_of_task(task: asyncio.Task[Any]) -> Stack:
+    """Where a task waits: its coroutine, what that awaits, and so on. `Task.get_stack` tells the first only."""
+    stack: Stack = []
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is not None:
+            stack.append(_line(frame, frame.f_lineno))
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return stack
+
+
+def _line(frame: FrameType, number: int) -> str:
+    return f"{frame.f_code.co_filename}:{number} {frame.f_code.co_qualname}"

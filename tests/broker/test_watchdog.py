@@ -1,0 +1,53 @@
+"""A worker that is stuck says so, with where; its probe fails, and both end when it goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from tests.broker.ops import address_of, measured, reasons
+from tests.broker.shop import Shop, open_shop
+from tests.broker.workers import until
+
+from journeys_sandbox.stack import Stack
+
+IMPATIENT = {"JOURNEYS_OPS__STALLED_AFTER": "2s", "JOURNEYS_KAFKA__TRANSACTION_TIMEOUT": "60s"}
+
+
+@pytest.fixture
+def own_shop(namespace: str) -> Iterator[Shop]:
+    """A shop whose broker may be stopped: nobody else uses it."""
+    with Stack() as own, open_shop(own, namespace, environment=IMPATIENT) as made:
+        yield made
+
+
+def test_a_kafka_thread_that_hangs_in_a_transaction_is_told(own_shop: Shop) -> None:
+    """A broker that falls silent in the middle of the work: the line shows the call, and the probe the reason."""
+    broker = own_shop.stack.broker.pid
+    assert broker is not None
+    orders = [f"order-{number}" for number in range(400)]
+    worker = own_shop.crew.hire(JOURNEYS_ORDERS__MAX_IN_HAND="50")
+    address = address_of(worker)
+    worker.until("orders.assigned", times=2)
+    assert reasons(address, "/healthz") == {}
+    own_shop.place(*orders)
+    worker.until("transaction.committed", times=3)
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        [stuck] = worker.until("worker.stuck")
+        assert (stuck["part"], stuck["level"]) == ("kafka", "error")
+        assert "no sign of life" in stuck["reason"]
+        assert any(line.endswith("Publisher.publish") for line in stuck["stack"])
+        assert list(reasons(address, "/healthz")) == ["kafka"]
+        assert max(measured(address)["journeys_orders_oldest_seconds"].values()) >= 2
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    worker.until("worker.unstuck")
+    assert reasons(address, "/healthz") == {}
+    own_shop.until_published(len(orders))
+    until(lambda: max(measured(address)["journeys_orders_oldest_seconds"].values()) == 0, "nothing in hand")
+    assert sorted(measured(address)["journeys_commit_age_seconds"]) == sorted(measured(address)["journeys_lag"])
+    assert worker.stop() == 0
+    own_shop.audit(orders)

@@ -1,0 +1,64 @@
+"""What has been seen of each order message, told by its edition, and what is wrong with it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.broker.kafka_tools import Read
+
+
+@dataclass(slots=True)
+class Account:
+    """The committed records of one order message."""
+
+    summaries: list[dict[str, Any]] = field(default_factory=list)
+    letters: int = 0
+    events: list[Read] = field(default_factory=list)
+
+    @property
+    def ends(self) -> int:
+        """How often it came to an end; once is right."""
+        return len(self.summaries) + self.letters
+
+    def wrongs(self) -> list[str]:
+        """What makes it less, or more, than one whole journey or one dead letter."""
+        positions = Counter(int(record.header("position") or -1) for record in self.events)
+        found = []
+        if self.ends > 1:
+            found.append(f"doubled: {len(self.summaries)} summaries and {self.letters} dead letters")
+        if twice := sorted(position for position, count in positions.items() if count > 1):
+            found.append(f"doubled: events at {twice}")
+        owed = self.summaries[0]["total"] if self.summaries else 0
+        if sorted(positions) != list(range(owed)):
+            found.append(f"half visible: {len(positions)} of {owed} events, {len(self.summaries)} summaries")
+        return found
+
+
+class Books:
+    """Accounts by edition."""
+
+    def __init__(self, *, summary: str, dead_letters: str, decode: Callable[[bytes], Any]) -> None:
+        self._summary = summary
+        self._dead_letters = dead_letters
+        self._decode = decode
+        self.accounts: dict[str, Account] = defaultdict(Account)
+
+    def enter(self, record: Read) -> str:
+        """Take a record in; returns the edition that it belongs to."""
+        if record.topic == self._dead_letters:
+            edition = "/".join(record.header(f"error-{name}") or "" for name in ("topic", "partition", "offset"))
+            self.accounts[edition].letters += 1
+            return edition
+        edition = record.header("edition") or ""
+        if record.topic == self._summary:
+            self.accounts[edition].summaries.append(self._decode(record.value or b""))
+        else:
+            self.accounts[edition].events.append(record)
+        return edition
+
+    def wrongs(self, editions: Iterable[str]) -> list[str]:
+        """What is wrong with these, each with its edition."""
+        return [f"{edition} {wrong}" for edition in editions for wrong in self.accounts[edition].wrongs()]
