@@ -13,7 +13,9 @@ from tests.expectations import OBJECTS_OF, ON_SITE, OURS, SOURCES, TEXTS, expect
 from journeys import avro
 from journeys.model import Journey
 from journeys.producer import schemas
+from journeys.producer.body import Body
 from journeys.producer.channels import Channel
+from journeys.producer.conform import Plan
 from journeys.producer.encoder import JourneyEncoder
 
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
@@ -132,6 +134,21 @@ def test_an_event_as_documented_comes_back_as_it_was(channel: Channel, event: di
     expected = expected_record(event, channel)
     assert {name: record[name] for name in expected} == expected
     assert set(record) == {*expected, *OURS}
+
+
+@pytest.mark.parametrize("channel", Channel)
+@thorough
+@given(wild_events() | clean_events())
+def test_what_needs_no_fitting_is_what_fitting_gives(channel: Channel, event: dict[str, Any]) -> None:
+    """Where the encoder takes an event's values as they are, the whole plan comes to the same datum."""
+    schema = schemas.load(schemas.RECORDS[channel])
+    plan, body = Plan(schema, elsewhere=SOURCES), Body(schema)
+    placed = {"account": "a", "edition": "e", "order_id": "o", "position": 0, "journey_size": 1, "fetched_at": 0}
+    datum = plan.as_is(event)
+    taken = None if datum is None else body.exact(datum | placed)
+    if taken is not None:
+        reference = avro.Schema(schema)
+        assert reference.decode(taken) == reference.decode(body(plan(event) | placed))
 
 
 @given(st.sampled_from(Channel))
