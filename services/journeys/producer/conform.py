@@ -97,34 +97,26 @@ class Plan:
 
     def __init__(self, schema: Definition, *, elsewhere: Iterable[str] = (), zone: tzinfo = UTC) -> None:
         fields = [spec for spec in schema["fields"] if spec["name"] not in OWN_FIELDS]
-        silent = frozenset(elsewhere) - OWN_FIELDS
-        self._fit = _record(fields, {}, silent=silent)
-        self._blank: Datum = dict.fromkeys(spec["name"] for spec in fields)
-        self._elsewhere = tuple(silent - self._blank.keys())
+        self._object = _Object(fields, {}, elsewhere=frozenset(elsewhere) - OWN_FIELDS)
         self._zone = zone
 
     def __call__(self, event: dict[str, Json]) -> Datum:
         """The event's datum: every field but those that come from the journey (account, position and the like)."""
         left = Leftovers()
-        return self._finished(self._fit(event, "", left), left)
+        datum = self._object.known(event, "", left)
+        self._object.fit(datum, "", left)
+        return self._finished(datum, left)
 
     def as_is(self, event: dict[str, Json]) -> Datum | None:
-        """The same for an event whose values all fit, with no field unknown below the top; None if that is not so.
+        """The same for an event whose values all fit, with no field unknown below the top; perhaps None for others.
 
-        Whether it is so, the encoder says in full: what it takes for exact is what the plan would have made. Most
-        events need no fitting, and this costs a sixth of it.
+        Whether they fit, the encoder says: what it takes for exact is what the plan would have made of the event.
+        Most events are exact, and fitting them would find nothing to do.
         """
         if type(event.get("event_at", "")) not in _TEXT_OR_NULL:
             return None
-        datum = self._blank | event
-        extra: dict[str, str] = {}
-        for name in self._elsewhere:
-            if (value := datum.pop(name, None)) is not None:
-                extra[f"/{name}"] = raw_json(value)
-        if len(datum) > len(self._blank):
-            for name in [name for name in datum if name not in self._blank]:
-                extra[f"/{token(name)}"] = raw_json(datum.pop(name))
-        return self._finished(datum, Leftovers(extra=extra))
+        left = Leftovers()
+        return self._finished(self._object.known(event, "", left), left)
 
     def _finished(self, datum: Datum, left: Leftovers) -> Datum:
         text = datum["event_at"]
@@ -142,35 +134,50 @@ def api_fields(schema: Definition) -> frozenset[str]:
     return frozenset(spec["name"] for spec in schema["fields"]) - OWN_FIELDS
 
 
-def _record(fields: Iterable[Definition], named: dict[str, _Nested], silent: Iterable[str] = ()) -> _Nested:
-    """A fitter for objects with these fields. The names in `silent` are unknown, and of no interest when null."""
-    types = {spec["name"]: _not_null(spec["type"]) for spec in fields}
-    scalars = {name: scalar for name, kind in types.items() if (scalar := _scalar(kind)) is not None}
-    nested = {name: _nested(kind, named) for name, kind in types.items() if name not in scalars}
-    blank: Datum = dict.fromkeys(types)
-    silent = {*silent, *blank}
+class _Object:
+    """Makes objects fit a record with these fields. Those `elsewhere` are unknown, and of no interest when null."""
 
-    def fit(value: Json, pointer: str, left: Leftovers) -> Datum | None:
+    def __init__(
+        self, fields: Iterable[Definition], named: dict[str, _Nested], elsewhere: frozenset[str] = frozenset()
+    ) -> None:
+        types = {spec["name"]: _not_null(spec["type"]) for spec in fields}
+        scalars = {name: scalar for name, kind in types.items() if (scalar := _scalar(kind)) is not None}
+        self._scalars = tuple(scalars.items())
+        self._nested = tuple((name, _nested(kind, named)) for name, kind in types.items() if name not in scalars)
+        self._blank: Datum = dict.fromkeys(types)
+        self._elsewhere = tuple(sorted(elsewhere - types.keys()))
+
+    def __call__(self, value: Json, pointer: str, left: Leftovers) -> Datum | None:
+        """The datum of a value, or None where it is no object."""
         if type(value) is not dict:
             left.misfit(pointer, value)
             return None
-        datum = blank.copy()
-        for name, item in value.items():
-            if item is None and name in silent:
-                continue
-            if (scalar := scalars.get(name)) is not None:
-                fitted = scalar(item)
-                if fitted is _MISFIT:
-                    left.misfit(f"{pointer}/{name}", item)
-                else:
-                    datum[name] = fitted
-            elif (inner := nested.get(name)) is not None:
-                datum[name] = inner(item, f"{pointer}/{name}", left)
-            else:
-                left.extra[f"{pointer}/{token(name)}"] = raw_json(item)
+        datum = self.known(value, pointer, left)
+        self.fit(datum, pointer, left)
         return datum
 
-    return fit
+    def known(self, value: dict[str, Json], pointer: str, left: Leftovers) -> Datum:
+        """All fields of the record, as the object has them or null; what else it has goes to `extra`."""
+        datum = self._blank | value
+        for name in self._elsewhere:
+            if (item := datum.pop(name, None)) is not None:
+                left.extra[f"{pointer}/{name}"] = raw_json(item)
+        if len(datum) > len(self._blank):
+            for name in [name for name in datum if name not in self._blank]:
+                left.extra[f"{pointer}/{token(name)}"] = raw_json(datum.pop(name))
+        return datum
+
+    def fit(self, datum: Datum, pointer: str, left: Leftovers) -> None:
+        """Make each value fit its field."""
+        for name, scalar in self._scalars:
+            if (item := datum[name]) is not None:
+                datum[name] = fitted = scalar(item)
+                if fitted is _MISFIT:
+                    datum[name] = None
+                    left.misfit(f"{pointer}/{name}", item)
+        for name, inner in self._nested:
+            if (item := datum[name]) is not None:
+                datum[name] = inner(item, f"{pointer}/{name}", left)
 
 
 def _array(fit_item: _Nested) -> _Nested:
@@ -193,7 +200,7 @@ def _nested(kind: Json, named: dict[str, _Nested]) -> _Nested:
         return named[kind]
     if kind["type"] == "array":
         return _array(_nested(_not_null(kind["items"]), named))
-    fitter = _record(kind["fields"], named)
+    fitter = _Object(kind["fields"], named)
     named[f"{kind['namespace']}.{kind['name']}"] = fitter
     return fitter
 

@@ -6,7 +6,6 @@ there. Values are in the Confluent wire format; the schema ids are looked up onc
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -30,9 +29,10 @@ _Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 
 
 class _Kind:
-    """What all records of one topic have in common: topic, schema, schema id, `schema` header."""
+    """What all records of one topic have in common: name and topic, schema, schema id, `schema` header."""
 
     def __init__(self, name: str, prefix: str, schema_ids: Mapping[str, int]) -> None:
+        self.name = str(name)
         self.topic = schemas.topic(prefix, name)
         record = schemas.RECORDS[name]
         self.body = Body(schemas.load(record))
@@ -90,16 +90,16 @@ class _Tally:
     """What a journey's summary counts while its events are encoded."""
 
     order_id: str
-    expected: Counter[str] = field(default_factory=Counter)
+    expected: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
     misfits: int = 0
     first_event_at: int | None = None
     last_event_at: int | None = None
     conversion_seen: bool = False
 
-    def count(self, channel: Channel, datum: Datum) -> None:
+    def count(self, channel: str, datum: Datum) -> None:
         """Take an event's datum into account."""
-        self.expected[channel.value] += 1
+        self.expected[channel] = self.expected.get(channel, 0) + 1
         self.misfits += len(datum["misfits"])
         at = datum["event_at"]
         if at is not None:
@@ -177,7 +177,7 @@ class JourneyEncoder:
             datum = plan(event)
             common.place(datum, position)
             body = kind.body(datum)
-        tally.count(channel, datum)
+        tally.count(kind.name, datum)
         for pointer in datum["misfits"]:
             self._misfit(pointer)
         return kind.record(common.key, common.headers(datum), body)
@@ -197,7 +197,7 @@ def _summary(journey: Journey, common: Datum, tally: _Tally) -> Datum:
         | _source(journey.edition)
         | {
             "order_timestamp": journey.order_timestamp_ms,
-            "expected": dict(tally.expected),
+            "expected": tally.expected,
             "total": journey.total,
             "pages": journey.pages,
             "rejected": tally.rejected,
