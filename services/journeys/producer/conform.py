@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from journeys.model import Json
 from journeys.producer.texts import encodable, moment, raw_json, token
@@ -85,8 +85,14 @@ class Leftovers:
         self.misfits.append(pointer)
 
 
-_Nested: TypeAlias = Callable[[Json, str, Leftovers], Any]
-"""Fits an object or an array that stands at a pointer; what does not fit goes to the leftovers."""
+class _Nested(Protocol):
+    """Fits an object or an array that stands at a pointer."""
+
+    def __call__(self, value: Json, pointer: str, left: Leftovers) -> Any:
+        """What fits of the value; what does not goes to the leftovers."""
+
+    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
+        """The value as it is, but for fields that are unknown: these go to the leftovers."""
 
 
 class Plan:
@@ -108,7 +114,7 @@ class Plan:
         return self._finished(datum, left)
 
     def as_is(self, event: dict[str, Json]) -> Datum | None:
-        """The same for an event whose values all fit, with no field unknown below the top; perhaps None for others.
+        """The same for an event whose values all fit; for others something else, or None.
 
         Whether they fit, the encoder says: what it takes for exact is what the plan would have made of the event.
         Most events are exact, and fitting them would find nothing to do.
@@ -116,7 +122,7 @@ class Plan:
         if type(event.get("event_at", "")) not in _TEXT_OR_NULL:
             return None
         left = Leftovers()
-        return self._finished(self._object.known(event, "", left), left)
+        return self._finished(self._object.known_deep(event, "", left), left)
 
     def _finished(self, datum: Datum, left: Leftovers) -> Datum:
         text = datum["event_at"]
@@ -167,6 +173,20 @@ class _Object:
                 left.extra[f"{pointer}/{token(name)}"] = raw_json(datum.pop(name))
         return datum
 
+    def known_deep(self, value: dict[str, Json], pointer: str, left: Leftovers) -> Datum:
+        """The same for the objects within as well."""
+        datum = self.known(value, pointer, left)
+        for name, inner in self._nested:
+            if (item := datum[name]) is not None:
+                datum[name] = inner.trimmed(item, f"{pointer}/{name}", left)
+        return datum
+
+    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
+        """The value, without the fields that are unknown: these go to `extra`."""
+        if type(value) is not dict or (not self._nested and self._blank.keys() >= value.keys()):
+            return value
+        return self.known_deep(value, pointer, left)
+
     def fit(self, datum: Datum, pointer: str, left: Leftovers) -> None:
         """Make each value fit its field."""
         for name, scalar in self._scalars:
@@ -180,18 +200,26 @@ class _Object:
                 datum[name] = inner(item, f"{pointer}/{name}", left)
 
 
-def _array(fit_item: _Nested) -> _Nested:
-    """A fitter for arrays whose items may be null."""
+class _Array:
+    """Makes arrays fit whose items are objects or null."""
 
-    def fit(value: Json, pointer: str, left: Leftovers) -> list[Any] | None:
+    def __init__(self, item: _Nested) -> None:
+        self._item = item
+
+    def __call__(self, value: Json, pointer: str, left: Leftovers) -> list[Any] | None:
+        """The items, each in its place, or None where it is no array."""
         if type(value) is not list:
             left.misfit(pointer, value)
             return None
         return [
-            None if item is None else fit_item(item, f"{pointer}/{place}", left) for place, item in enumerate(value)
+            None if item is None else self._item(item, f"{pointer}/{place}", left) for place, item in enumerate(value)
         ]
 
-    return fit
+    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
+        """The value, its items trimmed."""
+        if type(value) is not list:
+            return value
+        return [self._item.trimmed(item, f"{pointer}/{place}", left) for place, item in enumerate(value)]
 
 
 def _nested(kind: Json, named: dict[str, _Nested]) -> _Nested:
@@ -199,7 +227,7 @@ def _nested(kind: Json, named: dict[str, _Nested]) -> _Nested:
     if isinstance(kind, str):
         return named[kind]
     if kind["type"] == "array":
-        return _array(_nested(_not_null(kind["items"]), named))
+        return _Array(_nested(_not_null(kind["items"]), named))
     fitter = _Object(kind["fields"], named)
     named[f"{kind['namespace']}.{kind['name']}"] = fitter
     return fitter

@@ -81,8 +81,11 @@ _ARRAY: Final = """\
 _MAP: Final = """\
 {v} = {piece} if {v} or {v}.__class__ is not dict else END
 """
-_REQUIRED: Final = {"array": _ARRAY, "map": _MAP}
-"""An empty one, as most are, costs no call."""
+_LONG: Final = f"""\
+{{v}} = NUMBERS[{{v}}] if {{v}}.__class__ is int and 0 <= {{v}} < {pieces.COMMON} else {{piece}}
+"""
+_REQUIRED: Final = {"array": _ARRAY, "map": _MAP, "long": _LONG}
+"""An empty array or map, as most are, and a small number cost no call."""
 _BLOCK: Final = """\
 def {name}(values):
     if values.__class__ is not {kind}:

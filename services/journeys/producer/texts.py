@@ -44,6 +44,8 @@ def raw_json(value: Json) -> str:
 
     A number that JSON has no form for, which only a lenient decoder gives, is written as NaN or Infinity.
     """
+    if type(value) is int:
+        return str(value)
     text = _json_text(value)
     return text if encodable(text) else _json_ascii(value)
 
