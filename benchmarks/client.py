@@ -78,7 +78,7 @@ def orders(count: int) -> list[Order]:
             message=OrderMessage(
                 position=Position(topic="orders.completed", partition=0, offset=number),
                 key=None,
-                value=None,
+                value=f"n{1 + number % 19}-bench-{number}".encode(),
                 headers=(),
                 timestamp_ms=None,
             ),

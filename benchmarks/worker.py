@@ -114,7 +114,7 @@ def client_round(url: str, count: int, concurrency: int) -> Round:
 def worker_round(stack: Stack, url: str, number: int, options: argparse.Namespace) -> Whole:
     """Let a worker publish all orders, and check that it did."""
     count = options.orders
-    names = _settings(stack, url, f"bench-{number}.", options.concurrency) | dict(options.set)
+    names = settings_of(stack, url, f"bench-{number}.", options.concurrency) | dict(options.set)
     bootstrap, topic = stack.broker.bootstrap_servers, names["JOURNEYS_ORDERS__TOPICS"]
     with crew(names) as hired:
         hired.setup("topics", "create", "--partitions", str(PARTITIONS))
@@ -123,7 +123,7 @@ def worker_round(stack: Stack, url: str, number: int, options: argparse.Namespac
         worker = hired.hire()
         began = _assigned(worker)
         spent = Spent(worker.process.pid, stack.broker.pid or 0)
-        with _progress(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic) as published:
+        with progress(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic) as published:
             until(lambda: _alive(worker) and published() >= count, f"{count} orders")
         cpu, broker_cpu, others = spent.so_far()
         memory = _memory(worker.process.pid)
@@ -139,7 +139,7 @@ def worker_round(stack: Stack, url: str, number: int, options: argparse.Namespac
     )
 
 
-def _settings(stack: Stack, url: str, namespace: str, concurrency: int) -> dict[str, str]:
+def settings_of(stack: Stack, url: str, namespace: str, concurrency: int) -> dict[str, str]:
     """A worker's environment: the defaults, but for names, addresses and the concurrency."""
     return {
         **stack.environment,
@@ -180,7 +180,8 @@ class _Progress:
 
 
 @contextmanager
-def _progress(bootstrap: str, group: str, topic: str) -> Iterator[_Progress]:
+def progress(bootstrap: str, group: str, topic: str) -> Iterator[_Progress]:
+    """How far a group has come in a topic, asked of Kafka."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
     try:
         yield _Progress(consumer, topic)
@@ -210,7 +211,7 @@ class Spent:
         return own[0], own[1], (busy - sum(own)) / at
 
     def _now(self) -> tuple[float, ...]:
-        return time.monotonic(), _busy(), *map(_cpu, self._pids)
+        return time.monotonic(), _busy(), *map(cpu_seconds, self._pids)
 
 
 def _busy() -> float:
@@ -219,7 +220,7 @@ def _busy() -> float:
     return sum(int(field) for number, field in enumerate(fields) if number not in (3, 4)) / _TICKS
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """User and system seconds of a process so far, all threads."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import msgspec
+
 Json: TypeAlias = Any
 """What a JSON decoder returns: dict, list, str, int, float, bool or None."""
 
@@ -110,9 +112,8 @@ class GroupOffsets:
     """To be called inside the transaction: what it gives is stale after a rebalance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """A record ready to be published."""
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A record ready to be published. One is made for each event: as a dataclass, that takes five times as long."""
 
     topic: str
     key: bytes | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,8 +14,11 @@ from tests.expectations import OBJECTS_OF, ON_SITE, OURS, SOURCES, TEXTS, expect
 from journeys import avro
 from journeys.model import Journey
 from journeys.producer import schemas
+from journeys.producer.body import Body
 from journeys.producer.channels import Channel
+from journeys.producer.conform import Plan
 from journeys.producer.encoder import JourneyEncoder
+from journeys.producer.texts import moment
 
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
 NAMES = {IDS[schemas.subject("journey.", name)]: record for name, record in schemas.RECORDS.items()}
@@ -132,6 +136,37 @@ def test_an_event_as_documented_comes_back_as_it_was(channel: Channel, event: di
     expected = expected_record(event, channel)
     assert {name: record[name] for name in expected} == expected
     assert set(record) == {*expected, *OURS}
+
+
+@pytest.mark.parametrize("channel", Channel)
+@thorough
+@given(wild_events() | clean_events())
+def test_what_needs_no_fitting_is_what_fitting_gives(channel: Channel, event: dict[str, Any]) -> None:
+    """Where the encoder takes an event's values as they are, the whole plan comes to the same datum."""
+    schema = schemas.load(schemas.RECORDS[channel])
+    plan, body = Plan(schema, elsewhere=SOURCES), Body(schema)
+    placed = {"account": "a", "edition": "e", "order_id": "o", "position": 0, "journey_size": 1, "fetched_at": 0}
+    datum = plan.as_is(event)
+    taken = None if datum is None else body.exact(datum | placed)
+    if taken is not None:
+        reference = avro.Schema(schema)
+        assert reference.decode(taken) == reference.decode(body(plan(event) | placed))
+
+
+@given(
+    st.tuples(
+        st.sampled_from(
+            ["2023-03-29", "20230329", "2023-02-30", "0001-01-01", "9999-12-31", "2023-03-2", "2023-03-290"]
+        ),
+        st.sampled_from([" ", "T", "t", "", "  "]),
+        st.sampled_from(["00:00:00", "23:59:59", "24:00:00", "08:60:00", "08:26:60", "8:26:42", "08:26", "08:26:42.5"]),
+        st.sampled_from(["", "Z", "+08:00", " "]),
+    ).map("".join)
+    | st.from_regex(r"\d{4}-?\d\d-?\d\d[ T]\d\d:\d\d:\d\d", fullmatch=True)
+)
+def test_the_table_of_times_says_what_the_parser_says(text: str) -> None:
+    """In UTC, the common forms are looked up; in any other zone of the same offset all are parsed."""
+    assert moment(text, UTC) == moment(text, ZoneInfo("UTC"))
 
 
 @given(st.sampled_from(Channel))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
@@ -22,8 +21,7 @@ _SUCCESS = 1
 _KNOWN = frozenset({"order_id", "total", "page", "page_size", "events", "shop_currency"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One page as the API answered it. `size` is the page size it used, which may be less than was asked for."""
 
     number: int
@@ -36,8 +34,7 @@ class Page:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What came over HTTP. `retry_after` is that header's text."""
 
     status: int

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from journeys.clock import Clock
 from journeys.fetcher.gate import Gate, Reason
@@ -21,8 +22,7 @@ _TICK = 0.001
 """Seconds; timers are no finer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """Leave to send one request."""
 
     is_probe: bool

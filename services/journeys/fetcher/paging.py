@@ -14,15 +14,15 @@ in a row are identical.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from journeys.fetcher.answers import Page
 from journeys.fetcher.failures import failure
 from journeys.model import Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """All pages of an order, read once and put in order."""
 
     events: tuple[Json, ...]
@@ -104,7 +104,7 @@ class Paging:
             return
         self._readings_left -= 1
         if self._previous is not None and _same(reading, self._previous):
-            self.result = reading if reading.whole else replace(reading, consistent=False)
+            self.result = reading if reading.whole else msgspec.structs.replace(reading, consistent=False)
         elif self._readings_left <= 0:
             raise failure("journey-unsettled", "the journey keeps changing while it is read")
         else:

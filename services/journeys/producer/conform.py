@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from journeys.model import Json
 from journeys.producer.texts import encodable, moment, raw_json, token
@@ -58,6 +58,7 @@ ON_SITE: Final = (
 
 _LONGS: Final = range(-(2**63), 2**63)
 _EXACT: Final = 2.0**53
+_TEXT_OR_NULL: Final = frozenset({str, type(None)})
 _DIGITS: Final = re.compile(r"(-?[0-9]{1,19})(?:\.0+)?", re.ASCII)
 
 
@@ -84,8 +85,14 @@ class Leftovers:
         self.misfits.append(pointer)
 
 
-_Nested: TypeAlias = Callable[[Json, str, Leftovers], Any]
-"""Fits an object or an array that stands at a pointer; what does not fit goes to the leftovers."""
+class _Nested(Protocol):
+    """Fits an object or an array that stands at a pointer."""
+
+    def __call__(self, value: Json, pointer: str, left: Leftovers) -> Any:
+        """What fits of the value; what does not goes to the leftovers."""
+
+    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
+        """The value as it is, but for fields that are unknown: these go to the leftovers."""
 
 
 class Plan:
@@ -96,13 +103,28 @@ class Plan:
 
     def __init__(self, schema: Definition, *, elsewhere: Iterable[str] = (), zone: tzinfo = UTC) -> None:
         fields = [spec for spec in schema["fields"] if spec["name"] not in OWN_FIELDS]
-        self._fit = _record(fields, {}, silent=frozenset(elsewhere) - OWN_FIELDS)
+        self._object = _Object(fields, {}, elsewhere=frozenset(elsewhere) - OWN_FIELDS)
         self._zone = zone
 
     def __call__(self, event: dict[str, Json]) -> Datum:
         """The event's datum: every field but those that come from the journey (account, position and the like)."""
         left = Leftovers()
-        datum: Datum = self._fit(event, "", left)
+        datum = self._object.known(event, "", left)
+        self._object.fit(datum, "", left)
+        return self._finished(datum, left)
+
+    def as_is(self, event: dict[str, Json]) -> Datum | None:
+        """The same for an event whose values all fit; for others something else, or None.
+
+        Whether they fit, the encoder says: what it takes for exact is what the plan would have made of the event.
+        Most events are exact, and fitting them would find nothing to do.
+        """
+        if type(event.get("event_at", "")) not in _TEXT_OR_NULL:
+            return None
+        left = Leftovers()
+        return self._finished(self._object.known_deep(event, "", left), left)
+
+    def _finished(self, datum: Datum, left: Leftovers) -> Datum:
         text = datum["event_at"]
         datum["event_at_text"] = text
         if text is not None:
@@ -118,49 +140,86 @@ def api_fields(schema: Definition) -> frozenset[str]:
     return frozenset(spec["name"] for spec in schema["fields"]) - OWN_FIELDS
 
 
-def _record(fields: Iterable[Definition], named: dict[str, _Nested], silent: Iterable[str] = ()) -> _Nested:
-    """A fitter for objects with these fields. The names in `silent` are unknown, and of no interest when null."""
-    types = {spec["name"]: _not_null(spec["type"]) for spec in fields}
-    scalars = {name: scalar for name, kind in types.items() if (scalar := _scalar(kind)) is not None}
-    nested = {name: _nested(kind, named) for name, kind in types.items() if name not in scalars}
-    blank: Datum = dict.fromkeys(types)
-    silent = {*silent, *blank}
+class _Object:
+    """Makes objects fit a record with these fields. Those `elsewhere` are unknown, and of no interest when null."""
 
-    def fit(value: Json, pointer: str, left: Leftovers) -> Datum | None:
+    def __init__(
+        self, fields: Iterable[Definition], named: dict[str, _Nested], elsewhere: frozenset[str] = frozenset()
+    ) -> None:
+        types = {spec["name"]: _not_null(spec["type"]) for spec in fields}
+        scalars = {name: scalar for name, kind in types.items() if (scalar := _scalar(kind)) is not None}
+        self._scalars = tuple(scalars.items())
+        self._nested = tuple((name, _nested(kind, named)) for name, kind in types.items() if name not in scalars)
+        self._blank: Datum = dict.fromkeys(types)
+        self._elsewhere = tuple(sorted(elsewhere - types.keys()))
+
+    def __call__(self, value: Json, pointer: str, left: Leftovers) -> Datum | None:
+        """The datum of a value, or None where it is no object."""
         if type(value) is not dict:
             left.misfit(pointer, value)
             return None
-        datum = blank.copy()
-        for name, item in value.items():
-            if item is None and name in silent:
-                continue
-            if (scalar := scalars.get(name)) is not None:
-                fitted = scalar(item)
-                if fitted is _MISFIT:
-                    left.misfit(f"{pointer}/{name}", item)
-                else:
-                    datum[name] = fitted
-            elif (inner := nested.get(name)) is not None:
-                datum[name] = inner(item, f"{pointer}/{name}", left)
-            else:
-                left.extra[f"{pointer}/{token(name)}"] = raw_json(item)
+        datum = self.known(value, pointer, left)
+        self.fit(datum, pointer, left)
         return datum
 
-    return fit
+    def known(self, value: dict[str, Json], pointer: str, left: Leftovers) -> Datum:
+        """All fields of the record, as the object has them or null; what else it has goes to `extra`."""
+        datum = self._blank | value
+        for name in self._elsewhere:
+            if (item := datum.pop(name, None)) is not None:
+                left.extra[f"{pointer}/{name}"] = raw_json(item)
+        if len(datum) > len(self._blank):
+            for name in [name for name in datum if name not in self._blank]:
+                left.extra[f"{pointer}/{token(name)}"] = raw_json(datum.pop(name))
+        return datum
+
+    def known_deep(self, value: dict[str, Json], pointer: str, left: Leftovers) -> Datum:
+        """The same for the objects within as well."""
+        datum = self.known(value, pointer, left)
+        for name, inner in self._nested:
+            if (item := datum[name]) is not None:
+                datum[name] = inner.trimmed(item, f"{pointer}/{name}", left)
+        return datum
+
+    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
+        """The value, without the fields that are unknown: these go to `extra`."""
+        if type(value) is not dict or (not self._nested and self._blank.keys() >= value.keys()):
+            return value
+        return self.known_deep(value, pointer, left)
+
+    def fit(self, datum: Datum, pointer: str, left: Leftovers) -> None:
+        """Make each value fit its field."""
+        for name, scalar in self._scalars:
+            if (item := datum[name]) is not None:
+                datum[name] = fitted = scalar(item)
+                if fitted is _MISFIT:
+                    datum[name] = None
+                    left.misfit(f"{pointer}/{name}", item)
+        for name, inner in self._nested:
+            if (item := datum[name]) is not None:
+                datum[name] = inner(item, f"{pointer}/{name}", left)
 
 
-def _array(fit_item: _Nested) -> _Nested:
-    """A fitter for arrays whose items may be null."""
+class _Array:
+    """Makes arrays fit whose items are objects or null."""
 
-    def fit(value: Json, pointer: str, left: Leftovers) -> list[Any] | None:
+    def __init__(self, item: _Nested) -> None:
+        self._item = item
+
+    def __call__(self, value: Json, pointer: str, left: Leftovers) -> list[Any] | None:
+        """The items, each in its place, or None where it is no array."""
         if type(value) is not list:
             left.misfit(pointer, value)
             return None
         return [
-            None if item is None else fit_item(item, f"{pointer}/{place}", left) for place, item in enumerate(value)
+            None if item is None else self._item(item, f"{pointer}/{place}", left) for place, item in enumerate(value)
         ]
 
-    return fit
+    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
+        """The value, its items trimmed."""
+        if type(value) is not list:
+            return value
+        return [self._item.trimmed(item, f"{pointer}/{place}", left) for place, item in enumerate(value)]
 
 
 def _nested(kind: Json, named: dict[str, _Nested]) -> _Nested:
@@ -168,8 +227,8 @@ def _nested(kind: Json, named: dict[str, _Nested]) -> _Nested:
     if isinstance(kind, str):
         return named[kind]
     if kind["type"] == "array":
-        return _array(_nested(_not_null(kind["items"]), named))
-    fitter = _record(kind["fields"], named)
+        return _Array(_nested(_not_null(kind["items"]), named))
+    fitter = _Object(kind["fields"], named)
     named[f"{kind['namespace']}.{kind['name']}"] = fitter
     return fitter
 

@@ -6,7 +6,6 @@ there. Values are in the Confluent wire format; the schema ids are looked up onc
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -16,7 +15,7 @@ from journeys import avro
 from journeys.errors import RefusedError, SetupError
 from journeys.model import Journey, Json, Record
 from journeys.producer import schemas
-from journeys.producer.body import compiled
+from journeys.producer.body import Body
 from journeys.producer.channels import Channel, Channels
 from journeys.producer.conform import Datum, Plan, api_fields
 from journeys.producer.texts import raw_json, utf8, writable
@@ -24,24 +23,25 @@ from journeys.producer.texts import raw_json, utf8, writable
 REMEDY: Final = "journeys schemas register"
 
 _EVENT_HEADERS: Final = ("event_id", "event_type")
-"""Headers that carry a field of the event itself; null ones are left out."""
+"""Headers that carry a field of the event itself."""
 
 _Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 
 
 class _Kind:
-    """What all records of one topic have in common: topic, schema, schema id, `schema` header."""
+    """What all records of one topic have in common: name and topic, schema, schema id, `schema` header."""
 
     def __init__(self, name: str, prefix: str, schema_ids: Mapping[str, int]) -> None:
+        self.name = str(name)
         self.topic = schemas.topic(prefix, name)
         record = schemas.RECORDS[name]
-        self._body = compiled(schemas.load(record))
+        self.body = Body(schemas.load(record))
         self._header = avro.header(schema_ids[schemas.subject(prefix, name)])
-        self.schema_header = ("schema", record.encode())
+        self._schema_header = ("schema", record.encode())
 
-    def record(self, key: bytes, headers: _Headers, datum: Datum) -> Record:
-        value = self._header + self._body(datum)
-        return Record(topic=self.topic, key=key, value=value, headers=[*headers, self.schema_header])
+    def record(self, key: bytes, headers: _Headers, body: bytes) -> Record:
+        headers.append(self._schema_header)
+        return Record(topic=self.topic, key=key, value=self._header + body, headers=headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +72,17 @@ class _Common:
             },
         )
 
-    def headers(self, position: int) -> _Headers:
-        """The headers that place a record within the journey."""
-        return [*self.identity, ("position", b"%d" % position)]
+    def place(self, datum: Datum, position: int) -> None:
+        """Put the fields into a datum that say whose it is, and where in the journey."""
+        datum |= self.fields
+        datum["position"] = position
+
+    def headers(self, datum: Datum) -> _Headers:
+        """The headers of a datum that was placed; null ones are left out."""
+        headers: _Headers = [(name, text.encode()) for name in _EVENT_HEADERS if (text := datum.get(name)) is not None]
+        headers += self.identity
+        headers.append(("position", b"%d" % datum["position"]))
+        return headers
 
 
 @dataclass(slots=True)
@@ -82,23 +90,23 @@ class _Tally:
     """What a journey's summary counts while its events are encoded."""
 
     order_id: str
-    expected: Counter[str] = field(default_factory=Counter)
+    expected: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
     misfits: int = 0
     first_event_at: int | None = None
     last_event_at: int | None = None
     conversion_seen: bool = False
 
-    def count(self, channel: Channel, datum: Datum) -> None:
+    def count(self, channel: str, datum: Datum) -> None:
         """Take an event's datum into account."""
-        self.expected[channel.value] += 1
+        self.expected[channel] = self.expected.get(channel, 0) + 1
         self.misfits += len(datum["misfits"])
         at = datum["event_at"]
         if at is not None:
             self.first_event_at = at if self.first_event_at is None else min(at, self.first_event_at)
             self.last_event_at = at if self.last_event_at is None else max(at, self.last_event_at)
         checkout = datum["checkout_completed"]
-        if checkout is not None and checkout["other_order_id"] == self.order_id:
+        if checkout is not None and checkout.get("other_order_id") == self.order_id:
             self.conversion_seen = True
 
 
@@ -153,22 +161,31 @@ class JourneyEncoder:
             if type(event) is dict:
                 events.append(self._event(event, position, common, tally))
             else:
-                datum = common.fields | {"position": position, "raw": raw_json(event)}
-                rejected.append(self._rejected.record(common.key, common.headers(position), datum))
+                rejected.append(self._reject(event, position, common))
         tally.rejected = len(rejected)
-        summary = self._summary.record(common.key, common.identity, _summary(journey, common.fields, tally))
-        return [*events, *rejected, summary]
+        summary = self._summary.body(_summary(journey, common.fields, tally))
+        return [*events, *rejected, self._summary.record(common.key, [*common.identity], summary)]
 
     def _event(self, event: dict[str, Json], position: int, common: _Common, tally: _Tally) -> Record:
         channel = self._channels.of(event.get("event_type"))
-        datum = self._plans[channel](event)
-        datum |= common.fields
-        datum["position"] = position
-        tally.count(channel, datum)
+        kind, plan = self._events[channel], self._plans[channel]
+        body = None
+        if (datum := plan.as_is(event)) is not None:
+            common.place(datum, position)
+            body = kind.body.exact(datum)
+        if datum is None or body is None:
+            datum = plan(event)
+            common.place(datum, position)
+            body = kind.body(datum)
+        tally.count(kind.name, datum)
         for pointer in datum["misfits"]:
             self._misfit(pointer)
-        own: _Headers = [(name, datum[name].encode()) for name in _EVENT_HEADERS if datum[name] is not None]
-        return self._events[channel].record(common.key, own + common.headers(position), datum)
+        return kind.record(common.key, common.headers(datum), body)
+
+    def _reject(self, event: Json, position: int, common: _Common) -> Record:
+        datum: Datum = {"raw": raw_json(event)}
+        common.place(datum, position)
+        return self._rejected.record(common.key, common.headers(datum), self._rejected.body(datum))
 
 
 def _summary(journey: Journey, common: Datum, tally: _Tally) -> Datum:

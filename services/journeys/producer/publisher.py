@@ -248,17 +248,18 @@ class _Transaction:
         self._producer = producer
         self._left = left
         self._watch = watch
-        self._together = _CAREFUL_BYTES if careful else math.inf
+        self._careful = careful
 
     def produce(self, batches: Sequence[Iterable[Record]], refusals: _Refusals) -> None:
         together = 0
         for index, batch in enumerate(batches):
             delivered = refusals.of(index)
             for record in batch:
-                together += record.size
-                if together > self._together:
-                    self._deliver()
-                    together = record.size
+                if self._careful:
+                    together += record.size
+                    if together > _CAREFUL_BYTES:
+                        self._deliver()
+                        together = record.size
                 try:
                     self._produce(record, delivered)
                 except KafkaException as failure:

@@ -65,7 +65,7 @@ def run(settings: Settings) -> int:
 
     Raises HaltError where it cannot start or go on, SettingsError for what librdkafka does not take.
     """
-    _collect_rarely()
+    collect_rarely()
     try:
         return asyncio.run(Service(settings).main())
     finally:
@@ -74,7 +74,7 @@ def run(settings: Settings) -> int:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _collect_rarely() -> None:
+def collect_rarely() -> None:
     """Let the garbage collector look less often, and never at what the imports made.
 
     The records in hand are many and in no cycle; at Python's own thresholds a fifth of the event loop's time went

@@ -1,12 +1,16 @@
-"""What the compiled writers refuse."""
+"""What generated encoders refuse, and how they say so."""
 
 from __future__ import annotations
 
+from collections import Counter
+from enum import StrEnum
 from typing import Any
 
 import pytest
 
-from journeys.producer.body import compiled
+from journeys.producer import schemas
+from journeys.producer.body import Body
+from journeys.producer.refusal import Unfit
 
 
 def record_of(kind: Any) -> dict[str, Any]:
@@ -15,17 +19,86 @@ def record_of(kind: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["double", "bytes", "n.Unknown", ["string", "null"], ["null", "long", "string"]])
-def test_a_type_that_no_schema_of_ours_uses_has_no_writer(kind: Any) -> None:
-    """A schema that grows beyond what is known here fails when it is compiled, not in a journey."""
-    with pytest.raises(ValueError, match="no writer"):
-        compiled(record_of(kind))
+def test_a_type_that_no_schema_of_ours_uses_has_no_encoder(kind: Any) -> None:
+    """A schema that grows beyond what is known here fails when its encoder is made, not in a journey."""
+    with pytest.raises(ValueError, match="no encoder"):
+        Body(record_of(kind))
 
 
-@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
-def test_an_integer_beyond_64_bits_is_refused(number: int) -> None:
-    """It would be read back as another number."""
-    with pytest.raises(OverflowError):
-        compiled(record_of("long"))({"value": number})
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        ("long", 2**63, "value: the integer has more than 64 bits"),
+        ("long", -(2**63) - 1, "value: the integer has more than 64 bits"),
+        ("long", True, "value: an integer is wanted, not bool"),
+        ("long", 1.0, "value: an integer is wanted, not float"),
+        ("long", None, "value: an integer is wanted, not null"),
+        (["null", "long"], "5", "value: an integer is wanted, not str"),
+        ("string", b"text", "value: a text is wanted, not bytes"),
+        ("string", b"", "value: a text is wanted, not bytes"),
+        ("string", "\ud800", "value: a text with a lone surrogate has no form in UTF-8"),
+        (["null", "string"], 5, "value: a text is wanted, not int"),
+        ("boolean", 1, "value: a boolean is wanted, not int"),
+        ({"type": "array", "items": "string"}, "abc", "value: an array is wanted, not str"),
+        ({"type": "array", "items": "string"}, {}, "value: an array is wanted, not dict"),
+        ({"type": "array", "items": "string"}, ["a", 5], "value[1]: a text is wanted, not int"),
+        ({"type": "map", "values": "long"}, [], "value: a map is wanted, not list"),
+        ({"type": "map", "values": "long"}, {"private": 1, "key": "x"}, "value[1]: an integer is wanted, not str"),
+        ({"type": "map", "values": "long"}, {5: 1}, "value[0]: a text is wanted, not int"),
+        (record_of("long") | {"name": "Inner"}, [], "value: an object is wanted, not list"),
+        (record_of("long") | {"name": "Inner"}, {"value": "x"}, "value.value: an integer is wanted, not str"),
+        (record_of("long") | {"name": "Inner"}, {}, "value.value: the field is missing, and may not be null"),
+    ],
+)
+def test_a_refusal_names_the_field_and_never_the_value(kind: Any, value: Any, why: str) -> None:
+    """The path leads to the field; of the value, only its type is told."""
+    body = Body(record_of(kind))
+    assert body.exact({"value": value}) is None
+    with pytest.raises(Unfit) as refused:
+        body({"value": value})
+    assert str(refused.value) == why
+    assert refused.value.path == why.partition(":")[0]
+
+
+@pytest.mark.parametrize("datum", [None, [], "text", 5])
+def test_a_datum_that_is_no_object_is_refused(datum: Any) -> None:
+    """Also where the record has no fields to miss in it."""
+    for schema in (record_of("long"), record_of("long") | {"fields": []}):
+        with pytest.raises(Unfit, match="the datum: an object is wanted"):
+            Body(schema)(datum)
+
+
+def test_a_refusal_deep_in_an_event_names_its_path() -> None:
+    """In our own schemas: an item of an array of objects."""
+    datum = dict.fromkeys(("account", "edition", "order_id"), "x") | {"position": 0, "journey_size": 1, "fetched_at": 0}
+    with pytest.raises(Unfit) as refused:
+        Body(schemas.load("AdsEvent"))(datum | {"products": [None, {"price": 129.99}]})
+    assert refused.value.path == "products[1].price"
+
+
+def test_absent_fields_take_their_default_and_unknown_ones_are_left_out() -> None:
+    """As fastavro has it; `exact` fills fields in, and leaves unknown ones to its caller."""
+    fields = [
+        {"name": "one", "type": "long", "default": 7},
+        {"name": "two", "type": ["null", "string"]},
+        {"name": "three", "type": {"type": "array", "items": "string"}, "default": ["a"]},
+    ]
+    body = Body({"type": "record", "name": "R", "namespace": "n", "fields": fields})
+    assert body({}) == body.exact({}) == b"\x0e\x00\x02\x02a\x00"
+    assert body({"one": 0, "two": None, "three": [], "four": 4}) == b"\x00\x00\x00"
+    assert body.exact({"one": 0, "four": 4}) is None
+
+
+def test_other_types_of_the_same_kind_are_taken() -> None:
+    """A tuple for an array, a subclass of dict, str or int: what the standard library makes of them."""
+
+    class Word(StrEnum):
+        ONE = "é"
+
+    kinds = {"a": {"type": "array", "items": "string"}, "m": {"type": "map", "values": "long"}, "s": "string"}
+    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
+    body = Body({"type": "record", "name": "R", "namespace": "n", "fields": fields})
+    assert body({"a": ("x",), "m": Counter(["y"]), "s": Word.ONE}) == b"\x02\x02x\x00\x02\x02y\x02\x00\x04\xc3\xa9"
 
 
 def test_a_record_used_twice_is_written_twice() -> None:
@@ -33,4 +106,14 @@ def test_a_record_used_twice_is_written_twice() -> None:
     inner = record_of("long")
     twice = {"type": "record", "name": "T", "namespace": "n"}
     fields = [{"name": "one", "type": inner}, {"name": "two", "type": ["null", "n.R"]}]
-    assert compiled(twice | {"fields": fields})({"one": {"value": 1}, "two": {"value": -1}}) == b"\x02\x02\x01"
+    assert Body(twice | {"fields": fields})({"one": {"value": 1}, "two": {"value": -1}}) == b"\x02\x02\x01"
+
+
+def test_a_record_may_hold_itself() -> None:
+    """A tree: null ends it."""
+    fields = [{"name": "size", "type": "long"}, {"name": "next", "type": ["null", "n.R"]}]
+    body = Body({"type": "record", "name": "R", "namespace": "n", "fields": fields})
+    assert body({"size": 1, "next": {"size": 2, "next": None}}) == b"\x02\x02\x04\x00"
+    with pytest.raises(Unfit) as refused:
+        body({"size": 1, "next": {"size": 2, "next": {"size": None}}})
+    assert refused.value.path == "next.next.size"

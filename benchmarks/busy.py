@@ -1,0 +1,187 @@
+"""Where the CPU time of a busy worker goes, by part.
+
+    python -m benchmarks.busy [--orders 6000] [--concurrency 128] [--latency 0.02] [--lines 15] [--json]
+
+A worker runs in this process, over the orders of `benchmarks.worker`. A thread looks some 200 times a second at what
+each Python thread is doing, and puts down the CPU time that the thread has used since, by its own clock, to where it
+is: so a thread that waits costs nothing. The innermost frame that the table below knows decides the part. What no
+Python thread has used is librdkafka's: its threads compress and send beside them, without the interpreter's lock.
+The looks themselves take about a hundredth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from types import FrameType
+from typing import Final
+
+from benchmarks.client import orders, stand_in
+from benchmarks.worker import PARTITIONS, progress, settings_of
+from tests.broker.kafka_tools import produce_orders
+from tests.broker.workers import crew
+
+from journeys import logs
+from journeys.settings import load
+from journeys.worker.service import run
+from journeys_sandbox.stack import Stack
+
+PARTS: Final[Mapping[str, str]] = {
+    "/journeys/fetcher/client.py": "HTTP client",
+    "/httpx": "HTTP client",
+    "/aiohttp/": "HTTP client",
+    "/multidict/": "HTTP client",
+    "/yarl/": "HTTP client",
+    "/journeys/fetcher/answers.py": "JSON and checks of a page",
+    "/journeys/fetcher/": "paging, tries, gatekeeper",
+    "/journeys/producer/publisher.py": "transactions: produce, commit",
+    "/journeys/producer/": "events to records",
+    "<encoder of": "events to records",
+    "/journeys/consumer/": "order messages, offsets",
+    "/journeys/worker/kafka_loop.py": "Kafka thread: intake, bursts",
+    "/journeys/worker/": "desk, observer",
+    "/journeys/ops/": "metrics",
+    "/prometheus_client/": "metrics",
+    "/journeys/": "other code of ours",
+    "/asyncio/": "event loop",
+}
+"""What stands in a file's name → the part that it belongs to; the first that fits."""
+_REST: Final = "other libraries"
+_LOOK: Final = 0.005
+
+
+class Looks(threading.Thread):
+    """Looks at the other Python threads until stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.parts: Counter[str] = Counter()
+        """CPU seconds by part."""
+        self.lines: Counter[str] = Counter()
+        """CPU seconds by function."""
+        self._ended = threading.Event()
+        self._clocks: dict[int, float] = {}
+
+    def run(self) -> None:
+        """Look."""
+        while not self._ended.wait(_LOOK):
+            for number, frame in sys._current_frames().items():  # noqa: SLF001 - there is no other way to see them
+                if number != threading.get_ident():
+                    self._note(number, frame)
+
+    def stop(self) -> None:
+        """End it."""
+        self._ended.set()
+        self.join()
+
+    def _note(self, number: int, frame: FrameType) -> None:
+        now = time.clock_gettime(time.pthread_getcpuclockid(number))
+        used = now - self._clocks.get(number, now)
+        self._clocks[number] = now
+        self.parts[_part(frame)] += used  # type: ignore[assignment]  # a Counter of seconds
+        self.lines[_line(frame)] += used  # type: ignore[assignment]
+
+
+def _part(frame: FrameType | None) -> str:
+    while frame is not None:
+        for fragment, part in PARTS.items():
+            if fragment in frame.f_code.co_filename:
+                return part
+        frame = frame.f_back
+    return _REST
+
+
+def _line(frame: FrameType) -> str:
+    place = frame.f_code.co_filename.rpartition("site-packages/")[2].rpartition("services/")[2]
+    return f"{place} {frame.f_code.co_name}"
+
+
+class Done(threading.Thread):
+    """Stops the worker, which runs in this process, once all orders are published; notes CPU and time till then."""
+
+    def __init__(self, bootstrap: str, group: str, topic: str, count: int) -> None:
+        super().__init__(daemon=True)
+        self._place = bootstrap, group, topic
+        self._count = count
+        self.looks = Looks()
+        self.cpu = self.seconds = 0.0
+
+    def run(self) -> None:
+        """Wait for the first orders, look until the last one."""
+        with progress(*self._place) as published:
+            while published() < self._count // 10:
+                time.sleep(0.05)
+            began = published()
+            cpu, at = time.process_time(), time.perf_counter()
+            self.looks.start()
+            while published() < self._count:
+                time.sleep(0.05)
+            self.looks.stop()
+            share = self._count / (self._count - began)
+            self.cpu, self.seconds = (time.process_time() - cpu) * share, (time.perf_counter() - at) * share
+            for counts in (self.looks.parts, self.looks.lines):
+                for name in counts:
+                    counts[name] *= share  # type: ignore[assignment]
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def profile(options: argparse.Namespace) -> Done:
+    """Publish all orders, watched."""
+    with ExitStack() as running:
+        stack = running.enter_context(Stack())
+        url = running.enter_context(stand_in(options.latency))
+        names = settings_of(stack, url, "profile.", options.concurrency)
+        names["JOURNEYS_OPS__PORT"] = "0"
+        hired = running.enter_context(crew(names))
+        hired.setup("topics", "create", "--partitions", str(PARTITIONS))
+        hired.setup("schemas", "register")
+        topic, bootstrap = names["JOURNEYS_ORDERS__TOPICS"], stack.broker.bootstrap_servers
+        produce_orders(bootstrap, topic, (order.order_id for order in orders(options.orders)), partitions=PARTITIONS)
+        logs.configure(form="json", level="warning")
+        done = Done(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic, options.orders)
+        done.start()
+        if run(load(None, names)):
+            raise AssertionError("the worker failed")
+        return done
+
+
+def rows(done: Done, count: int) -> Iterator[tuple[str, float, float]]:
+    """Each part, its microseconds per order and its share."""
+    parts = Counter(done.looks.parts)
+    parts["librdkafka's own threads"] = max(0.0, done.cpu - parts.total())  # type: ignore[assignment]
+    for part, seconds in parts.most_common():
+        yield part, 1e6 * seconds / count, seconds / done.cpu
+
+
+def main() -> None:
+    """Print the parts and the functions that cost most."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
+    parser.add_argument("--concurrency", type=int, default=128, help="requests in flight")
+    parser.add_argument("--orders", type=int, default=6000)
+    parser.add_argument("--lines", type=int, default=15, help="how many functions to name")
+    parser.add_argument("--json", action="store_true", help="write JSON instead of the tables")
+    options = parser.parse_args()
+    done = profile(options)
+    count = options.orders
+    if options.json:
+        parts = [{"part": part, "us_per_order": each, "share": share} for part, each, share in rows(done, count)]
+        print(json.dumps({"orders": count, "seconds": done.seconds, "cpu": done.cpu, "parts": parts}))
+        return
+    print(f"{count / done.seconds:.0f} orders/s, {1000 * done.cpu / count:.3f} ms CPU per order")
+    for part, each, share in rows(done, count):
+        print(f"{part:36}{each:8.0f} µs{share:8.1%}")
+    for line, seconds in done.looks.lines.most_common(options.lines):
+        print(f"  {1e6 * seconds / count:8.0f} µs  {line}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Writes the Python source of an encoder: one function for each record, array and map of a schema.
+
+A record's function takes its fields out of a dict one by one, turns each into one or two pieces, and joins these:
+
+    def record1(datum):
+        if datum.__class__ is not dict:
+            raise TypeError
+        if len(datum) != 3:
+            datum = fill1(datum)
+        v0 = datum['event_id']
+        if v0 is None:
+            n0 = v0 = …
+        …
+        return join((n0, v0, n1, v1, v2))
+
+What nearly every value is stands spelt out in it: a short ASCII text, a small number, null. The rest goes to `pieces`.
+Names of fields occur only as quoted strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from textwrap import indent
+from typing import Any, Final
+
+from journeys.model import Json
+from journeys.producer import pieces
+
+_SCALARS: Final = {"string", "long", "boolean"}
+_RUNTIME: Final[Mapping[str, Any]] = {
+    "NULL": pieces.NULL,
+    "VALUE": pieces.VALUE,
+    "END": pieces.END,
+    "NUMBERS": pieces.NUMBERS,
+    "SOME_NUMBERS": pieces.SOME_NUMBERS,
+    "long": pieces.long,
+    "boolean": pieces.boolean,
+    "string": pieces.string,
+    "sized": pieces.sized,
+    "some_sized": pieces.some_sized,
+    "join": "".join,
+}
+
+_DICT: Final = """\
+if datum.__class__ is not dict:
+    raise TypeError
+if len(datum) != {fields}:
+    datum = {fill}(datum)
+"""
+_STRING: Final = f"""\
+if {{v}}.isascii() and (n := len({{v}})) < {pieces.COMMON}:
+    n{{v}} = NUMBERS[n]
+else:
+    n{{v}}, {{v}} = sized({{v}})
+"""
+_NULLABLE_STRING: Final = f"""\
+if {{v}} is None:
+    n{{v}}, {{v}} = NULL, ""
+elif {{v}}.isascii() and (n := len({{v}})) < {pieces.COMMON}:
+    n{{v}} = SOME_NUMBERS[n]
+else:
+    n{{v}}, {{v}} = some_sized({{v}})
+"""
+_NULLABLE_LONG: Final = f"""\
+if {{v}} is None:
+    {{v}} = NULL
+elif {{v}}.__class__ is int and 0 <= {{v}} < {pieces.COMMON}:
+    {{v}} = SOME_NUMBERS[{{v}}]
+else:
+    {{v}} = VALUE + long({{v}})
+"""
+_NULLABLE: Final = """\
+if {v} is None:
+    {v} = NULL
+else:
+    {v} = VALUE + {piece}
+"""
+_ARRAY: Final = """\
+{v} = {piece} if {v} or {v}.__class__ is not list else END
+"""
+_MAP: Final = """\
+{v} = {piece} if {v} or {v}.__class__ is not dict else END
+"""
+_LONG: Final = f"""\
+{{v}} = NUMBERS[{{v}}] if {{v}}.__class__ is int and 0 <= {{v}} < {pieces.COMMON} else {{piece}}
+"""
+_REQUIRED: Final = {"array": _ARRAY, "map": _MAP, "long": _LONG}
+"""An empty array or map, as most are, and a small number cost no call."""
+_BLOCK: Final = """\
+def {name}(values):
+    if values.__class__ is not {kind}:
+        raise TypeError
+    if not values:
+        return END
+    return long(len(values)) + join([{item}]) + END
+"""
+
+
+class Source:
+    """The source of one schema's encoder: `text`, to be run with `names`; `entry` is the function to call.
+
+    `schema` is a self-contained record. Raises ValueError for a type that is not known here.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.names: dict[str, Any] = dict(_RUNTIME)
+        self._records: dict[str, str] = {}
+        self._functions: list[str] = []
+        self._made = 0
+        self.entry = self._record(schema)
+        self.text = "\n\n".join(self._functions)
+
+    def _name(self, what: str) -> str:
+        self._made += 1
+        return f"{what}{self._made}"
+
+    def _record(self, kind: Mapping[str, Any]) -> str:
+        name = self._records[f"{kind['namespace']}.{kind['name']}"] = self._name("record")
+        fill = self._name("fill")
+        self.names[fill] = filling(kind)
+        body = _DICT.format(fields=len(kind["fields"]), fill=fill)
+        made: list[str] = []
+        for number, field in enumerate(kind["fields"]):
+            variable = f"v{number}"
+            body += f"{variable} = datum[{field['name']!r}]\n" + self._statement(field["type"], variable)
+            made += [f"n{variable}", variable] if _strings(field["type"]) else [variable]
+        body += f"return join(({''.join(f'{piece}, ' for piece in made)}))\n"
+        self._functions.append(f"def {name}(datum):\n{indent(body, '    ')}")
+        return name
+
+    def _statement(self, kind: Json, variable: str) -> str:
+        """Turn the value of a variable into its piece, or into its size's (`n…`) and its own."""
+        if _strings(kind):
+            return (_NULLABLE_STRING if isinstance(kind, list) else _STRING).format(v=variable)
+        if not isinstance(kind, list):
+            return _REQUIRED.get(_plain(kind), "{v} = {piece}\n").format(v=variable, piece=self._piece(kind, variable))
+        inner = _not_null(kind)
+        if _plain(inner) == "long":
+            return _NULLABLE_LONG.format(v=variable)
+        return _NULLABLE.format(v=variable, piece=self._piece(inner, variable))
+
+    def _piece(self, kind: Json, value: str) -> str:
+        """An expression for the piece of a value."""
+        if isinstance(kind, list):
+            return f"(NULL if {value} is None else VALUE + {self._piece(_not_null(kind), value)})"
+        return f"{self._function(kind)}({value})"
+
+    def _function(self, kind: Json) -> str:
+        name = _plain(kind)
+        if name in _SCALARS:
+            return name
+        if name == "record":
+            return self._record(kind)
+        if name == "array":
+            return self._block("list", f"{self._piece(kind['items'], 'value')} for value in values")
+        if name == "map":
+            item = f"string(key) + {self._piece(kind['values'], 'value')}"
+            return self._block("dict", f"{item} for key, value in values.items()")
+        if name not in self._records:
+            raise ValueError(f"no encoder for the Avro type {name!r}")
+        return self._records[name]
+
+    def _block(self, kind: str, item: str) -> str:
+        name = self._name(kind)
+        self._functions.append(_BLOCK.format(name=name, kind=kind, item=item))
+        return name
+
+
+def filling(kind: Mapping[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function that gives a datum the fields of its record that it lacks: their defaults, else null.
+
+    It raises KeyError for a field that the record does not know; one that must be there stays missing.
+    """
+    names = frozenset(field["name"] for field in kind["fields"])
+    blank = {
+        field["name"]: field.get("default")
+        for field in kind["fields"]
+        if "default" in field or isinstance(field["type"], list)
+    }
+
+    def fill(datum: dict[str, Any]) -> dict[str, Any]:
+        if not names.issuperset(datum):
+            raise KeyError
+        return {**blank, **datum}
+
+    return fill
+
+
+def _plain(kind: Json) -> str:
+    """A type's name: of a logical type that of the type below, of a named one its full name."""
+    return str(kind["type"] if isinstance(kind, dict) else kind)
+
+
+def _not_null(union: list[Json]) -> Json:
+    if len(union) != 2 or union[0] != "null" or isinstance(union[1], list):
+        raise ValueError(f"no encoder for a union of {len(union)} types: only null and another, in this order")
+    return union[1]
+
+
+def _strings(kind: Json) -> bool:
+    return _plain(_not_null(kind) if isinstance(kind, list) else kind) == "string"
