@@ -226,6 +226,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = _Nothing()
         self._clock_resolution = 1e-9  # a timer that is due at this very moment is due
         self._armed: float | None = None
+        self._calls = 0  # from other threads, not heard yet
         self._latest_call = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self.set_task_factory(self._task)
@@ -237,13 +238,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         """From another thread: in order, but late by as much as the loop is busy."""
         process, scheduler = self._process, self._scheduler
+        self._calls += 1
         self._latest_call = max(self._latest_call, scheduler.now + process.lag * process.random())
         scheduler.at(self._latest_call, lambda: process.when_running(lambda: self._call(callback, args, context)))
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether all that other threads asked of it is done."""
-        return self._latest_call < self._scheduler.now
+        return not self._calls
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -276,6 +278,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _call(self, callback: Any, args: Any, context: Any) -> None:
         self.call_soon(callback, *args, context=context)
         self._turn()
+        self._calls -= 1
 
     def _turn(self) -> None:
         if self._process.alive:
