@@ -31,7 +31,7 @@ test: $(READY) ## the whole suite, the real-broker tests included
 ROUNDS ?= 3
 SEED ?= 1
 chaos: $(READY) ## disasters on real processes: make chaos ROUNDS=100 SEED=1
-	ROUNDS=$(ROUNDS) SEED=$(SEED) $(BIN)/pytest tests/chaos -rP --durations=0 --durations-min=5
+	ROUNDS=$(ROUNDS) SEED=$(SEED) $(BIN)/pytest tests/chaos -v -s --durations=0 --durations-min=5
 
 lint: $(READY) ## ruff, and the import contracts
 	$(BIN)/ruff check .
