@@ -37,7 +37,7 @@ simulate: $(READY) ## the worker in virtual time, through SEEDS=10000 seeded dis
 ROUNDS ?= 3
 SEED ?= 1
 chaos: $(READY) ## disasters on real processes: make chaos ROUNDS=100 SEED=1
-	ROUNDS=$(ROUNDS) SEED=$(SEED) $(BIN)/pytest tests/chaos -rP --durations=0 --durations-min=5
+	ROUNDS=$(ROUNDS) SEED=$(SEED) $(BIN)/pytest tests/chaos -v -s --durations=0 --durations-min=5
 
 lint: $(READY) ## ruff, and the import contracts
 	$(BIN)/ruff check .

@@ -9,10 +9,11 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+from tests.broker.kafka_tools import read_committed
 from tests.broker.shop import Shop, open_shop
 
 from journeys.model import GroupOffsets, Record
@@ -121,6 +122,27 @@ class Fenced(Meddler):
         return Publisher.publish(self, batches, groups, timeout=timeout)
 
 
+class Outlived(Meddler):
+    """The transaction is older than its time-out when it is committed: the broker has aborted it."""
+
+    def meddle(
+        self,
+        batches: Sequence[Iterable[Record]],
+        groups: Sequence[GroupOffsets],
+        timeout: float,
+    ) -> Result:
+        """Between the last record and the offsets, wait until the broker has had enough."""
+        topics = {record.topic for batch in batches for record in batch}
+
+        def wait() -> Iterator[Record]:
+            assert self._producer is not None
+            self._producer.flush(timeout)
+            read_committed(self._config["bootstrap.servers"], topics)  # held up until the transaction ends
+            yield from ()
+
+        return Publisher.publish(self, [*batches, wait()], groups, timeout=60)
+
+
 def work(shop: Shop, publisher: type[Meddler]) -> Meddler:
     """Run a worker in this process until every order is published, then stop it as a user would."""
     settings = load(None, {**shop.crew.environment, "JOURNEYS_OPS__PORT": "0"})
@@ -160,6 +182,7 @@ def work(shop: Shop, publisher: type[Meddler]) -> Meddler:
         (AnswerLost, Outcome.UNKNOWN),
         (NeverCommitted, Outcome.UNKNOWN),
         (Fenced, Outcome.UNKNOWN),
+        (Outlived, Outcome.UNKNOWN),
     ],
 )
 def test_a_broken_transaction_neither_loses_nor_doubles_nor_fetches_again(
