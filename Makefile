@@ -51,8 +51,8 @@ format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## how fast: the worker against its own HTTP client, side by side
-	$(BIN)/python -m benchmarks.worker
+bench: $(READY) ## how fast: the worker against its own HTTP client, and every part; writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.report
 
 lock: ## resolve the dependencies anew into requirements/*.txt
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }

@@ -1,23 +1,30 @@
 """How fast journeys are fetched: the fetcher against its own HTTP client, side by side, in alternating rounds.
 
-    .venv/bin/python benchmarks/client.py [--latency 0.02] [--concurrency 128] [--orders 3000] [--rounds 5]
+    python -m benchmarks.client [--latency 0.02] [--concurrency 128] [--orders 3000] [--rounds 5] [--json]
 
-The stand-in runs in a process of its own; orders have 1 to 19 events, so each is one page. `client` posts and drops
-the body; `fetcher` reads, checks and pages it. CPU is this process's, per request.
+The stand-in runs in a process of its own; orders have 1 to 19 events, so each is one page. `aiohttp` is the transport
+below the client, with everything prepared; `client` posts and drops the body; `fetcher` reads, checks and pages it.
+CPU is this process's, per request; ratios are of rounds that follow one another.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from statistics import median
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
 
 from journeys.fetcher.client import ApiClient, Endpoint
 from journeys.fetcher.fetch import Fetcher, Policy
@@ -25,6 +32,7 @@ from journeys.fetcher.gate import Gate
 from journeys.fetcher.gatekeeper import Gatekeeper
 from journeys.fetcher.rate import RateLimiter
 from journeys.model import Order, OrderMessage, Position
+from journeys.worker.service import collect_rarely
 
 
 class Silent:
@@ -101,10 +109,26 @@ async def measure(work: list[Order], ask: Callable[[Order], Awaitable[object]], 
     return Round(rate=len(work) / seconds, cpu=1000 * cpu / len(work))
 
 
+@asynccontextmanager
+async def bare(endpoint: Endpoint) -> AsyncIterator[Callable[[Order], Awaitable[object]]]:
+    """A way to ask with aiohttp alone."""
+    url, encode = URL(endpoint.url), msgspec.json.Encoder().encode
+    headers = CIMultiDict({"Accept": "application/json", "Content-Type": "application/json"})
+    timeout = aiohttp.ClientTimeout(sock_connect=5, sock_read=30, connect=60)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=endpoint.max_concurrency)) as session:
+
+        async def ask(order: Order) -> bytes:
+            data = encode({"order_id": order.order_id, "page": 1, "page_size": endpoint.page_size})
+            async with session.post(url, data=data, headers=headers, timeout=timeout) as response:
+                return await response.read()
+
+        yield ask
+
+
 async def compare(url: str, options: argparse.Namespace) -> dict[str, list[Round]]:
     """Rounds of each way, alternated, after one of each that does not count."""
     endpoint = Endpoint(base_url=url, version="v2-4-2", max_concurrency=options.concurrency)
-    async with ApiClient(endpoint, key=lambda: None) as client:
+    async with ApiClient(endpoint, key=lambda: None) as client, bare(endpoint) as ask_alone:
         fetcher = Fetcher(
             client,
             Policy(),
@@ -115,6 +139,7 @@ async def compare(url: str, options: argparse.Namespace) -> dict[str, list[Round
             chance=random.random,
         )
         ways: dict[str, Callable[[Order], Awaitable[object]]] = {
+            "aiohttp": ask_alone,
             "client": lambda order: client.ask(order.order_id, 1),
             "fetcher": fetcher.fetch,
         }
@@ -135,12 +160,28 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=128)
     parser.add_argument("--orders", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="write JSON instead of the lines")
     options = parser.parse_args()
+    collect_rarely()
     with stand_in(options.latency) as url:
         rounds = asyncio.run(compare(url, options))
-    for name, results in rounds.items():
-        rate, cpu = median(result.rate for result in results), median(result.cpu for result in results)
-        print(f"{name:8} {rate:8.0f} requests/s  {cpu:6.3f} ms CPU per request")
+    rows = [
+        {
+            "way": name,
+            "rate": median(result.rate for result in results),
+            "cpu": median(result.cpu for result in results),
+            "ratio": median(mine.cpu / bare.cpu for mine, bare in zip(results, rounds["aiohttp"], strict=True)),
+        }
+        for name, results in rounds.items()
+    ]
+    if options.json:
+        print(json.dumps({"rows": rows}))
+        return
+    for row in rows:
+        print(
+            f"{row['way']:8} {row['rate']:8.0f} requests/s  {row['cpu']:6.3f} ms CPU per request, "
+            f"{row['ratio']:.2f} times aiohttp's"
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""Runs the benchmarks one after the other and writes what they found to RESULTS.md beside this file.
+
+    python -m benchmarks.report [--only NAME …]
+
+Nothing else should run on the machine meanwhile; its load is told before each table, since tables measured under load
+compare only within themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+Found = Mapping[str, Any]
+RESULTS: Final = Path(__file__).with_name("RESULTS.md")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A benchmark, and how its JSON becomes Markdown."""
+
+    title: str
+    command: tuple[str, ...]
+    write: Callable[[Found], list[str]]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table; all columns but the first are numbers."""
+    lines = [head, ["---", *(["---:"] * (len(head) - 1))], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _worker(found: Found) -> list[str]:
+    pairs, summary = found["pairs"], found["summary"]
+    rows = [
+        [
+            str(number),
+            f"{pair['client']['rate']:.0f}",
+            f"{pair['client']['cpu']:.3f}",
+            f"{pair['worker']['rate']:.0f}",
+            f"{pair['worker']['cpu']:.3f}",
+            f"{pair['worker']['broker_cpu']:.3f}",
+            f"{pair['worker']['memory']:.0f}",
+            f"{pair['worker']['others']:.2f}",
+            f"{pair['worker']['rate'] / pair['client']['rate']:.2f}",
+        ]
+        for number, pair in enumerate(pairs, 1)
+    ]
+    head = ["pair", "client/s", "CPU ms", "worker/s", "CPU ms", "broker ms", "MiB", "others", "ratio"]
+    told = (
+        f"Ratio: median {summary['ratio']:.2f}, from {summary['ratio_min']:.2f} to {summary['ratio_max']:.2f}. The"
+        " client runs alone, the worker beside the broker. `others`: cores that everything else kept busy meanwhile."
+    )
+    return [*table(head, rows), "", told]
+
+
+def _parts(found: Found) -> list[str]:
+    rows = [[row["part"], f"{row['us_per_order']:.0f}", f"{row['share']:.1%}"] for row in found["parts"]]
+    rate, cpu = found["orders"] / found["seconds"], 1e6 * found["cpu"] / found["orders"]
+    told = f"{rate:.0f} orders/s, {cpu:.0f} µs CPU per order, of 10 events in the mean."
+    return [told, "", *table(["part", "µs per order", "share"], rows)]
+
+
+def _encoding(found: Found) -> list[str]:
+    rows = [
+        [
+            row["channel"],
+            *(f"{row[name]:.1f}" for name in ("fastavro", "encoder", "ratio", "ratio_min", "ratio_max", "whole")),
+        ]
+        for row in found["rows"]
+    ]
+    head = ["µs per event", "schemaless_writer", "encoder", "ratio", "from", "to", "event to record"]
+    return [*table(head, rows), "", f"Least ratio {found['least_ratio']:.1f}; the target is {found['target']:g}."]
+
+
+def _order(found: Found) -> list[str]:
+    rows = [[row["way"], *(f"{row[name]:.0f}" for name in ("median", "min", "max"))] for row in found["rows"]]
+    told = f"The target for `desk` is {found['target']:g}."
+    return [*table(["µs per order", "median", "from", "to"], rows), "", told]
+
+
+def _client(found: Found) -> list[str]:
+    rows = [[row["way"], f"{row['rate']:.0f}", f"{row['cpu']:.3f}", f"{row['ratio']:.2f}"] for row in found["rows"]]
+    return table(["way", "requests/s", "CPU ms", "times aiohttp's CPU"], rows)
+
+
+def _publish(found: Found) -> list[str]:
+    names = ("produce", "process", "broker", "ms")
+    rows = [[row["variant"], *(f"{row[name]:.1f}" for name in names)] for row in found["rows"]]
+    return table(["µs CPU per record", "producer's thread", "process", "broker", "ms per transaction"], rows)
+
+
+def _start(found: Found) -> list[str]:
+    steps = list(found["rows"][0])
+    times = {step: [row[step] for row in found["rows"]] for step in steps}
+    rows = [[step, *(f"{fold(times[step]):.2f}" for fold in (median, min, max))] for step in steps]
+    imports = sorted(found["imports_ms"].items(), key=lambda item: -item[1])[:10]
+    told = ", ".join(f"{package} {took:.0f}" for package, took in imports)
+    total = sum(found["imports_ms"].values())
+    return [*table(["seconds", "median", "from", "to"], rows), "", f"Imports, {total:.0f} ms in all: {told}."]
+
+
+SECTIONS: Final = (
+    Section(title="The worker against its HTTP client", command=("worker", "--pairs", "5"), write=_worker),
+    Section(title="What is left on the hot path", command=("busy",), write=_parts),
+    Section(title="Encoding", command=("encoding",), write=_encoding),
+    Section(title="An order outside the HTTP client", command=("order",), write=_order),
+    Section(title="The HTTP client", command=("client",), write=_client),
+    Section(title="Transactions", command=("publish",), write=_publish),
+    Section(title="Start", command=("start",), write=_start),
+)
+
+
+def measured(section: Section) -> list[str]:
+    """The section's lines, its benchmark run."""
+    command = ["python", "-m", f"benchmarks.{section.command[0]}", *section.command[1:]]
+    load = os.getloadavg()[0]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, *command[1:], "--json"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    told = f"`{' '.join(command)}`, load of the machine before: {load:.1f}."
+    return [f"## {section.title}", "", told, "", *section.write(json.loads(done.stdout)), ""]
+
+
+def main() -> None:
+    """Measure, write, and say where."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", action="append", help="the name of a benchmark; all others keep their section")
+    options = parser.parse_args()
+    head = [
+        "# Results",
+        "",
+        f"Written by `python -m benchmarks.report`: Python {platform.python_version()}, {os.cpu_count()} cores, which",
+        "broker, registry and the stand-in of the API share with what is measured.",
+        "",
+    ]
+    kept = _kept() if options.only else {}
+    body = [
+        line
+        for section in SECTIONS
+        for line in (
+            kept[section.title] if options.only and section.command[0] not in options.only else measured(section)
+        )
+    ]
+    RESULTS.write_text("\n".join([*head, *body]).rstrip() + "\n", encoding="utf-8")
+    print(RESULTS)
+
+
+def _kept() -> dict[str, list[str]]:
+    """The sections of the last report, by title."""
+    parts = RESULTS.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {part.partition("\n")[0]: [*f"## {part.rstrip()}".split("\n"), ""] for part in parts}
+
+
+if __name__ == "__main__":
+    main()
