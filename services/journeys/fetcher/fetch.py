@@ -59,7 +59,6 @@ class Policy:
 class _Effort:
     """What one page has cost so far."""
 
-    order_id: str
     failed: int = 0
     """Tries that count."""
     spent: float = 0.0
@@ -166,7 +165,7 @@ class Fetcher:
 
     async def _page(self, order_id: str, number: int) -> Page:
         """One page, with quick tries; waiting for a turn counts as no time spent."""
-        effort = _Effort(order_id=order_id)
+        effort = _Effort()
         while True:
             turn = await self._keeper.turn(order_id)
             try:
@@ -176,18 +175,18 @@ class Fetcher:
             except (ThrottledError, UnauthorizedError) as error:
                 self._bear_with(error, effort, turn)
             except OrderError:
-                self._keeper.heard(turn, order_id)
+                self._keeper.heard(turn)
                 raise
             except BaseException:
-                self._keeper.given_up(turn, order_id)
+                self._keeper.given_up(turn)
                 raise
             else:
-                self._keeper.heard(turn, order_id)
+                self._keeper.heard(turn)
                 return page
 
     async def _pass_over(self, error: PassingError, effort: _Effort, turn: Turn) -> None:
         """Wait for the next try. Raises the error when it was the last one."""
-        if not self._keeper.failed(turn, effort.order_id, error.reason):  # the API is down: not this order's fault
+        if not self._keeper.failed(turn, error.reason):  # the API is down: not this order's fault
             effort.probed += turn.is_probe
             if effort.probed >= self._policy.probes:
                 raise error
@@ -202,15 +201,15 @@ class Fetcher:
 
     def _bear_with(self, error: ThrottledError | UnauthorizedError, effort: _Effort, turn: Turn) -> None:
         """Count no try, unless others are heard in between: then it is about this order. Raises the error if it is."""
-        effort.singled_out += self._keeper.others_heard(effort.order_id, since=effort.refused_at)
+        effort.singled_out += self._keeper.others_heard(turn.order_id, since=effort.refused_at)
         effort.refused_at = turn.sent
         if isinstance(error, ThrottledError):
             most = self._policy.throttled
-            self._keeper.throttled(turn, effort.order_id, error.retry_after)
+            self._keeper.throttled(turn, error.retry_after)
         else:
             most = self._policy.refused
             self._client.refresh_key()
-            self._keeper.refused(turn, effort.order_id, error.reason)
+            self._keeper.refused(turn, error.reason)
         if effort.singled_out >= most:
             raise error
 

@@ -23,8 +23,9 @@ _TICK = 0.001
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """Leave to send one request."""
+    """Leave to send one request for an order."""
 
+    order_id: str
     is_probe: bool
     sent: float
     """When, by the monotonic clock."""
@@ -89,7 +90,7 @@ class Gatekeeper:
     async def turn(self, order_id: str) -> Turn:
         """Wait for a turn. `heard`, `failed`, `refused`, `throttled` or `given_up` is to end it."""
         if self._gate.is_shut and await self._wait(order_id):
-            return self._begin(is_probe=True)
+            return self._begin(order_id, is_probe=True)
         await self._slots.acquire()
         is_probe = True
         try:
@@ -97,41 +98,41 @@ class Gatekeeper:
         finally:
             if is_probe:  # or cancelled
                 self._slots.release()
-        return self._begin(is_probe=is_probe)
+        return self._begin(order_id, is_probe=is_probe)
 
-    def heard(self, turn: Turn, order_id: str) -> None:
+    def heard(self, turn: Turn) -> None:
         """The API answered for this order: with a page, or with what it thinks of the order."""
         now = self._end(turn)
         self._limiter.accepted(now)
-        self._gate.heard(order_id, is_probe=turn.is_probe, now=now)
+        self._gate.heard(turn.order_id, is_probe=turn.is_probe, now=now)
         if turn.is_probe:
             self._look()
 
-    def failed(self, turn: Turn, order_id: str, reason: str) -> bool:
+    def failed(self, turn: Turn, reason: str) -> bool:
         """The request failed in a way that passes. Whether that counts against its order."""
         now = self._end(turn)
         counts = not self._gate.is_down
-        self._gate.failed(order_id, reason, now=now)
-        self._after(turn, order_id)
+        self._gate.failed(turn.order_id, reason, now=now)
+        self._after(turn)
         return counts
 
-    def refused(self, turn: Turn, order_id: str, reason: str) -> None:
+    def refused(self, turn: Turn, reason: str) -> None:
         """The key was refused."""
         now = self._end(turn)
         self._gate.refused(reason, is_probe=turn.is_probe, now=now, jitter=self._chance())
-        self._after(turn, order_id)
+        self._after(turn)
 
-    def throttled(self, turn: Turn, order_id: str, asked: float | None) -> None:
+    def throttled(self, turn: Turn, asked: float | None) -> None:
         """The API asks for a pause, of so many seconds if it says so."""
         now = self._end(turn)
         self._limiter.throttled(sent=turn.sent, now=now)
         self._gate.throttled(asked, is_probe=turn.is_probe, now=now, jitter=self._chance())
-        self._after(turn, order_id)
+        self._after(turn)
 
-    def given_up(self, turn: Turn, order_id: str) -> None:
+    def given_up(self, turn: Turn) -> None:
         """The request was cancelled."""
         self._end(turn)
-        self._after(turn, order_id)
+        self._after(turn)
 
     def others_heard(self, order_id: str, *, since: float) -> bool:
         """Whether the API answered for another order since then, by the monotonic clock."""
@@ -158,18 +159,18 @@ class Gatekeeper:
 
     # -- inside
 
-    def _begin(self, *, is_probe: bool) -> Turn:
+    def _begin(self, order_id: str, *, is_probe: bool) -> Turn:
         self.turns += 1
-        return Turn(is_probe=is_probe, sent=self._clock.monotonic())
+        return Turn(order_id=order_id, is_probe=is_probe, sent=self._clock.monotonic())
 
     def _end(self, turn: Turn) -> float:
         if not turn.is_probe:  # a probe takes neither slot nor place in the line: those who have them wait for it
             self._slots.release()
         return self._clock.monotonic()
 
-    def _after(self, turn: Turn, order_id: str) -> None:
+    def _after(self, turn: Turn) -> None:
         if turn.is_probe:
-            self._probe_failed(order_id)
+            self._probe_failed(turn.order_id)
         else:
             self._look()
 
