@@ -89,7 +89,7 @@ class KafkaSettings(_Group):
     """Name of this worker within the group, unique among those running; none: random at each start.
     A stable one lets a restarted worker free what its predecessor held within a second."""
     transaction_timeout: Duration = Field(default=10.0, ge=1, le=900)
-    """How long the broker lets a transaction of a vanished worker stand."""
+    """How long the broker lets a vanished worker's transaction stand, and a worker waits for its own (at most 30s)."""
     config: dict[str, Scalar] = Field(default_factory=dict, repr=False)
     """More librdkafka settings, as JSON (TLS, SASL, tuning); those that exactly-once rests on are refused."""
 
