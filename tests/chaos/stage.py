@@ -50,6 +50,7 @@ class Stage:
     places: list[Place]
     told: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    _late: float = 0.0
 
     def tell(self, what: object) -> None:
         """One more line of the story."""
@@ -63,36 +64,34 @@ class Stage:
             self._worker(place).until("orders.assigned")
 
     def play(self, steps: Sequence[Step]) -> None:
-        """Everything that goes wrong, each at its time or as soon as the one before is over."""
+        """Everything that goes wrong, each at its time; what takes long puts off all that comes after it."""
         self.began = time.monotonic()
         pause = threading.Event()
         for step in steps:
-            while (left := self.began + step.at - time.monotonic()) > 0:
+            while (left := self.began + step.at + self._late - time.monotonic()) > 0:
                 pause.wait(min(left, 0.5))
                 self.look_after()
             self.tell(step)
+            before = time.monotonic()
             self._do(step)
+            self._late += time.monotonic() - before
 
     def look_after(self) -> None:
         """Start again whoever ended for a reason that is allowed; any other end is a failure."""
         for place in self.places:
             if place.worker is None or place.leaves:
                 continue
-            if (code := place.worker.process.poll()) is not None:
-                failed = [line["reason"] for line in place.worker.lines("worker.failed")]
-                self.tell(f"worker {place.number} ended with {code}: {failed}")
-                assert code == 1, f"worker {place.number} ended with {code}"
-                assert failed
-                assert all(_MAY_END.search(reason) for reason in failed), failed
+            if place.worker.process.poll() is not None:
+                self._ended(place.worker)
                 place.worker = self._hired(place)
 
     def close(self) -> None:
-        """Stop every worker as a user would; each ends with 0."""
-        workers = [(place.number, place.worker) for place in self.places if place.worker is not None]
-        for _, worker in workers:
+        """Stop every worker as a user would."""
+        workers = [place.worker for place in self.places if place.worker is not None]
+        for worker in workers:
             worker.process.send_signal(signal.SIGTERM)
-        codes = {number: worker.process.wait(_EXIT_S) for number, worker in workers}
-        assert codes == dict.fromkeys(codes, 0), codes
+        for worker in workers:
+            self._ended(worker, told=True)
 
     def thaw(self) -> None:
         """Let everything go on, however the story ended: a frozen process cannot be ended."""
@@ -122,12 +121,22 @@ class Stage:
 
     def _replace(self, place: Place) -> None:
         if place.worker is not None:
-            code = place.worker.process.wait(_EXIT_S)
-            # Before its first line, a process has nothing to hand over, and ends as any does.
-            expected = 0 if place.worker.lines() else -signal.SIGTERM
-            assert code == expected, f"worker {place.number} left with {code}"
+            self._ended(place.worker, told=place.leaves)
             place.leaves = False
         place.worker = self._hired(place)
+
+    def _ended(self, worker: Worker, *, told: bool = False) -> None:
+        """It ended as it may: with 0 if it was told to, or with 1 where something was down."""
+        code = worker.process.wait(_EXIT_S)
+        if code == 1:
+            [failed] = worker.lines("worker.failed")
+            self.tell(f"a worker ended: {failed['reason'][:60]}")
+            assert _MAY_END.search(failed["reason"]), failed
+        else:
+            # Before its first line, a process has nothing to hand over, and ends as any does.
+            expected = 0 if worker.lines() else -signal.SIGTERM
+            assert told, f"a worker ended by itself with {code}"
+            assert code == expected, f"a worker that was told to end did so with {code}"
 
     def _hired(self, place: Place) -> Worker:
         return self.shop.crew.hire(**place.environment)
