@@ -90,6 +90,7 @@ class Bench:
         async def read(message: OrderMessage) -> Order:
             return reader.read(message)
 
+        self.failures: list[BaseException] = []
         self.encoder = JourneyEncoder(ids, misfit=observer.misfit)
         self.fetcher = Fetcher(self.client, Policy(), keeper=keeper, observer=observer, chance=random.random)
         self.desk = Desk(
@@ -101,7 +102,7 @@ class Bench:
             bound=count,
             keeper=keeper,
             observer=observer,
-            failed=self._failed,
+            failed=self.failures.append,
         )
         self.admitted = [Admitted(epoch=1, message=order.message) for order in self.work]
         self.journeys: list[Journey] = []
@@ -124,18 +125,16 @@ class Bench:
     async def all(self) -> None:
         """Order messages become finished orders."""
         self.desk.submit(self.admitted)
-        while self.desk.finished.qsize() < len(self.work):  # noqa: ASYNC110 - one turn of the loop at a time
+        while self.desk.finished.qsize() < len(self.work):
             await asyncio.sleep(0)
+            if self.failures:
+                raise self.failures[0]
         for _ in self.work:
             self.desk.finished.get_nowait()
 
     async def switch(self) -> None:
         """Tasks that wait once."""
         await asyncio.gather(*(asyncio.sleep(0) for _ in self.work))
-
-    @staticmethod
-    def _failed(error: BaseException) -> None:
-        raise error
 
 
 async def run(count: int, rounds: int) -> Mapping[str, list[float]]:
