@@ -61,7 +61,7 @@ def _run_all(seeds: range, jobs: int, defect: str | None) -> int:
                 again = f" --defect {defect}" if defect else ""
                 _say(f"\nseed {outcome.seed}: {outcome.violation}")
                 _say(f"    replay: python -m tests.simulation --seed {outcome.seed}{again}")
-            if time.monotonic() - shown > 1:
+            if time.monotonic() - shown > (1 if sys.stdout.isatty() else 30):
                 shown = time.monotonic()
                 _say(f"\r{done} of {len(seeds)} seeds, {done / (shown - began):.0f}/s, {violations} violations", end="")
     seconds = time.monotonic() - began

@@ -228,6 +228,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._armed: float | None = None
         self._calls = 0  # from other threads, not heard yet
         self._latest_call = 0.0
+        self.failures: list[str] = []
+        """What went wrong and was nobody's to catch."""
+        self.set_exception_handler(lambda _loop, context: self.failures.append(repr(context)))
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self.set_task_factory(self._task)
 
@@ -270,7 +273,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
         """As usual, but known here in the order of their making."""
-        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+        task = _NumberedTask(coroutine, loop=loop, **options)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
         return task
@@ -298,6 +301,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Nobody sleeps."""
+
+
+class _NumberedTask(asyncio.Task[Any]):
+    """Sets of tasks, as a TaskGroup keeps, have an order that no memory address decides."""
+
+    _numbers = count()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._number = next(self._numbers)  # first: asyncio puts it into a set at once
+        super().__init__(*args, **options)
+
+    def __hash__(self) -> int:
+        return self._number
 
 
 class _Nothing:

@@ -232,6 +232,8 @@ class World:
             self.audit.violated(f"{worker.process.name} has {in_hand} orders in hand; the bound is {bound}")
         if worker.failure is not None:
             self.audit.violated(f"{worker.process.name} has a defect: {worker.failure!r}")
+        if worker.process.loop.failures:
+            self.audit.violated(f"{worker.process.name} has a defect: {worker.process.loop.failures[0]}")
         if worker.process.loop.is_up_to_date:
             for admitted in worker.desk._running.values():
                 if worker.assignments.partition_of(admitted.epoch) is None:

@@ -133,7 +133,7 @@ class ModelConsumer:
 
     def memberid(self) -> str | None:
         """None while the group does not know us; in the new protocol, a client has an id of its own."""
-        self._weather.call("memberid")
+        self._weather.call("memberid", counts=False)  # asked of several consumers, in no certain order
         return self._id or None
 
     def consumer_group_metadata(self) -> Member:
