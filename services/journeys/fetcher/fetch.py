@@ -100,10 +100,9 @@ class Fetcher:
         """Bytes of the pages of journeys that are not whole yet."""
         self._pagings: dict[Position, Paging] = {}
 
-    def progress(self, position: Position) -> int:
-        """A number that changes when a page of this order message comes; may be called from any thread."""
-        paging = self._pagings.get(position)
-        return 0 if paging is None else paging.bytes
+    def progress(self) -> dict[Position, int]:
+        """The orders being fetched, each with a number that changes with every page; may be called from any thread."""
+        return {position: paging.bytes for position, paging in list(self._pagings.items())}
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
         """The whole journey of an order. Raises OrderError; AbsentError for none, unless `accept_empty`."""

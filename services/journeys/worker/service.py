@@ -224,11 +224,9 @@ class Service:
     # -- what the watchdog sees, from its own thread
 
     def _see(self, beats: Mapping[Part, float]) -> Seen:
-        desk, fetcher = self._desk, self._fetcher
-        at_work = [] if desk is None else list(desk.tasks())
         return Seen(
             beats={**self._beats, **beats},
-            progress={} if fetcher is None else {position: fetcher.progress(position) for position in at_work},
+            progress={} if self._fetcher is None else self._fetcher.progress(),
             turns=self._keeper.turns,
             is_shut=self._keeper.is_shut,
         )

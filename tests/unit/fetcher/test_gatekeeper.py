@@ -270,3 +270,19 @@ def test_a_cancelled_probe_is_followed_by_another() -> None:
 
     seen, _ = account(lambda order_id, now: status(503) if now < 35 else fine(order_id), work)
     assert seen.ended == {"order-29": "ok"}
+
+
+def test_only_orders_being_fetched_show_progress() -> None:
+    """With each page the number is another one; what waits for anything else is nobody's to watch."""
+
+    async def work(each: Account) -> list[list[int]]:
+        looks = [list(each.fetcher.progress().values())]
+        fetching = asyncio.create_task(each.fetch("one"))
+        await asyncio.sleep(0.01)
+        looks.append(list(each.fetcher.progress().values()))
+        await fetching
+        looks.append(list(each.fetcher.progress().values()))
+        return looks
+
+    _, looks = account(lambda order_id, _: fine(order_id), work)
+    assert looks == [[], [0], []]
