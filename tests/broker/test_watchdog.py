@@ -48,6 +48,6 @@ def test_a_kafka_thread_that_hangs_in_a_transaction_is_told(own_shop: Shop) -> N
     assert reasons(address, "/healthz") == {}
     own_shop.until_published(len(orders))
     until(lambda: max(measured(address)["journeys_orders_oldest_seconds"].values()) == 0, "nothing in hand")
-    assert sorted(measured(address)["journeys_commit_age_seconds"]) == sorted(measured(address)["journeys_lag"])
+    assert len(measured(address)["journeys_commit_age_seconds"]) == 12, "six partitions of orders, six of the tier"
     assert worker.stop() == 0
     own_shop.audit(orders)
