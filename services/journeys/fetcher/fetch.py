@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -86,14 +86,12 @@ class Fetcher:
         observer: Observer,
         chance: Callable[[], float],
         clock: Clock | None = None,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._policy = policy
         self._observer = observer
         self._clock = clock or Clock()
         self._chance = chance
-        self._sleep = sleep
         self._keeper = keeper
         self.in_flight = 0
         self.bytes_in_hand = 0
@@ -195,7 +193,7 @@ class Fetcher:
         delay = self._policy.tries.delay(failed=effort.failed, spent=effort.spent, jitter=self._chance())
         if delay is None:
             raise error
-        await self._sleep(delay)
+        await asyncio.sleep(delay)
         effort.spent += delay
 
     def _bear_with(self, error: ThrottledError | UnauthorizedError, effort: _Effort, turn: Turn) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -46,7 +46,6 @@ class Gatekeeper:
         chance: Callable[[], float],
         changed: Callable[[Mapping[Reason, str]], object],
         clock: Clock | None = None,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._gate = gate
         self._limiter = limiter
@@ -54,7 +53,6 @@ class Gatekeeper:
         self._chance = chance
         self._changed = changed
         self._clock = clock or Clock()
-        self._sleep = sleep
         self._next_in_line = asyncio.Lock()
         self._waiting: dict[asyncio.Future[bool], str] = {}  # and the order that each is for
         self._probed: set[str] = set()  # orders that were tried in vain since the gate was open
@@ -190,7 +188,7 @@ class Gatekeeper:
                 delay = self._limiter.delay(self._clock.monotonic())
                 if delay <= 0:
                     break
-                await self._sleep(max(delay, _TICK))
+                await asyncio.sleep(max(delay, _TICK))
             self._limiter.take(self._clock.monotonic())
             return False
 

@@ -26,10 +26,6 @@ class Routes:
     dead_letter: str
     empty_after: tuple[float, ...]
 
-    def retry_topics(self) -> list[str]:
-        """The topics of the tiers."""
-        return [topic for topic, _ in self.retry_tiers]
-
     def accepts_empty(self, order: Order) -> bool:
         """Whether this order was found absent often enough to be published as an empty journey."""
         return order.absences >= len(self.empty_after)
