@@ -15,7 +15,7 @@ from typing import Any, Final
 from journeys.producer.refusal import completed
 from journeys.producer.source import Source
 
-_INEXACT: Final = (AttributeError, KeyError, OverflowError, TypeError, UnicodeEncodeError)
+INEXACT: Final = (AttributeError, KeyError, OverflowError, TypeError, UnicodeEncodeError)
 """What a generated encoder raises for a datum that is not exactly of its schema."""
 
 
@@ -24,10 +24,7 @@ class Body:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
-        source = Source(schema)
-        code = compile(source.text, f"<encoder of {schema['name']}>", "exec")
-        exec(code, source.names)  # noqa: S102 - of our own making: it holds nothing of a schema but quoted names
-        self._write: Callable[[Any], str] = source.names[source.entry]
+        self._write: Callable[[Any], str] = Source(schema).compiled()
 
     def __call__(self, datum: Mapping[str, Any]) -> bytes:
         """The Avro body of a datum. Absent fields take their default, else null; unknown ones are left out.
@@ -36,12 +33,5 @@ class Body:
         """
         try:
             return self._write(datum).encode("latin-1")
-        except _INEXACT:
+        except INEXACT:
             return self._write(completed(self._schema, datum)).encode("latin-1")
-
-    def exact(self, datum: Mapping[str, Any]) -> bytes | None:
-        """The same, or None where a value does not fit, or an object has a field that is unknown: cheaper to learn."""
-        try:
-            return self._write(datum).encode("latin-1")
-        except _INEXACT:
-            return None

@@ -58,7 +58,6 @@ ON_SITE: Final = (
 
 _LONGS: Final = range(-(2**63), 2**63)
 _EXACT: Final = 2.0**53
-_TEXT_OR_NULL: Final = frozenset({str, type(None)})
 _DIGITS: Final = re.compile(r"(-?[0-9]{1,19})(?:\.0+)?", re.ASCII)
 
 
@@ -91,8 +90,8 @@ class _Nested(Protocol):
     def __call__(self, value: Json, pointer: str, left: Leftovers) -> Any:
         """What fits of the value; what does not goes to the leftovers."""
 
-    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
-        """The value as it is, but for fields that are unknown: these go to the leftovers."""
+    def unknown(self, value: Json, pointer: str, extra: dict[str, str]) -> None:
+        """Add the fields of the value that are unknown."""
 
 
 class Plan:
@@ -111,20 +110,6 @@ class Plan:
         left = Leftovers()
         datum = self._object.known(event, "", left)
         self._object.fit(datum, "", left)
-        return self._finished(datum, left)
-
-    def as_is(self, event: dict[str, Json]) -> Datum | None:
-        """The same for an event whose values all fit; for others something else, or None.
-
-        Whether they fit, the encoder says: what it takes for exact is what the plan would have made of the event.
-        Most events are exact, and fitting them would find nothing to do.
-        """
-        if type(event.get("event_at", "")) not in _TEXT_OR_NULL:
-            return None
-        left = Leftovers()
-        return self._finished(self._object.known_deep(event, "", left), left)
-
-    def _finished(self, datum: Datum, left: Leftovers) -> Datum:
         text = datum["event_at"]
         datum["event_at_text"] = text
         if text is not None:
@@ -133,6 +118,12 @@ class Plan:
         datum["misfits"] = left.misfits
         datum["extra"] = left.extra
         return datum
+
+    def unknown(self, event: dict[str, Json]) -> dict[str, str]:
+        """What `extra` is for an event whose known values all fit."""
+        extra: dict[str, str] = {}
+        self._object.unknown(event, "", extra)
+        return extra
 
 
 def api_fields(schema: Definition) -> frozenset[str]:
@@ -152,6 +143,7 @@ class _Object:
         self._nested = tuple((name, _nested(kind, named)) for name, kind in types.items() if name not in scalars)
         self._blank: Datum = dict.fromkeys(types)
         self._elsewhere = tuple(sorted(elsewhere - types.keys()))
+        self._names = elsewhere | types.keys()
 
     def __call__(self, value: Json, pointer: str, left: Leftovers) -> Datum | None:
         """The datum of a value, or None where it is no object."""
@@ -173,19 +165,17 @@ class _Object:
                 left.extra[f"{pointer}/{token(name)}"] = raw_json(datum.pop(name))
         return datum
 
-    def known_deep(self, value: dict[str, Json], pointer: str, left: Leftovers) -> Datum:
-        """The same for the objects within as well."""
-        datum = self.known(value, pointer, left)
+    def unknown(self, value: Json, pointer: str, extra: dict[str, str]) -> None:
+        """Add what `known` and `fit` would, were there nothing that does not fit."""
+        for name in self._elsewhere:
+            if (item := value.get(name)) is not None:
+                extra[f"{pointer}/{name}"] = raw_json(item)
+        if not self._names.issuperset(value):
+            for name in [name for name in value if name not in self._names]:
+                extra[f"{pointer}/{token(name)}"] = raw_json(value[name])
         for name, inner in self._nested:
-            if (item := datum[name]) is not None:
-                datum[name] = inner.trimmed(item, f"{pointer}/{name}", left)
-        return datum
-
-    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
-        """The value, without the fields that are unknown: these go to `extra`."""
-        if type(value) is not dict or (not self._nested and self._blank.keys() >= value.keys()):
-            return value
-        return self.known_deep(value, pointer, left)
+            if (item := value.get(name)) is not None:
+                inner.unknown(item, f"{pointer}/{name}", extra)
 
     def fit(self, datum: Datum, pointer: str, left: Leftovers) -> None:
         """Make each value fit its field."""
@@ -215,11 +205,11 @@ class _Array:
             None if item is None else self._item(item, f"{pointer}/{place}", left) for place, item in enumerate(value)
         ]
 
-    def trimmed(self, value: Json, pointer: str, left: Leftovers) -> Json:
-        """The value, its items trimmed."""
-        if type(value) is not list:
-            return value
-        return [self._item.trimmed(item, f"{pointer}/{place}", left) for place, item in enumerate(value)]
+    def unknown(self, value: Json, pointer: str, extra: dict[str, str]) -> None:
+        """Add what is unknown in the items."""
+        for place, item in enumerate(value):
+            if item is not None:
+                self._item.unknown(item, f"{pointer}/{place}", extra)
 
 
 def _nested(kind: Json, named: dict[str, _Nested]) -> _Nested:

@@ -6,26 +6,26 @@ there. Values are in the Confluent wire format; the schema ids are looked up onc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from journeys import avro
 from journeys.errors import RefusedError, SetupError
 from journeys.model import Journey, Json, Record
-from journeys.producer import schemas
-from journeys.producer.body import Body
+from journeys.producer import pieces, schemas
+from journeys.producer.body import INEXACT, Body
 from journeys.producer.channels import Channel, Channels
 from journeys.producer.conform import Datum, Plan, api_fields
+from journeys.producer.events import EventSource, Writer
 from journeys.producer.texts import raw_json, utf8, writable
 
 REMEDY: Final = "journeys schemas register"
 
-_EVENT_HEADERS: Final = ("event_id", "event_type")
-"""Headers that carry a field of the event itself."""
-
-_Headers: TypeAlias = list[tuple[str, str | bytes | None]]
+_Header: TypeAlias = tuple[str, str | bytes | None]
+_Headers: TypeAlias = list[_Header]
 
 
 class _Kind:
@@ -35,13 +35,31 @@ class _Kind:
         self.name = str(name)
         self.topic = schemas.topic(prefix, name)
         record = schemas.RECORDS[name]
-        self.body = Body(schemas.load(record))
-        self._header = avro.header(schema_ids[schemas.subject(prefix, name)])
+        self.schema = schemas.load(record)
+        self.header = avro.header(schema_ids[schemas.subject(prefix, name)])
+        self._body = Body(self.schema)
         self._schema_header = ("schema", record.encode())
 
-    def record(self, key: bytes, headers: _Headers, body: bytes) -> Record:
+    def value(self, datum: Datum) -> bytes:
+        """A datum in the wire format."""
+        return self.header + self._body(datum)
+
+    def record(self, key: bytes, headers: _Headers, value: bytes) -> Record:
+        """The record of a value; its headers get one more."""
         headers.append(self._schema_header)
-        return Record(topic=self.topic, key=key, value=self._header + body, headers=headers)
+        return Record(topic=self.topic, key=key, value=value, headers=headers)
+
+
+class _Events(_Kind):
+    """The records of one channel. `elsewhere` are the fields that other channels' records know."""
+
+    def __init__(
+        self, name: str, prefix: str, schema_ids: Mapping[str, int], *, elsewhere: Iterable[str], zone: tzinfo
+    ) -> None:
+        super().__init__(name, prefix, schema_ids)
+        self.plan = Plan(self.schema, elsewhere=elsewhere, zone=zone)
+        source = EventSource(self.schema, plan=self.plan, header=self.header, elsewhere=elsewhere, zone=zone)
+        self.write: Writer = source.compiled()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +69,14 @@ class _Common:
     key: bytes
     identity: _Headers
     fields: Datum
+    pieces: tuple[str, ...]
+    """Of the fields that a `Writer` wants."""
 
     @classmethod
     def of(cls, journey: Journey) -> _Common:
         key = journey.order_id.encode()
+        currency = utf8(journey.shop_currency)
+        size, at = len(journey.events), journey.fetched_at_ms
         return cls(
             key=key,
             identity=[
@@ -66,10 +88,18 @@ class _Common:
                 "account": journey.account,
                 "edition": journey.edition,
                 "order_id": journey.order_id,
-                "shop_currency": utf8(journey.shop_currency),
-                "journey_size": len(journey.events),
-                "fetched_at": journey.fetched_at_ms,
+                "shop_currency": currency,
+                "journey_size": size,
+                "fetched_at": at,
             },
+            pieces=(
+                pieces.string(journey.account),
+                pieces.string(journey.edition),
+                pieces.string(journey.order_id),
+                pieces.NULL if currency is None else pieces.VALUE + pieces.string(currency),
+                pieces.long(size),
+                pieces.long(at),
+            ),
         )
 
     def place(self, datum: Datum, position: int) -> None:
@@ -77,12 +107,26 @@ class _Common:
         datum |= self.fields
         datum["position"] = position
 
-    def headers(self, datum: Datum) -> _Headers:
-        """The headers of a datum that was placed; null ones are left out."""
-        headers: _Headers = [(name, text.encode()) for name in _EVENT_HEADERS if (text := datum.get(name)) is not None]
+    def headers(self, datum: Mapping[str, Any], position: int) -> _Headers:
+        """The headers of what stands at a position; an id or a type that is null is left out."""
+        headers: _Headers = []
+        if (event_id := datum.get("event_id")) is not None:
+            headers.append(("event_id", event_id.encode()))
+        if (event_type := datum.get("event_type")) is not None:
+            headers.append(_type_header(event_type))
         headers += self.identity
-        headers.append(("position", b"%d" % datum["position"]))
+        headers.append(_position_header(position))
         return headers
+
+
+@lru_cache(maxsize=1024)
+def _type_header(event_type: str) -> _Header:
+    return "event_type", event_type.encode()
+
+
+@lru_cache(maxsize=1024)
+def _position_header(position: int) -> _Header:
+    return "position", b"%d" % position
 
 
 @dataclass(slots=True)
@@ -97,15 +141,12 @@ class _Tally:
     last_event_at: int | None = None
     conversion_seen: bool = False
 
-    def count(self, channel: str, datum: Datum) -> None:
-        """Take an event's datum into account."""
+    def count(self, channel: str, at: int | None, checkout: Mapping[str, Any] | None) -> None:
+        """Take an event into account: its time in milliseconds, and its completed checkout."""
         self.expected[channel] = self.expected.get(channel, 0) + 1
-        self.misfits += len(datum["misfits"])
-        at = datum["event_at"]
         if at is not None:
             self.first_event_at = at if self.first_event_at is None else min(at, self.first_event_at)
             self.last_event_at = at if self.last_event_at is None else max(at, self.last_event_at)
-        checkout = datum["checkout_completed"]
         if checkout is not None and checkout.get("other_order_id") == self.order_id:
             self.conversion_seen = True
 
@@ -133,13 +174,12 @@ class JourneyEncoder:
         if missing:
             raise SetupError(f"no schema id for {', '.join(missing)}", remedy=REMEDY)
         self._channels = Channels(aliases)
-        kinds = {name: _Kind(name, topic_prefix, schema_ids) for name in schemas.RECORDS}
-        self._events = {channel: kinds[channel] for channel in Channel}
-        self._rejected = kinds[schemas.REJECTED]
-        self._summary = kinds[schemas.SUMMARY]
-        definitions = {channel: schemas.load(schemas.RECORDS[channel]) for channel in Channel}
-        known = api_fields(definitions[Channel.OTHER])
-        self._plans = {name: Plan(schema, elsewhere=known, zone=zone) for name, schema in definitions.items()}
+        known = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
+        self._events = {
+            channel: _Events(channel, topic_prefix, schema_ids, elsewhere=known, zone=zone) for channel in Channel
+        }
+        self._rejected = _Kind(schemas.REJECTED, topic_prefix, schema_ids)
+        self._summary = _Kind(schemas.SUMMARY, topic_prefix, schema_ids)
 
     def encode(self, journey: Journey) -> list[Record]:
         """The records of a journey, the summary last. The same journey always gives the same bytes.
@@ -163,29 +203,33 @@ class JourneyEncoder:
             else:
                 rejected.append(self._reject(event, position, common))
         tally.rejected = len(rejected)
-        summary = self._summary.body(_summary(journey, common.fields, tally))
+        summary = self._summary.value(_summary(journey, common.fields, tally))
         return [*events, *rejected, self._summary.record(common.key, [*common.identity], summary)]
 
     def _event(self, event: dict[str, Json], position: int, common: _Common, tally: _Tally) -> Record:
-        channel = self._channels.of(event.get("event_type"))
-        kind, plan = self._events[channel], self._plans[channel]
-        body = None
-        if (datum := plan.as_is(event)) is not None:
-            common.place(datum, position)
-            body = kind.body.exact(datum)
-        if datum is None or body is None:
-            datum = plan(event)
-            common.place(datum, position)
-            body = kind.body(datum)
-        tally.count(kind.name, datum)
+        kind = self._events[self._channels.of(event.get("event_type"))]
+        try:
+            value, at = kind.write(event, pieces.long(position), *common.pieces)
+        except INEXACT:
+            return self._fitted(event, position, common, tally)
+        tally.count(kind.name, at, event.get("checkout_completed"))
+        return kind.record(common.key, common.headers(event, position), value)
+
+    def _fitted(self, event: dict[str, Json], position: int, common: _Common, tally: _Tally) -> Record:
+        """The record of an event that does not fit as it is."""
+        kind = self._events[self._channels.of(event.get("event_type"))]
+        datum = kind.plan(event)
+        common.place(datum, position)
+        tally.count(kind.name, datum["event_at"], datum["checkout_completed"])
         for pointer in datum["misfits"]:
+            tally.misfits += 1
             self._misfit(pointer)
-        return kind.record(common.key, common.headers(datum), body)
+        return kind.record(common.key, common.headers(datum, position), kind.value(datum))
 
     def _reject(self, event: Json, position: int, common: _Common) -> Record:
         datum: Datum = {"raw": raw_json(event)}
         common.place(datum, position)
-        return self._rejected.record(common.key, common.headers(datum), self._rejected.body(datum))
+        return self._rejected.record(common.key, common.headers(datum, position), self._rejected.value(datum))
 
 
 def _summary(journey: Journey, common: Datum, tally: _Tally) -> Datum:

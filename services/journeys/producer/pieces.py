@@ -5,25 +5,25 @@ An ASCII text is then its own encoding, so most values go into a body as they ar
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 COMMON: Final = 2048
 """Integers from 0 up to this are looked up in a table: sizes, counts, positions, most prices."""
 
-_MORE: Final = tuple(chr(low | 0x80) for low in range(0x80))
-_LAST: Final = tuple(chr(low) for low in range(0x80))
+_PAIR: Final = 0x3FFF
+"""The bits of two bytes: a varint is written by pairs of them, from tables."""
+_MORE: Final = tuple(chr(pair & 0x7F | 0x80) + chr(pair >> 7 | 0x80) for pair in range(_PAIR + 1))
+_LAST: Final = tuple(map(chr, range(0x80))) + tuple(text[0] + chr(ord(text[1]) & 0x7F) for text in _MORE[0x80:])
 _LONGS: Final = range(-(2**63), 2**63)
 
 
-@lru_cache(maxsize=4096)
 def _varint(number: int) -> str:
-    """Zigzag, then seven bits a byte; remembered, since times and prices come again within a journey."""
+    """Zigzag, then seven bits a byte."""
     rest = (number << 1) ^ (number >> 63)
     encoded = ""
-    while rest > 0x7F:
-        encoded += _MORE[rest & 0x7F]
-        rest >>= 7
+    while rest > _PAIR:
+        encoded += _MORE[rest & _PAIR]
+        rest >>= 14
     return encoded + _LAST[rest]
 
 
@@ -74,3 +74,8 @@ def string(text: str) -> str:
     if text.isascii() and (size := len(text)) < COMMON:
         return NUMBERS[size] + text
     return "".join(sized(text))
+
+
+def strings(texts: list[str]) -> str:
+    """An array of texts."""
+    return long(len(texts)) + "".join(map(string, texts)) + END if texts else END

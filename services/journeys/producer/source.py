@@ -97,7 +97,7 @@ def {name}(values):
 
 
 class Source:
-    """The source of one schema's encoder: `text`, to be run with `names`; `entry` is the function to call.
+    """The source of one schema's encoder: `text`, to be run with `names`; `entry` is the name of what to call.
 
     `schema` is a self-contained record. Raises ValueError for a type that is not known here.
     """
@@ -107,8 +107,22 @@ class Source:
         self._records: dict[str, str] = {}
         self._functions: list[str] = []
         self._made = 0
-        self.entry = self._record(schema)
+        self.entry = self._entry(schema)
         self.text = "\n\n".join(self._functions)
+        self._title = schema["name"]
+
+    def compiled(self) -> Callable[..., Any]:
+        """The function to call."""
+        code = compile(self.text, f"<encoder of {self._title}>", "exec")
+        exec(code, self.names)  # noqa: S102 - of our own making: it holds nothing of a schema but quoted names
+        function: Callable[..., Any] = self.names[self.entry]
+        return function
+
+    def _entry(self, schema: Mapping[str, Any]) -> str:
+        return self._record(schema)
+
+    def _filling(self, kind: Mapping[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        return filling(kind)
 
     def _name(self, what: str) -> str:
         self._made += 1
@@ -117,19 +131,19 @@ class Source:
     def _record(self, kind: Mapping[str, Any]) -> str:
         name = self._records[f"{kind['namespace']}.{kind['name']}"] = self._name("record")
         fill = self._name("fill")
-        self.names[fill] = filling(kind)
+        self.names[fill] = self._filling(kind)
         body = _DICT.format(fields=len(kind["fields"]), fill=fill)
         made: list[str] = []
         for number, field in enumerate(kind["fields"]):
             variable = f"v{number}"
             body += f"{variable} = datum[{field['name']!r}]\n" + self._statement(field["type"], variable)
-            made += [f"n{variable}", variable] if _strings(field["type"]) else [variable]
+            made += self._made_of(field["type"], variable)
         body += f"return join(({''.join(f'{piece}, ' for piece in made)}))\n"
         self._functions.append(f"def {name}(datum):\n{indent(body, '    ')}")
         return name
 
     def _statement(self, kind: Json, variable: str) -> str:
-        """Turn the value of a variable into its piece, or into its size's (`n…`) and its own."""
+        """Turn the value of a variable into its pieces, which `_made_of` names."""
         if _strings(kind):
             return (_NULLABLE_STRING if isinstance(kind, list) else _STRING).format(v=variable)
         if not isinstance(kind, list):
@@ -138,6 +152,11 @@ class Source:
         if _plain(inner) == "long":
             return _NULLABLE_LONG.format(v=variable)
         return _NULLABLE.format(v=variable, piece=self._piece(inner, variable))
+
+    @staticmethod
+    def _made_of(kind: Json, variable: str) -> list[str]:
+        """A piece for the value, and before that of a text one for its size."""
+        return [f"n{variable}", variable] if _strings(kind) else [variable]
 
     def _piece(self, kind: Json, value: str) -> str:
         """An expression for the piece of a value."""
@@ -166,10 +185,11 @@ class Source:
         return name
 
 
-def filling(kind: Mapping[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def filling(kind: Mapping[str, Any], odd: list[bool] | None = None) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """A function that gives a datum the fields of its record that it lacks: their defaults, else null.
 
-    It raises KeyError for a field that the record does not know; one that must be there stays missing.
+    A field that the record does not know is left out and noted in `odd`, or where there is no such list the function
+    raises KeyError. A field that must be there stays missing.
     """
     names = frozenset(field["name"] for field in kind["fields"])
     blank = {
@@ -179,9 +199,12 @@ def filling(kind: Mapping[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any
     }
 
     def fill(datum: dict[str, Any]) -> dict[str, Any]:
-        if not names.issuperset(datum):
+        if names.issuperset(datum):
+            return {**blank, **datum}
+        if odd is None:
             raise KeyError
-        return {**blank, **datum}
+        odd.append(True)
+        return blank | {name: value for name, value in datum.items() if name in names}
 
     return fill
 

@@ -12,7 +12,11 @@ from journeys import avro
 from journeys.errors import RefusedError, SetupError
 from journeys.model import Journey, Record
 from journeys.producer import schemas
+from journeys.producer.channels import Channel, Channels
+from journeys.producer.conform import Plan, api_fields
 from journeys.producer.encoder import JourneyEncoder
+from journeys.producer.events import EventSource
+from journeys_sandbox.journeys import journey_of
 
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
 TEXTS = {IDS[schemas.subject("journey.", name)]: schemas.text(record) for name, record in schemas.RECORDS.items()}
@@ -187,6 +191,19 @@ def test_a_missing_schema_id_is_refused_with_its_remedy() -> None:
     with pytest.raises(SetupError, match=r"journey\.ads-value") as refused:
         JourneyEncoder({name: number for name, number in IDS.items() if name != "journey.ads-value"})
     assert refused.value.remedy == "journeys schemas register"
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_what_the_api_sends_is_written_as_it_is(channel: Channel) -> None:
+    """Unknown fields included, at any depth: only a value that does not fit takes the long way."""
+    schema = schemas.load(schemas.RECORDS[channel])
+    elsewhere = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
+    write = EventSource(schema, plan=Plan(schema, elsewhere=elsewhere), elsewhere=elsewhere).compiled()
+    events = [event for number in range(300) for event in journey_of(f"n10-order-{number}")]
+    mine = [event for event in events if Channels().of(event.get("event_type")) is channel]
+    assert len(mine) > 10
+    for event in mine:
+        write(event, *["\0"] * 7)
 
 
 def test_each_misfit_is_told_by_its_pointer() -> None:
