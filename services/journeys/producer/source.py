@@ -188,7 +188,7 @@ class Source:
 def filling(kind: Mapping[str, Any], odd: list[bool] | None = None) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """A function that gives a datum the fields of its record that it lacks: their defaults, else null.
 
-    A field that the record does not know is left out and noted in `odd`, or where there is no such list the function
+    A field that the record does not know is noted in `odd`, and not asked for; where there is no such list the function
     raises KeyError. A field that must be there stays missing.
     """
     names = frozenset(field["name"] for field in kind["fields"])
@@ -199,12 +199,11 @@ def filling(kind: Mapping[str, Any], odd: list[bool] | None = None) -> Callable[
     }
 
     def fill(datum: dict[str, Any]) -> dict[str, Any]:
-        if names.issuperset(datum):
-            return {**blank, **datum}
-        if odd is None:
-            raise KeyError
-        odd.append(True)
-        return blank | {name: value for name, value in datum.items() if name in names}
+        if not names.issuperset(datum):
+            if odd is None:
+                raise KeyError
+            odd.append(True)
+        return datum if datum.keys() >= names else {**blank, **datum}
 
     return fill
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from journeys.model import Json
 
 _DATE_TIME: Final = re.compile(
@@ -24,6 +26,7 @@ _SHORT: Final = 20
 _MINUTES: Final = {f" {at // 60:02}:{at % 60:02}": at * 60_000 for at in range(24 * 60)}
 _SECONDS: Final = {f":{at:02}": at * 1000 for at in range(60)}
 
+_json_bytes: Final = msgspec.json.Encoder().encode
 _json_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _json_ascii: Final = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -40,14 +43,12 @@ def encodable(text: str) -> bool:
 
 
 def raw_json(value: Json) -> str:
-    """A value as JSON text, always encodable as UTF-8: lone surrogates are escaped.
-
-    A number that JSON has no form for, which only a lenient decoder gives, is written as NaN or Infinity.
-    """
-    if type(value) is int:
-        return str(value)
-    text = _json_text(value)
-    return text if encodable(text) else _json_ascii(value)
+    """A value as JSON text, always encodable as UTF-8: lone surrogates are escaped."""
+    try:
+        return _json_bytes(value).decode()
+    except (UnicodeEncodeError, OverflowError):  # a lone surrogate; an integer beyond 64 bits
+        text = _json_text(value)
+        return text if encodable(text) else _json_ascii(value)
 
 
 def utf8(text: str | None) -> str | None:
