@@ -11,8 +11,7 @@ import logging
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO, TypeAlias, get_args
 
 import structlog
@@ -130,11 +129,9 @@ def wants(event: EventName) -> bool:
     return _NUMBERS[LEVELS[event]] >= _Threshold.number
 
 
-@contextmanager
-def bind_order(order_id: str) -> Iterator[None]:
-    """Put `order_id` on every line that this task, or one started in it, writes inside the block."""
-    with structlog.contextvars.bound_contextvars(order_id=order_id):
-        yield
+def bind_order(order_id: str) -> None:
+    """Put `order_id` on every line that this task, or one started in it, writes from here on."""
+    structlog.contextvars.bind_contextvars(order_id=order_id)
 
 
 def _redact(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

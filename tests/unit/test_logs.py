@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import io
 import json
 import logging
@@ -55,9 +56,9 @@ def test_an_order_is_on_every_line_of_its_work() -> None:
     out = configured(level="debug")
 
     async def work(order_id: str, done: asyncio.Event) -> None:
-        with bind_order(order_id):
-            await done.wait()
-            log("order.published")
+        bind_order(order_id)
+        await done.wait()
+        log("order.published")
 
     async def both() -> None:
         done = asyncio.Event()
@@ -115,8 +116,12 @@ def test_a_traceback_tells_no_values() -> None:
 def test_people_get_one_line_an_event_whatever_an_order_is_called() -> None:
     """Line breaks and terminal codes of an id do not reach the terminal."""
     out = configured(form="console")
-    with bind_order("1\n\x1b[31mred"):
+
+    def work() -> None:
+        bind_order("1\n\x1b[31mred")
         log("order.dead_lettered", reason="journey-too-large")
+
+    contextvars.copy_context().run(work)
     assert out.getvalue().count("\n") == 1
     assert "\x1b[31m" not in out.getvalue()
     assert "order.dead_lettered" in out.getvalue()

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from journeys.clock import Clock
 from journeys.errors import AbsentError, OrderError, PassingError, ThrottledError, UnauthorizedError
 from journeys.fetcher.answers import Answer, Page, read_page
@@ -55,8 +57,7 @@ class Policy:
     """How often the key may be refused for an order while the API answers for others in between."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Effort:
+class _Effort(msgspec.Struct, kw_only=True):
     """What one page has cost so far."""
 
     failed: int = 0

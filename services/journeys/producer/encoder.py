@@ -7,10 +7,11 @@ there. Values are in the Confluent wire format; the schema ids are looked up onc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from journeys import avro
 from journeys.errors import RefusedError, SetupError
@@ -62,8 +63,7 @@ class _Events(_Kind):
         self.write: Writer = source.compiled()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Common:
+class _Common(msgspec.Struct, frozen=True, kw_only=True):
     """What all records of one journey share, built once: the key, the identifying headers, and fields."""
 
     key: bytes
@@ -129,12 +129,11 @@ def _position_header(position: int) -> _Header:
     return "position", b"%d" % position
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct, kw_only=True):
     """What a journey's summary counts while its events are encoded."""
 
     order_id: str
-    expected: dict[str, int] = field(default_factory=dict)
+    expected: dict[str, int] = {}
     rejected: int = 0
     misfits: int = 0
     first_event_at: int | None = None

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from msgspec import structs
+
 from journeys.clock import Clock
 from journeys.consumer.source import OrderSource
 from journeys.consumer.sources import Sources
@@ -202,4 +204,4 @@ def _oversized(finished: Finished, routes: Routes) -> Finished:
         stage="publish",
     )
     record, outcome = dispose(finished.message, finished.order, error, routes, now_ms=Clock().wall_ms())
-    return replace(finished, outcome=outcome, records=[record], size=record.size, reason=error.reason)
+    return structs.replace(finished, outcome=outcome, records=[record], size=record.size, reason=error.reason)

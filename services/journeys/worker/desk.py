@@ -10,8 +10,9 @@ import asyncio
 import queue
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from journeys.clock import Clock
 from journeys.errors import OrderError
@@ -20,16 +21,14 @@ from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.worker.disposal import Routes, dispose
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """An order message that the Kafka thread let in, under the epoch of its partition's ledger."""
 
     epoch: int
     message: OrderMessage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be published for an admitted order: a journey's records, a retry, or a dead letter."""
 
     epoch: int
@@ -170,8 +169,8 @@ class Desk:
         reason: str | None = None
         try:
             order = await self._read(message)
-            with bind_order(order.order_id):
-                journey = await self._fetch(order, self._routes.accepts_empty(order))
+            bind_order(order.order_id)
+            journey = await self._fetch(order, self._routes.accepts_empty(order))
             self._observer.fetched(journey)
             records, outcome = self._encode(journey), "published"
         except OrderError as error:

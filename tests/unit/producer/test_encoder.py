@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from journeys import avro
@@ -39,7 +39,7 @@ JOURNEY = Journey(
 
 def records_of(*events: Any, **changes: Any) -> list[Record]:
     """The records of a journey of these events, with other changes to it."""
-    journey = dataclasses.replace(JOURNEY, events=events, total=len(events), **changes)
+    journey = msgspec.structs.replace(JOURNEY, events=events, total=len(events), **changes)
     return JourneyEncoder(IDS).encode(journey)
 
 
@@ -182,7 +182,7 @@ def test_a_prefix_and_an_alias_lead_to_their_topic() -> None:
     """Topics follow the prefix, channels the aliases."""
     ids = {schemas.subject("shop.", name): 7 for name in schemas.RECORDS}
     encoder = JourneyEncoder(ids, topic_prefix="shop.", aliases={"newsletter": "email"})
-    records = encoder.encode(dataclasses.replace(JOURNEY, events=({"event_type": "Newsletter"},)))
+    records = encoder.encode(msgspec.structs.replace(JOURNEY, events=({"event_type": "Newsletter"},)))
     assert [record.topic for record in records] == ["shop.email", "shop.summary"]
 
 
@@ -211,5 +211,5 @@ def test_each_misfit_is_told_by_its_pointer() -> None:
     told: list[str] = []
     encoder = JourneyEncoder(IDS, misfit=told.append)
     event = {"event_type": "ads", "event_page_ip": [1], "ad": {"ad_id": {}}}
-    encoder.encode(dataclasses.replace(JOURNEY, events=(event,), total=1))
+    encoder.encode(msgspec.structs.replace(JOURNEY, events=(event,), total=1))
     assert sorted(told) == ["/ad/ad_id", "/event_page_ip"]

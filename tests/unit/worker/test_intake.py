@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from journeys.model import OrderMessage, Position
 from journeys.worker.desk import Admitted
