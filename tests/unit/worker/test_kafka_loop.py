@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from tests.support.worker_fakes import FakeDesk, FakeGate, FakePublisher, FakeSource, Group, Silent
 
 from journeys.clock import Clock
@@ -51,7 +52,7 @@ class Thread:
             pace=Pace(max_records=50, poll=0.0, poll_when_full=0.0),
             due_ms=Timetable(retry_topics=frozenset({"orders"}), settle=0).due_ms,
             gate=self.gate,
-            replace_oversized=lambda finished: replace(finished, outcome="dead-lettered", records=[], size=0),
+            replace_oversized=lambda finished: structs.replace(finished, outcome="dead-lettered", records=[], size=0),
             bytes_in_progress=lambda: 0,
             observer=self.observer,
             clock=self.clock,
