@@ -99,7 +99,6 @@ class Bench:
             encode=self.encoder.encode,
             routes=Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=(60.0,)),
             slots=256,
-            bound=count,
             keeper=keeper,
             observer=observer,
             failed=self.failures.append,

@@ -199,7 +199,6 @@ class Worker:
             encode=encoder.encode,
             routes=ROUTES,
             slots=2 * self.settings.concurrency,
-            bound=4 * self.settings.orders_in_hand + 1000,
             keeper=self.keeper,
             observer=self._teller,
             failed=self._fail,
@@ -261,17 +260,16 @@ class OneAfterAnother(Sources):
             source.close()
 
 
-class FinishedOrders(queue.Queue[Finished]):
+class FinishedOrders(queue.SimpleQueue[Finished]):
     """The desk's results; to wait for one is to let others run."""
 
     def __init__(self, process: Process) -> None:
-        super().__init__(10_000)
         self._process = process
         self._signal = Signal()
 
-    def put_nowait(self, item: Finished) -> None:
+    def put(self, item: Finished, block: bool = True, timeout: float | None = None) -> None:
         """Bring a result."""
-        super().put_nowait(item)
+        super().put(item, block, timeout)
         self._signal.fire()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Finished:

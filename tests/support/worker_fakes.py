@@ -158,7 +158,7 @@ class FakeDesk(Desk):
         self.orders: dict[Position, Admitted] = {}
         self.submitted: list[Position] = []
         self.cancelled: list[set[int] | None] = []
-        self.finished: queue.Queue[Finished] = queue.Queue()
+        self.finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
 
     def submit(self, orders: Sequence[Admitted]) -> None:
         """Take orders in."""

@@ -109,8 +109,6 @@ def make_desk(
         encode=encoder.encode,
         routes=_routes(settings),
         slots=_SLOTS * api.max_concurrency,
-        # Results of assignments gone by may still lie here when the orders of new ones come back.
-        bound=4 * orders.max_in_hand + 1000,
         keeper=keeper,
         observer=observer,
         failed=failed,

@@ -1,7 +1,7 @@
 """The event loop's side of the worker: orders in hand, each a task that ends in records for the Kafka thread.
 
-Two bounded queues join the sides. `submit` brings orders in, at most as many as the Kafka thread reserved room
-for; `finished` takes results back, with room for every one of them. Cancelling is a signal, never queued.
+Two queues join the sides, both bounded by what the Kafka thread reserves room for: `submit` brings orders in, and
+`finished` takes one result back for each of them. Cancelling is a signal, never queued.
 """
 
 from __future__ import annotations
@@ -82,7 +82,6 @@ class Desk:
         encode: Callable[[Journey], list[Record]],
         routes: Routes,
         slots: int,
-        bound: int,
         keeper: Keeper,
         observer: Observer,
         failed: Callable[[BaseException], None],
@@ -101,7 +100,7 @@ class Desk:
         self._waiting: deque[Admitted] = deque()
         self._running: dict[asyncio.Task[None], Admitted] = {}
         self._closed = False
-        self.finished: queue.Queue[Finished] = queue.Queue(bound)
+        self.finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
 
     def submit(self, orders: Sequence[Admitted]) -> None:
         """Take orders in; called from the Kafka thread, never blocks."""
@@ -194,4 +193,4 @@ class Desk:
             order=order,
             reason=reason,
         )
-        self.finished.put_nowait(finished)
+        self.finished.put(finished)

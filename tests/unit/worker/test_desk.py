@@ -61,7 +61,6 @@ def make_desk(
         encode=lambda _: [Record(topic="journey.summary", key=b"k", value=b"v", headers=[])],
         routes=ROUTES,
         slots=2,
-        bound=100,
         keeper=gate,
         observer=Quiet(),
         failed=failures.append,
