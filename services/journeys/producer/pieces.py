@@ -10,10 +10,8 @@ from typing import Final
 COMMON: Final = 2048
 """Integers from 0 up to this are looked up in a table: sizes, counts, positions, most prices."""
 
-_PAIR: Final = 0x3FFF
-"""The bits of two bytes: a varint is written by pairs of them, from tables."""
-_MORE: Final = tuple(chr(pair & 0x7F | 0x80) + chr(pair >> 7 | 0x80) for pair in range(_PAIR + 1))
-_LAST: Final = tuple(map(chr, range(0x80))) + tuple(text[0] + chr(ord(text[1]) & 0x7F) for text in _MORE[0x80:])
+_MORE: Final = tuple(chr(low | 0x80) for low in range(0x80))
+_LAST: Final = tuple(chr(low) for low in range(0x80))
 _LONGS: Final = range(-(2**63), 2**63)
 
 
@@ -21,9 +19,9 @@ def _varint(number: int) -> str:
     """Zigzag, then seven bits a byte."""
     rest = (number << 1) ^ (number >> 63)
     encoded = ""
-    while rest > _PAIR:
-        encoded += _MORE[rest & _PAIR]
-        rest >>= 14
+    while rest > 0x7F:
+        encoded += _MORE[rest & 0x7F]
+        rest >>= 7
     return encoded + _LAST[rest]
 
 
@@ -46,6 +44,15 @@ def long(number: int) -> str:
     if number not in _LONGS:
         raise OverflowError
     return _varint(number)
+
+
+def some_time(number: int) -> str:
+    """A nullable long that is a time in milliseconds: those of 1971 to 2039 have six bytes, and need no loop."""
+    if not 1 << 34 <= number < 1 << 41:
+        return VALUE + long(number)
+    rest = number << 1
+    low = f"{VALUE}{_MORE[rest & 0x7F]}{_MORE[rest >> 7 & 0x7F]}{_MORE[rest >> 14 & 0x7F]}"
+    return f"{low}{_MORE[rest >> 21 & 0x7F]}{_MORE[rest >> 28 & 0x7F]}{_LAST[rest >> 35]}"
 
 
 def boolean(value: bool) -> str:

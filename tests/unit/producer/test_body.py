@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from journeys.producer import schemas
+from journeys.producer import pieces, schemas
 from journeys.producer.body import Body
 from journeys.producer.refusal import Unfit
 
@@ -115,3 +115,10 @@ def test_a_record_may_hold_itself() -> None:
     with pytest.raises(Unfit) as refused:
         body({"size": 1, "next": {"size": 2, "next": {"size": None}}})
     assert refused.value.path == "next.next.size"
+
+
+@pytest.mark.parametrize("edge", [0, 1 << 33, 1 << 34, 1 << 41, 1 << 62])
+def test_a_time_is_written_as_any_long(edge: int) -> None:
+    """On both sides of where it is spelt out."""
+    for number in (edge - 1, edge, edge + 1, -edge):
+        assert pieces.some_time(number) == pieces.VALUE + pieces.long(number)
