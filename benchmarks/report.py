@@ -109,6 +109,13 @@ def _start(found: Found) -> list[str]:
     return [*table(["seconds", "median", "from", "to"], rows), "", f"Imports, {total:.0f} ms in all: {told}."]
 
 
+def _load(found: Found) -> list[str]:
+    columns = ("orders/s", "share", "CPU ms", "p50 ms", "p99 ms")
+    rows = [[row["load"], *(f"{row[name]:.2f}" if name in row else "" for name in columns)] for row in found["rows"]]
+    told = "`share`: of 128 / 0.2 s; of as many times the first worker's rate. `p50`, `p99`: from order to summary."
+    return [*table(["load", *columns], rows), "", told]
+
+
 SECTIONS: Final = (
     Section(title="The worker against its HTTP client", command=("worker", "--pairs", "5"), write=_worker),
     Section(title="What is left on the hot path", command=("busy",), write=_parts),
@@ -116,6 +123,7 @@ SECTIONS: Final = (
     Section(title="An order outside the HTTP client", command=("order",), write=_order),
     Section(title="The HTTP client", command=("client",), write=_client),
     Section(title="Transactions", command=("publish",), write=_publish),
+    Section(title="Loads that leave the machine room", command=("load",), write=_load),
     Section(title="Start", command=("start",), write=_start),
 )
 

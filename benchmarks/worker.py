@@ -169,9 +169,9 @@ def _alive(worker: Worker) -> bool:
 class _Progress:
     """How many orders are done, by what the group has committed: the worker is not asked."""
 
-    def __init__(self, consumer: Consumer, topic: str) -> None:
+    def __init__(self, consumer: Consumer, topic: str, partitions: int) -> None:
         self._consumer = consumer
-        self._places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        self._places = [TopicPartition(topic, number) for number in range(partitions)]
 
     def __call__(self) -> int:
         """Orders below the watermarks."""
@@ -180,11 +180,11 @@ class _Progress:
 
 
 @contextmanager
-def progress(bootstrap: str, group: str, topic: str) -> Iterator[_Progress]:
+def progress(bootstrap: str, group: str, topic: str, partitions: int = PARTITIONS) -> Iterator[_Progress]:
     """How far a group has come in a topic, asked of Kafka."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
     try:
-        yield _Progress(consumer, topic)
+        yield _Progress(consumer, topic, partitions)
     finally:
         consumer.close()
 

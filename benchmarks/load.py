@@ -1,0 +1,230 @@
+"""What workers do with loads that leave the machine room: they wait well, scale out, and let nobody wait for others.
+
+    python -m benchmarks.load [full|scale|slow|quiet …] [--seconds 20] [--json]
+
+- `full`: one worker, 128 in flight, an API of 200 ms: its rate, as a share of 128 / 0.2 s, which no client can exceed.
+- `scale`: 1, 2, 4 and 8 workers of 8 in flight each, an API of 200 ms: orders/s of each number of workers, as a share
+  of what so many times the first would do, and CPU per order.
+- `slow`: orders at a steady rate, with and without one in a hundred that takes 10 s: rate, and the times of the others
+  from the append of the order to the append of its summary.
+- `quiet`: five orders a second, an API of 20 ms: the same times.
+
+All times are the broker's (`LogAppendTime`). Rates of `full` and `scale` are of the orders between the first tenth and
+the last: neither the start nor the end of a run is work at full load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from statistics import median, quantiles
+from typing import Any
+
+from benchmarks.client import stand_in
+from benchmarks.worker import cpu_seconds, progress, settings_of
+from confluent_kafka import Producer
+from tests.broker.kafka_tools import Read, produce_orders, read_committed
+from tests.broker.workers import Worker, crew, until
+
+from journeys_sandbox.stack import Stack
+
+PARTITIONS = 24
+"""So that 1, 2, 4 and 8 workers have equal shares."""
+_LATENCY = 0.2
+_SHORT = "n5"
+"""Orders of five events: one page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one load."""
+
+    rate: float
+    """Orders per second, without the first and the last tenth."""
+    cpu: float
+    """Milliseconds of all workers' processes per order."""
+    waits: Sequence[float]
+    """Seconds from order to summary, of the orders that are not slow."""
+
+
+class Place:
+    """Topics, a group and workers of one load's own."""
+
+    _numbers = count()
+
+    def __init__(self, stack: Stack, url: str, *, concurrency: int) -> None:
+        self._stack = stack
+        self.names = settings_of(stack, url, f"load-{next(self._numbers)}.", concurrency)
+        self.bootstrap, self.topic = stack.broker.bootstrap_servers, self.names["JOURNEYS_ORDERS__TOPICS"]
+
+    @contextmanager
+    def workers(self, number: int) -> Iterator[list[Worker]]:
+        """So many workers, each with an equal share of the partitions."""
+        with crew(self.names) as hired:
+            hired.setup("topics", "create", "--partitions", str(PARTITIONS))
+            hired.setup("schemas", "register")
+            made = [hired.hire() for _ in range(number)]
+            until(lambda: all(_share(worker) == PARTITIONS // number for worker in made), "equal shares")
+            yield made
+            if any(worker.stop() for worker in made):
+                raise AssertionError("a worker failed")
+
+    def work_off(self, workers: Sequence[Worker], feed: Callable[[], int]) -> Outcome:
+        """Feed orders, and wait for the last summary."""
+        before = [cpu_seconds(worker.process.pid) for worker in workers]
+        fed = feed()
+        with progress(self.bootstrap, self.names["JOURNEYS_KAFKA__GROUP_ID"], self.topic, PARTITIONS) as published:
+            until(lambda: published() >= fed, f"{fed} orders", patience=300)
+        cpu = sum(cpu_seconds(worker.process.pid) - then for worker, then in zip(workers, before, strict=True))
+        return self._outcome(fed, cpu)
+
+    def _outcome(self, fed: int, cpu: float) -> Outcome:
+        summaries = read_committed(self.bootstrap, [f"{self.names['JOURNEYS_PUBLISH__TOPIC_PREFIX']}summary"])
+        orders = {read.value: read.timestamp_ms for read in read_committed(self.bootstrap, [self.topic])}
+        if len(summaries) != fed or len(orders) != fed:
+            raise AssertionError(f"{fed} orders, {len(orders)} in the topic, {len(summaries)} summaries")
+        return Outcome(
+            rate=_steady(summaries),
+            cpu=1000 * cpu / fed,
+            waits=[
+                (summary.timestamp_ms - orders[summary.key]) / 1000
+                for summary in summaries
+                if not (summary.key or b"").startswith(b"x-slow")
+            ],
+        )
+
+
+def _share(worker: Worker) -> int:
+    """Partitions of the order topic that a worker reads now."""
+    mine: set[str] = set()
+    for line in worker.lines():
+        names = {name for name in line.get("partitions", ()) if ".orders/" in name}
+        if line["event"] == "orders.assigned":
+            mine |= names
+        elif line["event"] in {"orders.revoked", "orders.lost"}:
+            mine -= names
+    return len(mine)
+
+
+def _steady(summaries: Sequence[Read]) -> float:
+    times = sorted(summary.timestamp_ms for summary in summaries)
+    first, last = len(times) // 10, len(times) * 9 // 10
+    return 1000 * (last - first) / max(1, times[last] - times[first])
+
+
+def at_once(place: Place, orders: int) -> Callable[[], int]:
+    """All orders, as fast as Kafka takes them."""
+    names = (f"{_SHORT}-order-{number}" for number in range(orders))
+    return lambda: produce_orders(place.bootstrap, place.topic, names, partitions=PARTITIONS)
+
+
+def steadily(place: Place, *, rate: float, seconds: float, slow: int = 0) -> Callable[[], int]:
+    """Orders at a steady rate; one in `slow`, if any, takes the API 10 s."""
+
+    def feed() -> int:
+        producer = Producer({"bootstrap.servers": place.bootstrap, "linger.ms": 0})
+        began, fed = time.monotonic(), 0
+        while (now := time.monotonic() - began) < seconds:
+            for number in range(fed, int(now * rate)):
+                word = "x-slow10000-" if slow and number % slow == 0 else ""
+                producer.produce(place.topic, f"{word}{_SHORT}-order-{number}", partition=number % PARTITIONS)
+            fed = int(now * rate)
+            producer.poll(0.01)
+        producer.flush(10)
+        return fed
+
+    return feed
+
+
+# -- the loads
+
+
+Row = Mapping[str, float | str]
+
+
+def full(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """As many orders as the API's latency lets through."""
+    most = 128 / _LATENCY
+    with stand_in(_LATENCY) as url:
+        place = Place(stack, url, concurrency=128)
+        with place.workers(1) as workers:
+            done = place.work_off(workers, at_once(place, int(most * options.seconds)))
+    yield {"load": "128 in flight, 200 ms", "orders/s": done.rate, "CPU ms": done.cpu, "share": done.rate / most}
+
+
+def scale(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """More workers, more orders."""
+    first = 0.0
+    with stand_in(_LATENCY) as url:
+        for number in (1, 2, 4, 8):
+            place = Place(stack, url, concurrency=8)
+            with place.workers(number) as workers:
+                done = place.work_off(workers, at_once(place, int(8 / _LATENCY * number * options.seconds)))
+            first = first or done.rate
+            name = f"{number} x 8 in flight, 200 ms"
+            yield {"load": name, "orders/s": done.rate, "CPU ms": done.cpu, "share": done.rate / (number * first)}
+
+
+def slow(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """One in a hundred takes 10 s."""
+    with stand_in(0.02) as url:
+        for every in (0, 100):
+            place = Place(stack, url, concurrency=128)
+            with place.workers(1) as workers:
+                feed = steadily(place, rate=300, seconds=10 + options.seconds, slow=every)
+                done = place.work_off(workers, feed)
+            name = "300 orders/s" + (", 1 % of them 10 s" if every else "")
+            yield {"load": name, "orders/s": done.rate, **_waits(done)}
+
+
+def quiet(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """Little to do."""
+    with stand_in(0.02) as url:
+        place = Place(stack, url, concurrency=128)
+        with place.workers(1) as workers:
+            done = place.work_off(workers, steadily(place, rate=5, seconds=2 * options.seconds))
+    yield {"load": "5 orders/s, 20 ms", "orders/s": done.rate, **_waits(done)}
+
+
+def _waits(done: Outcome) -> dict[str, float]:
+    return {"p50 ms": 1000 * median(done.waits), "p99 ms": 1000 * quantiles(done.waits, n=100)[98]}
+
+
+LOADS = {"full": full, "scale": scale, "slow": slow, "quiet": quiet}
+
+
+def run(options: argparse.Namespace) -> Iterator[tuple[str, Row]]:
+    """Each load's rows, as soon as they are measured."""
+    with ExitStack() as running:
+        stack = running.enter_context(Stack(config={"log.message.timestamp.type": "LogAppendTime"}))
+        for name in options.loads or LOADS:
+            for row in LOADS[name](stack, options):
+                yield name, row
+
+
+def main() -> None:
+    """Print a line for each load, or everything as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("loads", nargs="*", metavar="load", help=f"some of {', '.join(LOADS)}; all without")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of work in each load, about")
+    parser.add_argument("--json", action="store_true", help="write JSON instead of the lines")
+    options = parser.parse_args()
+    if unknown := set(options.loads) - set(LOADS):
+        parser.error(f"no such load: {', '.join(sorted(unknown))}")
+    rows: list[dict[str, Any]] = []
+    for name, row in run(options):
+        rows.append({"kind": name, **row})
+        if not options.json:
+            told = (f"{key} {value:.2f}" for key, value in row.items() if isinstance(value, float))
+            print(f"{row['load']:32}{', '.join(told)}", flush=True)
+    if options.json:
+        print(json.dumps({"rows": rows}))
+
+
+if __name__ == "__main__":
+    main()
