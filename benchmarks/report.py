@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after the other and writes what they found to RESULTS.md beside this file.
+"""Runs the benchmarks one after the other and writes what they found to RESULTS.md beside this file, with plots.
 
     python -m benchmarks.report [--only NAME …]
 
@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from benchmarks.plot import bars
+
 Found = Mapping[str, Any]
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 
@@ -31,12 +33,32 @@ class Section:
     title: str
     command: tuple[str, ...]
     write: Callable[[Found], list[str]]
+    plot: Callable[[Found], str] | None = None
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A table; all columns but the first are numbers."""
     lines = [head, ["---", *(["---:"] * (len(head) - 1))], *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _worker_plot(found: Found) -> str:
+    pairs = found["pairs"]
+    rates = {name: [pair[name]["rate"] for pair in pairs] for name in ("client", "worker")}
+    return bars([f"pair {number}" for number in range(1, len(pairs) + 1)], rates, unit="orders/s")
+
+
+def _parts_plot(found: Found) -> str:
+    rows = found["parts"]
+    return bars([row["part"] for row in rows], {"CPU": [row["us_per_order"] for row in rows]}, unit="µs per order")
+
+
+def _encoding_plot(found: Found) -> str:
+    rows = found["rows"]
+    times = {
+        told: [row[name] for row in rows] for name, told in (("fastavro", "schemaless_writer"), ("encoder", "ours"))
+    }
+    return bars([row["channel"] for row in rows], times, unit="µs per event")
 
 
 def _worker(found: Found) -> list[str]:
@@ -117,9 +139,11 @@ def _load(found: Found) -> list[str]:
 
 
 SECTIONS: Final = (
-    Section(title="The worker against its HTTP client", command=("worker", "--pairs", "5"), write=_worker),
-    Section(title="What is left on the hot path", command=("busy",), write=_parts),
-    Section(title="Encoding", command=("encoding",), write=_encoding),
+    Section(
+        title="The worker against its HTTP client", command=("worker", "--pairs", "5"), write=_worker, plot=_worker_plot
+    ),
+    Section(title="What is left on the hot path", command=("busy",), write=_parts, plot=_parts_plot),
+    Section(title="Encoding", command=("encoding",), write=_encoding, plot=_encoding_plot),
     Section(title="An order outside the HTTP client", command=("order",), write=_order),
     Section(title="The HTTP client", command=("client",), write=_client),
     Section(title="Transactions", command=("publish",), write=_publish),
@@ -136,7 +160,14 @@ def measured(section: Section) -> list[str]:
         [sys.executable, *command[1:], "--json"], stdout=subprocess.PIPE, text=True, check=True
     )
     told = f"`{' '.join(command)}`, load of the machine before: {load:.1f}."
-    return [f"## {section.title}", "", told, "", *section.write(json.loads(done.stdout)), ""]
+    found = json.loads(done.stdout)
+    lines = [f"## {section.title}", "", told, "", *section.write(found), ""]
+    if section.plot is not None:
+        plot = RESULTS.parent / "results" / f"{section.command[0]}.svg"
+        plot.parent.mkdir(exist_ok=True)
+        plot.write_text(section.plot(found), encoding="utf-8")
+        lines += [f"![{section.title}](results/{plot.name})", ""]
+    return lines
 
 
 def main() -> None:
