@@ -3,6 +3,8 @@
 Each request has a turn, evenly spaced: never a burst at each second. An API that answers 429 cuts the rate to a
 little less than what it took; from there the rate climbs back along a cubic curve (as TCP's CUBIC does, RFC 9438):
 quickly at first, slowly around the rate at which it was throttled, then ever faster, in case there is room again.
+Where the rate was hardly used when it was throttled, that says little of what the API takes: from what was used, the
+rate doubles every other second until the next 429 (as in TCP's slow start).
 
 Times come in as arguments, in seconds of a monotonic clock.
 """
@@ -16,6 +18,8 @@ _CUT = 0.93
 """What is left of the rate after a cut."""
 _USED = 0.7
 """A rate of which less than this is used says nothing about what the API takes."""
+_DOUBLED = 2.0
+"""Seconds in which a rate doubles while it is searched for."""
 _LEAST = 1.0
 """Requests per second that are always tried."""
 _UNBOUND = 100_000.0
@@ -34,6 +38,7 @@ class RateLimiter:
         self._second = 0
         self._before = math.inf  # the rate at which the API throttled last
         self._cut_at = -math.inf
+        self._is_searching = False
         self._climb = 0.0  # seconds from a cut back to the rate before it
 
     @property
@@ -45,8 +50,11 @@ class RateLimiter:
         """Requests per second at this time; infinite where there is no bound."""
         if self._before == math.inf:
             return self._ceiling
-        passed = (now - self._cut_at) / self._climb - 1
-        rate = self._before * (1 + (1 - _CUT) * passed**3)
+        passed = now - self._cut_at
+        if self._is_searching:
+            rate = self._before * _CUT * 2 ** min(passed / _DOUBLED, 30)
+        else:
+            rate = self._before * (1 + (1 - _CUT) * (passed / self._climb - 1) ** 3)
         if rate > _UNBOUND:
             self._before = math.inf
         return min(max(rate, _LEAST), self._ceiling)
@@ -70,7 +78,10 @@ class RateLimiter:
             return  # it was sent at the rate before
         self._roll(now)
         rate, used = self.rate(now), self._used()
-        self._before = max(rate if used >= _USED * rate else used, _LEAST)
+        is_used = used >= _USED * rate
+        self._before = max(rate if is_used else used, _LEAST)
+        # A rate that doubles is ahead of what was used in the seconds before: half of it says enough.
+        self._is_searching = not (is_used or (self._is_searching and used >= _USED / 2 * rate))
         self._cut_at = now
         # A hundred requests or more on the way back, so that throttled ones stay few among them.
         self._climb = min(max(200 / self._before, 20.0), 40.0)

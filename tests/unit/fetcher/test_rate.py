@@ -56,15 +56,40 @@ def test_throttled_requests_of_one_rate_cut_it_once() -> None:
 def test_a_rate_climbs_back_and_then_beyond_up_to_its_ceiling() -> None:
     """Slowly around the rate that was too much, then ever faster."""
     limiter = RateLimiter(300.0)
-    for number in range(500):
-        limiter.accepted(number / 100)
+    for number in range(600):
+        limiter.accepted(number / 120)
+    limiter.throttled(sent=5.0, now=5.0)  # 300 a second: not used
+    assert limiter.rate(5.0) == pytest.approx(111.6)
     limiter.throttled(sent=5.0, now=5.0)
     rates = [limiter.rate(5.0 + passed) for passed in (0, 10, 20, 30, 60, 200)]
     assert rates == sorted(rates)
-    assert rates[0] == pytest.approx(93.0)
-    assert rates[2] == pytest.approx(100.0)
-    assert rates[3] < 102.0
+    assert rates[0] == pytest.approx(0.93 * 111.6)
+    assert rates[2] == pytest.approx(111.6)
+    assert rates[3] < 114.0
     assert rates[-1] == 300.0
+
+
+@pytest.mark.parametrize("used", [0, 1, 3])
+def test_a_429_at_a_rate_that_was_hardly_used_says_little_of_what_the_api_takes(used: int) -> None:
+    """An order now and then, and one of them throttled: a rush half a minute later is not held up for it."""
+    limiter = RateLimiter()
+    for number in range(5 * used):
+        limiter.accepted(number / used)
+    limiter.throttled(sent=5.0, now=5.0)
+    assert limiter.rate(5.0) <= max(1, used)
+    assert len(turns(limiter, 5.0, 30.0)) > 1000
+
+
+def test_a_rate_that_is_searched_for_is_held_once_the_api_throttles_again() -> None:
+    """From there it climbs as after any other cut."""
+    limiter = RateLimiter()
+    limiter.throttled(sent=0.0, now=0.0)
+    for at in turns(limiter, 0.0, 8.0):
+        limiter.accepted(at)
+    reached = limiter.rate(8.0)
+    limiter.throttled(sent=8.0, now=8.0)
+    assert limiter.rate(8.0) == pytest.approx(0.93 * limiter.rate(28.0))
+    assert 0.7 * reached < limiter.rate(8.0) < reached
 
 
 class Server:
