@@ -49,6 +49,7 @@ def test_throttled_requests_of_one_rate_cut_it_once() -> None:
     for _ in range(10):
         limiter.throttled(sent=1.9, now=2.0)
     assert limiter.rate(2.0) == pytest.approx(93.0)
+    limiter.accepted(2.1)
     limiter.throttled(sent=2.1, now=2.1)
     assert limiter.rate(2.1) < 90.0
 
@@ -60,6 +61,7 @@ def test_a_rate_climbs_back_and_then_beyond_up_to_its_ceiling() -> None:
         limiter.accepted(number / 120)
     limiter.throttled(sent=5.0, now=5.0)  # 300 a second: not used
     assert limiter.rate(5.0) == pytest.approx(111.6)
+    limiter.accepted(5.0)
     limiter.throttled(sent=5.0, now=5.0)
     rates = [limiter.rate(5.0 + passed) for passed in (0, 10, 20, 30, 60, 200)]
     assert rates == sorted(rates)
@@ -71,13 +73,13 @@ def test_a_rate_climbs_back_and_then_beyond_up_to_its_ceiling() -> None:
 
 @pytest.mark.parametrize("used", [0, 1, 3])
 def test_a_429_at_a_rate_that_was_hardly_used_says_little_of_what_the_api_takes(used: int) -> None:
-    """An order now and then, and one of them throttled: a rush half a minute later is not held up for it."""
+    """An order now and then, and one of them throttled: a rush soon after is not held up for it."""
     limiter = RateLimiter()
     for number in range(5 * used):
         limiter.accepted(number / used)
     limiter.throttled(sent=5.0, now=5.0)
     assert limiter.rate(5.0) <= max(1, used)
-    assert len(turns(limiter, 5.0, 30.0)) > 1000
+    assert len(turns(limiter, 5.0, 20.0)) > 1000
 
 
 def test_a_rate_that_is_searched_for_is_held_once_the_api_throttles_again() -> None:
@@ -90,6 +92,29 @@ def test_a_rate_that_is_searched_for_is_held_once_the_api_throttles_again() -> N
     limiter.throttled(sent=8.0, now=8.0)
     assert limiter.rate(8.0) == pytest.approx(0.93 * limiter.rate(28.0))
     assert 0.7 * reached < limiter.rate(8.0) < reached
+
+
+def test_an_api_that_takes_nothing_at_all_says_nothing_of_the_rate() -> None:
+    """Whatever is sent is throttled for a while: the rate stays as it was cut at first, and is free again soon."""
+    limiter = RateLimiter()
+    for number in range(15):
+        limiter.accepted(number / 3)
+    for second in range(5, 9):
+        limiter.throttled(sent=float(second), now=second + 0.1)
+        assert limiter.rate(second + 0.1) == pytest.approx(0.93 * 3)
+    assert len(turns(limiter, 9.0, 20.0)) > 1000
+
+
+def test_a_limit_that_is_lifted_is_noticed_in_a_minute_or_two() -> None:
+    """Once the rate has been above the old limit for a while, it doubles."""
+    limiter = RateLimiter()
+    for number in range(25):
+        limiter.accepted(number / 5)
+    for at in (5.0, 5.1):  # a search, and its end
+        limiter.accepted(at)
+        limiter.throttled(sent=at, now=at)
+    assert limiter.rate(45.0) < 6.0
+    assert limiter.rate(125.0) > 500.0
 
 
 class Server:
