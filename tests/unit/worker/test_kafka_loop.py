@@ -332,6 +332,30 @@ def test_stopping_publishes_all_that_is_finished_and_hurries_the_producer() -> N
     assert thread.desk.cancelled[-1] is None
 
 
+def test_stopping_ends_although_nothing_can_be_published() -> None:
+    """What is left is the next owner's: it is not waited for, and nothing of it is committed."""
+    thread = Thread(A)
+    thread.place(A, 0)
+    thread.desk.finish(at(A, 0))
+    thread.publisher.answers.extend([ABORTED] * 100)
+
+    def second_passes() -> None:
+        thread.clock_at += 1.0
+
+    thread.publisher.before_answer = second_passes
+    thread.loop.stop()
+    thread.loop.run(lambda loop: loop.source)
+    assert 0 < len(thread.publisher.published) <= Pace().revoke
+    assert (thread.published(), thread.group.offsets[A]) == ([], (0, ""))
+
+
+def test_who_never_came_to_the_group_need_not_leave_it() -> None:
+    """A stop may come before the first connection."""
+    loop = Thread(A).loop
+    loop._source = None
+    loop.leave()
+
+
 def test_a_partition_paused_when_it_left_is_open_when_it_comes_back() -> None:
     """Neither the loop nor the source remembers the pause."""
     thread = Thread(A, map_limit=4)
