@@ -92,7 +92,7 @@ class RateLimiter:
         rate, used = self.rate(now), self._used()
         is_used = used >= _USED * rate
         # A rate that doubles is ahead of what was used in the seconds before: half of it says enough.
-        is_doubling = self._is_searching or now - self._cut_at > 2 * self._climb
+        is_doubling = self._before < math.inf and (self._is_searching or now - self._cut_at > 2 * self._climb)
         self._is_searching = not (is_used or (is_doubling and used >= _USED / 2 * rate))
         self._before = max(rate if is_used else used, _LEAST)
         # A hundred requests or more on the way back, so that throttled ones stay few among them.

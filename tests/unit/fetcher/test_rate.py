@@ -82,6 +82,16 @@ def test_a_429_at_a_rate_that_was_hardly_used_says_little_of_what_the_api_takes(
     assert len(turns(limiter, 5.0, 20.0)) > 1000
 
 
+def test_half_of_a_ceiling_in_use_does_not_tell_what_the_api_takes() -> None:
+    """The first 429 of all came at a rate that was not used: the ceiling is tried again soon."""
+    limiter = RateLimiter(100.0)
+    for number in range(200):
+        limiter.accepted(number / 40)
+    limiter.throttled(sent=5.0, now=5.0)
+    assert limiter.rate(5.0) == pytest.approx(0.93 * 40)
+    assert limiter.rate(8.0) == 100.0
+
+
 def test_a_rate_that_is_searched_for_is_held_once_the_api_throttles_again() -> None:
     """From there it climbs as after any other cut."""
     limiter = RateLimiter()
