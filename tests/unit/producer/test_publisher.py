@@ -236,7 +236,7 @@ def test_a_record_over_the_clients_own_limit_is_blamed() -> None:
 def test_the_one_record_that_was_refused_is_blamed() -> None:
     """Those that an abort purges are not; nor is the error that only says that something came before."""
     bench = Bench()
-    bench.kafka.reports.extend([None, TOO_LARGE, PURGED])
+    bench.kafka.reports.extend([PURGED, TOO_LARGE, None])
     bench.kafka.say("commit", GONE)
     result = bench.publish([RECORD], [RECORD], [RECORD])
     assert (result.oversized, result.reason) == (frozenset({1}), "MSG_SIZE_TOO_LARGE: too large")
@@ -246,7 +246,7 @@ def test_of_several_refused_together_none_is_blamed_until_they_travel_apart() ->
     """Kafka names all that travelled in one batch: the next transaction waits for each handful by itself."""
     bench = Bench()
     batches = [[Record(topic="t", key=None, value=b"x" * 40_000, headers=[])] for _ in range(3)]
-    bench.kafka.reports.extend([TOO_LARGE] * 3)
+    bench.kafka.reports.extend([None, TOO_LARGE, TOO_LARGE])
     bench.kafka.say("commit", GONE)
     assert bench.publish(*batches).oversized == frozenset()
     assert "flush" not in bench.kafka.calls

@@ -432,6 +432,20 @@ def test_an_abort_inside_a_poll_is_followed_by_another_poll_before_anything_is_s
     assert thread.published() == ["orders/1/0"]
 
 
+def test_an_abort_is_followed_by_a_poll_at_once_though_nothing_more_can_be_taken_in() -> None:
+    """With full hands a poll comes now and then; after an abort, the next transaction waits for it."""
+    thread = Thread(A, bounds=Bounds(orders=2, bytes=10_000))
+    thread.place(A, 0, 1)
+    thread.turn()
+    thread.loop._pace = replace(thread.loop._pace, poll_when_full=3600.0)
+    thread.desk.finish(at(A, 0))
+    thread.publisher.answers.append(ABORTED)
+    thread.turn()
+    assert thread.loop.state is State.READY
+    thread.turn()
+    assert thread.published() == ["orders/0/0"]
+
+
 def test_a_poll_inside_a_transaction_ends_the_worker() -> None:
     """It could let stale offsets through: a worker that does so is wrong."""
     thread = Thread(A)
