@@ -5,7 +5,7 @@ little less than what it took; from there the rate climbs back along a cubic cur
 quickly at first, slowly around the rate at which it was throttled, then faster again. What says little of what the API
 takes does not set that rate: where it was hardly used, it is searched for from what was used, doubling every other
 second until the next 429 (as in TCP's slow start); the same once it has been above the old rate for as long as below;
-and a 429 with nothing taken since the last cut means that the API takes nothing now, at whatever rate.
+and a 429 with nothing taken of what was sent since the last cut means that the API takes nothing now, at whatever rate.
 
 Times come in as arguments, in seconds of a monotonic clock.
 """
@@ -39,7 +39,7 @@ class RateLimiter:
         self._second = 0
         self._before = math.inf  # the rate at which the API throttled last
         self._cut_at = -math.inf
-        self._is_heard = True  # something was taken since
+        self._is_heard = True  # something that was sent since was taken
         self._is_searching = False
         self._climb = 0.0  # seconds from a cut back to the rate before it
 
@@ -71,11 +71,11 @@ class RateLimiter:
         """Take the turn."""
         self._next = max(self._next, now - _LATE) + 1 / self.rate(now)
 
-    def accepted(self, now: float) -> None:
-        """A request was answered, and not with 429."""
+    def accepted(self, *, sent: float, now: float) -> None:
+        """A request that was sent then was answered, and not with 429."""
         self._roll(now)
         self._taken[-1] += 1
-        self._is_heard = True
+        self._is_heard = self._is_heard or sent >= self._cut_at
 
     def throttled(self, *, sent: float, now: float) -> None:
         """A request that was sent then was answered with 429."""
