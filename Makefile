@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test matrix simulate chaos lint types format bench lock clean
+.PHONY: help setup demo test coverage matrix simulate chaos lint types format bench lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -27,6 +27,11 @@ demo: $(READY) ## see it work: real Kafka, real registry, two workers, a few hun
 
 test: $(READY) ## the whole suite, the real-broker tests included
 	$(BIN)/pytest
+
+coverage: $(READY) ## branches of offsets and transactions that the quick tests take; fails below 95 %
+	PYTHONHASHSEED=0 $(BIN)/coverage run -m tests.simulation --seeds 100 --jobs 1
+	$(BIN)/coverage run --append -m pytest -q tests/unit/consumer tests/unit/producer/test_publisher.py tests/unit/worker tests/property/test_ledger.py
+	$(BIN)/coverage report
 
 matrix: $(READY) ## each fault x when it strikes x SIGKILL, on a real broker: where is every order? (long)
 	$(BIN)/pytest -m "" tests/broker/test_matrix.py "tests/broker/test_trouble.py::test_an_outage_costs_time_and_no_order[60]"

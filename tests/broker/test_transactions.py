@@ -9,8 +9,9 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import pytest
 from tests.broker.kafka_tools import read_committed
@@ -21,6 +22,8 @@ from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import load
 from journeys.worker.service import Service
 from journeys_sandbox.stack import Stack
+
+P = TypeVar("P", bound=Publisher)
 
 ORDERS = [f"order-{number}" for number in range(300)]
 
@@ -143,12 +146,12 @@ class Outlived(Meddler):
         return Publisher.publish(self, [*batches, wait()], groups, timeout=60)
 
 
-def work(shop: Shop, publisher: type[Meddler]) -> Meddler:
-    """Run a worker in this process until every order is published, then stop it as a user would."""
+def work(shop: Shop, publisher: Callable[[dict[str, Any]], P], *, published: int = len(ORDERS)) -> P:
+    """Run a worker in this process until so many orders are published, then stop it as a user would."""
     settings = load(None, {**shop.crew.environment, "JOURNEYS_OPS__PORT": "0"})
-    made: list[Meddler] = []
+    made: list[P] = []
 
-    def make(config: dict[str, object]) -> Meddler:
+    def make(config: dict[str, Any]) -> P:
         made.append(publisher(config))
         return made[-1]
 
@@ -156,7 +159,7 @@ def work(shop: Shop, publisher: type[Meddler]) -> Meddler:
 
     def watch() -> None:
         try:
-            shop.until_published(len(ORDERS))
+            shop.until_published(published)
         except BaseException as error:  # noqa: BLE001 - raised below, in the test's own thread
             failures.append(error)
         finally:

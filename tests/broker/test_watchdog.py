@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
+from tests.broker import hanging
 from tests.broker.ops import address_of, measured, reasons
 from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import until
@@ -51,3 +54,33 @@ def test_a_kafka_thread_that_hangs_in_a_transaction_is_told(own_shop: Shop) -> N
     assert len(measured(address)["journeys_commit_age_seconds"]) == 12, "six partitions of orders, six of the tier"
     assert worker.stop() == 0
     own_shop.audit(orders)
+
+
+@pytest.mark.parametrize(
+    ("order", "part", "where"), [("blocks", "loop", " block"), ("hangs", "order", " hang")], ids=["loop", "order"]
+)
+def test_a_defect_that_hangs_is_told_and_so_is_its_end(
+    stack: Stack, namespace: str, order: str, part: str, where: str
+) -> None:
+    """A loop that is blocked answers no probe; where one order alone does not get on, the probe says which."""
+    with open_shop(stack, namespace, environment={"JOURNEYS_OPS__STALLED_AFTER": "2s"}) as shop:
+        go_on = shop.directory / "go-on"
+        worker = shop.crew.hire(str(Path(hanging.__file__)), **{hanging.UNTIL: str(go_on)})
+        address = address_of(worker)
+        worker.until_assigned()
+        assert reasons(address, "/healthz") == {}
+        shop.place(order)
+        [stuck] = worker.until("worker.stuck")
+        assert (stuck["part"], stuck["level"]) == (part, "error")
+        assert any(line.endswith(where) for line in stuck["stack"]), stuck["stack"]
+        if part == "loop":
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.get(f"{address}/healthz", timeout=0.5, trust_env=False)
+        else:
+            assert reasons(address, "/healthz")[part].startswith(f"{shop.orders}/1/0 does not get on for 2 s")
+        go_on.touch()
+        worker.until("worker.unstuck")
+        assert reasons(address, "/healthz") == {}
+        shop.until_published(1)
+        assert worker.stop() == 0
+        shop.audit([order])

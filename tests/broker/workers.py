@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,14 @@ def until(condition: Callable[[], bool], what: str, *, patience: float = PATIENC
 
 
 class Worker:
-    """One `journeys run`. Its log is read back as decoded lines."""
+    """One `journeys run`, or another program that Python runs. Its log is read back as decoded lines."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path, program: Sequence[str] = ()) -> None:
         self._log = log
         plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
         with log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "journeys", "run"],
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, *(program or ("-m", "journeys", "run"))],
                 env={**plain, "JOURNEYS_OPS__PORT": "0", **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -92,10 +92,10 @@ class Crew:
         self.workers: list[Worker] = []
         self.directory = directory
 
-    def hire(self, **more: str) -> Worker:
-        """Start one more worker, with more settings."""
+    def hire(self, *program: str, **more: str) -> Worker:
+        """Start one more worker, with more settings; or another program in its place."""
         log = self.directory / f"worker-{len(self.workers)}.log"
-        worker = Worker({**self.environment, **more}, log)
+        worker = Worker({**self.environment, **more}, log, program)
         self.workers.append(worker)
         return worker
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,14 @@ class Account:
         owed = self.summaries[0]["total"] if self.summaries else 0
         if sorted(positions) != list(range(owed)):
             found.append(f"half visible: {len(positions)} of {owed} events, {len(self.summaries)} summaries")
+        counts = Counter(record.topic.rpartition(".")[2] for record in self.events)
+        found += [f"astray: {dict(counts)}, not as in {told}" for told in self._told() if told != counts]
         return found
+
+    def _told(self) -> list[dict[str, int]]:
+        """What each summary says of how many events each topic has."""
+        told = [{**summary["expected"], "rejected": summary["rejected"]} for summary in self.summaries]
+        return [{end: count for end, count in counts.items() if count} for counts in told]
 
 
 class Books:
@@ -62,3 +69,9 @@ class Books:
     def wrongs(self, editions: Iterable[str]) -> list[str]:
         """What is wrong with these, each with its edition."""
         return [f"{edition} {wrong}" for edition in editions for wrong in self.accounts[edition].wrongs()]
+
+    def closed(self, placed: Collection[str]) -> list[str]:
+        """What is wrong in the end, when these editions, and no others, must have come to one."""
+        lost = [f"{edition} lost" for edition in placed if not self.accounts[edition].ends]
+        strays = [f"{edition} was never placed" for edition in self.accounts if edition not in placed]
+        return self.wrongs(self.accounts) + lost + strays

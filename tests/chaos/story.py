@@ -41,6 +41,7 @@ def story(seed: int) -> list[Step]:
     free = [0.0] * (WORKERS + 1)  # when each worker may be met by the next disaster
     free[WORKERS] = _LENGTH_S * 2  # until it joins
     registry = api = 0.0
+    has_joined = False
     at = chance.uniform(0.3, 1.5)
     while at < _LENGTH_S:
         [what] = chance.choices(list(_DISASTERS), list(_DISASTERS.values()))
@@ -54,7 +55,8 @@ def story(seed: int) -> list[Step]:
             back = at + FROZEN_S + chance.uniform(0.0, 2.0)
             steps += [Step(at, "freeze", who), Step(back, "thaw", who)]
             free[who] = back + 0.2
-        elif what == "join" and free[WORKERS] > _LENGTH_S:
+        elif what == "join" and not has_joined:
+            has_joined = True
             steps.append(Step(at, "hire", WORKERS))
             free[WORKERS] = at + 0.5
         elif what == "broker":

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.broker.kafka_tools import read_committed
-from tests.broker.shop import CHANNELS, KEY, Shop, open_shop
+from tests.broker.shop import KEY, Shop, open_shop
 from tests.broker.workers import until
-from tests.chaos.books import Books
+from tests.chaos.auditors import audit, books, topics
 from tests.chaos.companion import Companion
 from tests.chaos.flow import Flow
 from tests.chaos.stage import Place, Stage
@@ -58,7 +57,7 @@ def test_chaos(registry: Registry, seed: int) -> None:
         stage = Stage(shop, [Place(number) for number in range(WORKERS + 1)])
         try:
             play(shop, stage, seed)
-            audit(shop, stage)
+            report(shop, stage)
         except BaseException:
             stage.thaw()
             sys.stderr.write("\n".join([f"--- the story of seed {seed} ---", *stage.told, ""]))
@@ -89,39 +88,15 @@ def play(shop: Shop, stage: Stage, seed: int) -> None:
     assert companion.passes > 3, "it read along"
 
 
-def audit(shop: Shop, stage: Stage) -> None:
-    """Everything anew, from the beginning, with read_committed: each order message has come to exactly one end."""
-    found = books(shop)
-    for record in read_committed(shop.stack.broker.bootstrap_servers, topics(shop)):
-        found.enter(record)
-    orders = {
-        f"{read.topic}/{read.partition}/{read.offset}": (read.value or b"").decode() for read in shop.read(shop.orders)
-    }
-    assert found.wrongs(list(found.accounts)) == []
-    lost = [edition for edition in orders if not found.accounts[edition].ends]
-    assert lost == []
-    strays = found.accounts.keys() - orders.keys()
-    assert not strays
-    for edition, order in orders.items():
-        account = found.accounts[edition]
-        for summary in account.summaries:
-            shop.audit_order(order, account.events, summary)
-    letters = sum(account.letters for account in found.accounts.values())
+def report(shop: Shop, stage: Stage) -> None:
+    """The last line of the story. No worker may have met an error that it does not know, or been stuck."""
+    accounts = audit(shop).accounts.values()
+    letters = sum(account.letters for account in accounts)
     logs = [worker.raw() for worker in shop.crew.workers]
     assert not any("Traceback" in log for log in logs)
     assert not any(worker.lines("worker.stuck") for worker in shop.crew.workers)
     counts = {name: sum(log.count(f'"{name}"') for log in logs) for name in COUNTED}
-    stage.tell(f"{len(orders)} orders, {letters} dead letters, lost 0, doubled 0, half visible 0; {counts}")
+    stage.tell(f"{len(accounts)} orders, {letters} dead letters, lost 0, doubled 0, half visible 0; {counts}")
 
 
 COUNTED = ("orders.lost", "orders.revoked", "transaction.aborted", "transaction.unknown", "transaction.recovered")
-
-
-def topics(shop: Shop) -> list[str]:
-    """All that is published."""
-    return [*(shop.topic(end) for end in (*CHANNELS, "rejected", "summary")), shop.dead_letters]
-
-
-def books(shop: Shop) -> Books:
-    """Empty accounts."""
-    return Books(summary=shop.topic("summary"), dead_letters=shop.dead_letters, decode=shop.decoder.decode)

@@ -24,6 +24,7 @@ from journeys.worker.assignments import Assignments
 from journeys.worker.desk import Finished
 from journeys.worker.kafka_loop import KafkaLoop
 from journeys.worker.outbox import partition_of
+from journeys.worker.states import State
 
 Batches = Sequence[Iterable[Record]]
 Groups = Sequence[GroupOffsets]
@@ -183,7 +184,7 @@ class RetryWithoutPolling(KafkaLoop):
 
     def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
         while (outcome := super()._burst(timeout, only)) is Outcome.ABORTED:
-            pass
+            self.state = State.READY
         return outcome
 
 

@@ -121,6 +121,7 @@ class FakePublisher(Publisher):
         self.rebuilt = 0
         self.is_reachable = True
         self.hurried: float | None = None
+        self.before_answer: Callable[[], object] = lambda: None
 
     def hurry(self, seconds: float) -> None:
         """Remember it."""
@@ -143,6 +144,7 @@ class FakePublisher(Publisher):
         timeout: float,  # noqa: ARG002 - as rebuild
     ) -> Result:
         """The next answer."""
+        self.before_answer()
         offsets = [commit for group in groups for commit in group.offsets]
         answer = self.answers.popleft() if self.answers else COMMITTED
         self.published.append((len(batches), offsets))

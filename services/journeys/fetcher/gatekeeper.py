@@ -101,7 +101,7 @@ class Gatekeeper:
     def heard(self, turn: Turn) -> None:
         """The API answered for this order: with a page, or with what it thinks of the order."""
         now = self._end(turn)
-        self._limiter.accepted(now)
+        self._limiter.accepted(sent=turn.sent, now=now)
         self._gate.heard(turn.order_id, is_probe=turn.is_probe, now=now)
         if turn.is_probe:
             self._look()

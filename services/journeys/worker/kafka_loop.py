@@ -4,8 +4,8 @@
       ▲                                                            │
       └────────────── abort: poll once, then send the rest again ──┘
 
-A burst is begin, produce, offsets, commit, with no poll in between. Callbacks of a rebalance run inside `poll`, on
-this thread; on a revoke they burst once more, then forget. Nothing here waits for HTTP.
+A burst is begin, produce, offsets, commit, with no poll in between: `states` says what may follow what. Callbacks of a
+rebalance run inside `poll`, on this thread; on a revoke they burst once more, then forget. Nothing here waits for HTTP.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from journeys.worker.assignments import Assignments
 from journeys.worker.desk import Admitted, Desk, Finished
 from journeys.worker.intake import Bounds, Intake
 from journeys.worker.outbox import Outbox, partition_of
+from journeys.worker.states import FIRST, NEXT, Happening, State, Step
 from journeys.worker.waiting import WaitingRoom
 
 
@@ -124,7 +125,9 @@ class KafkaLoop:
         self._outbox = Outbox(max_records=pace.max_records)
         self.ages = Ages()
         """Of what is in hand, and of the commits; any thread may read it."""
-        self._in_doubt: Result | None = Result(outcome=Outcome.UNKNOWN, reason="starting")
+        self.state = FIRST
+        """How it stands with transactions."""
+        self._was_fenced = False
         self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
         self._last_poll = 0.0
@@ -170,7 +173,7 @@ class KafkaLoop:
         elif self._to_ask:
             self._ask_for_an_end()
         self._gather()
-        if self._in_doubt is not None:
+        if self.state is State.IN_DOUBT:
             if now >= self._burst_not_before:
                 self._recover()
         elif self._is_due(now):
@@ -188,8 +191,8 @@ class KafkaLoop:
         """The last transactions. What they cannot settle in time, the next owner settles from Kafka."""
         deadline = self._clock.monotonic() + self._pace.revoke
         self._gather()
-        while self._in_doubt is None and (left := deadline - self._clock.monotonic()) > 0:
-            if self._burst(left) is None:
+        while self.state is not State.IN_DOUBT and (left := deadline - self._clock.monotonic()) > 0:
+            if self.state is State.READY and self._burst(left) is None:
                 return
             self._serve(self._patience(), 1)
 
@@ -227,11 +230,6 @@ class KafkaLoop:
         return min(room, int(self._gate.hungry)) if self._gate.is_shut else room
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether there is no producer to publish with: at the start, or while an outcome is unknown."""
-        return self._in_doubt is not None
-
-    @property
     def partitions(self) -> int:
         """Partitions being read."""
         return len(self._assignments.ledgers)
@@ -248,12 +246,13 @@ class KafkaLoop:
 
     def _serve(self, timeout: float, limit: int) -> None:
         self._last_poll = self._clock.monotonic()
+        self._now(Step.POLL)
         self._admit(self.source.poll(timeout, limit))
 
     def _wait_for_room(self, now: float) -> None:
         with contextlib.suppress(queue.Empty):
             self._take(self._desk.finished.get(timeout=self._patience()))
-        if now - self._last_poll >= self._pace.poll_when_full:
+        if self.state is State.ABORTED or now - self._last_poll >= self._pace.poll_when_full:
             self._serve(0, 1)
 
     def _admit(self, messages: Sequence[OrderMessage]) -> None:
@@ -315,7 +314,7 @@ class KafkaLoop:
         self._outbox.add(finished)
 
     def _is_due(self, now: float) -> bool:
-        if now < self._burst_not_before:
+        if now < self._burst_not_before or self.state is not State.READY:
             return False
         oldest = self._outbox.oldest_at
         if oldest is None:
@@ -323,6 +322,9 @@ class KafkaLoop:
         return now - oldest >= self._pace.linger or len(self._outbox) * 2 >= self._bounds.orders
 
     # -- transactions
+
+    def _now(self, happened: Happening) -> None:
+        self.state = NEXT[self.state, happened]
 
     def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
         """Publish what is gathered, of all partitions or `only` these, in one transaction.
@@ -334,19 +336,22 @@ class KafkaLoop:
             self._burst_not_before = self._clock.monotonic() + self._pace.linger
             return None
         if not self.source.has_joined(topic for topic, _ in commits):  # the group does not know us yet: poll first
+            self._now(Step.STAY_OUT)
             return self._aborted(())
+        self._now(Step.BEGIN)
         began = self._clock.monotonic()
         result = self._publisher.publish(
             [order.records for order in finished],
             self.source.in_groups(_offset_commit(partition, commit) for partition, commit in commits.items()),
             timeout=timeout,
         )
+        self._now(result.outcome)
         self._observer.transaction(result, finished, self._clock.monotonic() - began)
         if result.outcome is Outcome.ABORTED:
             return self._aborted([finished[index] for index in result.oversized])
         if result.outcome is Outcome.UNKNOWN:
             self._publisher.discard()
-            self._in_doubt = result
+            self._was_fenced = result.fenced
             self._back_off()
         else:
             self._setbacks = 0
@@ -371,13 +376,12 @@ class KafkaLoop:
         self._assignments.announced(commits)
 
     def _aborted(self, oversized: Sequence[Finished]) -> Outcome:
-        """Poll before the next burst, and back off where aborts follow one another."""
+        """Back off where aborts follow one another."""
         for order in oversized:
             self._outbox.replace(order, self._replace_oversized(order))
         if oversized:  # that is progress: the same abort does not come again
             self._setbacks = 0
         self._back_off()
-        self._last_poll = 0.0
         return Outcome.ABORTED
 
     def _back_off(self) -> None:
@@ -394,14 +398,17 @@ class KafkaLoop:
             self._publisher.rebuild(timeout=self._pace.recover)
             effects = {partition: self._effect(partition, deadline) for partition in self._outbox.partitions}
         except TimeoutError as late:
+            self._now(Step.NO_ANSWER)
             self._publisher.discard()
             self._back_off()
             self._observer.unreachable(str(late))
             return
-        doubt, self._in_doubt = self._in_doubt, None
+        self._now(Step.READ_BACK)
         self._settle({partition: effect for partition, effect in effects.items() if effect.covers})
         self._observer.recovered(sum(len(effect.covers) for effect in effects.values()), len(self._outbox))
-        self._count_fence(doubt)
+        if self._was_fenced:
+            self._was_fenced = False
+            self._count_fence()
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         """What the group's committed offset covers of the results in hand. Raises TimeoutError."""
@@ -410,10 +417,8 @@ class KafkaLoop:
         covers = covered(self._outbox.offsets(partition), watermark=watermark, metadata=metadata)
         return Commit(watermark=watermark, metadata=metadata, covers=covers)
 
-    def _count_fence(self, doubt: Result | None) -> None:
+    def _count_fence(self) -> None:
         """A fence is a time-out, or another process with the same transactional.id; only the latter keeps on."""
-        if doubt is None or not doubt.fenced:
-            return
         now = self._clock.monotonic()
         self._fences = [*(at for at in self._fences if now - at < 300), now]
         if len(self._fences) >= 3:
@@ -437,7 +442,7 @@ class KafkaLoop:
         self._gather()
         # No poll is possible in here, so what an abort leaves over is left to the new owner. Only theirs: a rebalance
         # of the other group at the same moment must not abort it.
-        if self._in_doubt is None:
+        if self.state is State.READY:
             self._burst(self._pace.revoke, partitions)
         self._forget(partitions)
         self._observer.revoked(partitions, lost=False)

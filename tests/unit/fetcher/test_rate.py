@@ -20,6 +20,11 @@ def turns(limiter: RateLimiter, start: float, seconds: float) -> list[float]:
     return sent
 
 
+def accepted(limiter: RateLimiter, at: float) -> None:
+    """A request was sent, and answered at once."""
+    limiter.accepted(sent=at, now=at)
+
+
 def test_turns_are_even() -> None:
     """Twenty requests a second are one each 50 ms, never twenty at once."""
     sent = turns(RateLimiter(20.0), 100.0, 10.0)
@@ -45,10 +50,11 @@ def test_throttled_requests_of_one_rate_cut_it_once() -> None:
     """What was sent before the cut says nothing about the rate after it."""
     limiter = RateLimiter(100.0)
     for at in turns(limiter, 0.0, 2.0):
-        limiter.accepted(at)
+        accepted(limiter, at)
     for _ in range(10):
         limiter.throttled(sent=1.9, now=2.0)
     assert limiter.rate(2.0) == pytest.approx(93.0)
+    accepted(limiter, 2.1)
     limiter.throttled(sent=2.1, now=2.1)
     assert limiter.rate(2.1) < 90.0
 
@@ -56,15 +62,86 @@ def test_throttled_requests_of_one_rate_cut_it_once() -> None:
 def test_a_rate_climbs_back_and_then_beyond_up_to_its_ceiling() -> None:
     """Slowly around the rate that was too much, then ever faster."""
     limiter = RateLimiter(300.0)
-    for number in range(500):
-        limiter.accepted(number / 100)
+    for number in range(600):
+        accepted(limiter, number / 120)
+    limiter.throttled(sent=5.0, now=5.0)  # 300 a second: not used
+    assert limiter.rate(5.0) == pytest.approx(111.6)
+    accepted(limiter, 5.0)
     limiter.throttled(sent=5.0, now=5.0)
     rates = [limiter.rate(5.0 + passed) for passed in (0, 10, 20, 30, 60, 200)]
     assert rates == sorted(rates)
-    assert rates[0] == pytest.approx(93.0)
-    assert rates[2] == pytest.approx(100.0)
-    assert rates[3] < 102.0
+    assert rates[0] == pytest.approx(0.93 * 111.6)
+    assert rates[2] == pytest.approx(111.6)
+    assert rates[3] < 114.0
     assert rates[-1] == 300.0
+
+
+@pytest.mark.parametrize("used", [0, 1, 3])
+def test_a_429_at_a_rate_that_was_hardly_used_says_little_of_what_the_api_takes(used: int) -> None:
+    """An order now and then, and one of them throttled: a rush soon after is not held up for it."""
+    limiter = RateLimiter()
+    for number in range(5 * used):
+        accepted(limiter, number / used)
+    limiter.throttled(sent=5.0, now=5.0)
+    assert limiter.rate(5.0) <= max(1, used)
+    assert len(turns(limiter, 5.0, 20.0)) > 1000
+
+
+def test_half_of_a_ceiling_in_use_does_not_tell_what_the_api_takes() -> None:
+    """The first 429 of all came at a rate that was not used: the ceiling is tried again soon."""
+    limiter = RateLimiter(100.0)
+    for number in range(200):
+        accepted(limiter, number / 40)
+    limiter.throttled(sent=5.0, now=5.0)
+    assert limiter.rate(5.0) == pytest.approx(0.93 * 40)
+    assert limiter.rate(8.0) == 100.0
+
+
+def test_a_rate_that_is_searched_for_is_held_once_the_api_throttles_again() -> None:
+    """From there it climbs as after any other cut."""
+    limiter = RateLimiter()
+    limiter.throttled(sent=0.0, now=0.0)
+    for at in turns(limiter, 0.0, 8.0):
+        accepted(limiter, at)
+    reached = limiter.rate(8.0)
+    limiter.throttled(sent=8.0, now=8.0)
+    assert limiter.rate(8.0) == pytest.approx(0.93 * limiter.rate(28.0))
+    assert 0.7 * reached < limiter.rate(8.0) < reached
+
+
+def test_an_api_that_takes_nothing_at_all_says_nothing_of_the_rate() -> None:
+    """Whatever is sent is throttled for a while: the rate stays as it was cut at first, and is free again soon."""
+    limiter = RateLimiter()
+    for number in range(15):
+        accepted(limiter, number / 3)
+    for second in range(5, 9):
+        limiter.throttled(sent=float(second), now=second + 0.1)
+        assert limiter.rate(second + 0.1) == pytest.approx(0.93 * 3)
+    assert len(turns(limiter, 9.0, 20.0)) > 1000
+
+
+def test_a_late_answer_does_not_tell_that_the_api_takes_anything_now() -> None:
+    """It is one to a request from before: seeds 20 and 112 were slow for it, in the middle of a blanket refusal."""
+    limiter = RateLimiter()
+    for number in range(5):
+        accepted(limiter, float(number))
+    limiter.throttled(sent=5.0, now=5.1)
+    limiter.accepted(sent=4.9, now=5.9)
+    limiter.throttled(sent=6.1, now=6.2)
+    assert limiter.rate(6.2) == 1.0
+    assert len(turns(limiter, 7.0, 20.0)) > 500
+
+
+def test_a_limit_that_is_lifted_is_noticed_in_a_minute_or_two() -> None:
+    """Once the rate has been above the old limit for a while, it doubles."""
+    limiter = RateLimiter()
+    for number in range(25):
+        accepted(limiter, number / 5)
+    for at in (5.0, 5.1):  # a search, and its end
+        accepted(limiter, at)
+        limiter.throttled(sent=at, now=at)
+    assert limiter.rate(45.0) < 6.0
+    assert limiter.rate(125.0) > 500.0
 
 
 class Server:
@@ -100,7 +177,7 @@ def test_what_the_api_takes_is_found_out_and_used(allowed: int, latency: float, 
             now = max(now, at)
             answers.append((at, taken))
             if taken:
-                limiter.accepted(at)
+                limiter.accepted(sent=sent, now=at)
             else:
                 limiter.throttled(sent=sent, now=at)
                 paused_until = max(paused_until, at + 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from journeys.producer.publisher import Outcome, Result
 from journeys.worker.assignments import Assignments
 from journeys.worker.intake import Bounds
 from journeys.worker.kafka_loop import KafkaLoop, Pace
+from journeys.worker.states import State
 from journeys.worker.waiting import Timetable
 
 A: Partition = ("orders", 0)
@@ -151,7 +153,7 @@ def test_an_unknown_outcome_is_read_back_before_anything_is_sent_again(*, takes_
     thread.publisher.answers.append(UNKNOWN)
     thread.publisher.takes_effect = takes_effect
     thread.finish(A, 0)
-    assert thread.loop.in_doubt
+    assert thread.loop.state is State.IN_DOUBT
     thread.turn(2)
     assert thread.published() == ["orders/0/0"]
     assert thread.group.offsets[A] == (1, "")
@@ -172,7 +174,7 @@ def test_a_partition_revoked_in_doubt_is_settled_by_its_next_owner(*, takes_effe
     thread.revoke(A)  # the turn before the poll bursts, and loses the answer
     thread.group.unstable.add(A)
     thread.assign(A)
-    assert (thread.loop.in_doubt, thread.loop.partitions) == (True, 1)
+    assert (thread.loop.state, thread.loop.partitions) == (State.IN_DOUBT, 1)
     thread.publisher.is_reachable = True
     thread.group.unstable.clear()
     thread.loop._assignments._held[A] = 0.0
@@ -192,7 +194,7 @@ def test_an_outcome_lost_inside_a_revoke_leaves_the_other_partitions_whole() -> 
     thread.desk.finish(at(A, 0), at(B, 0))
     thread.publisher.answers.extend([ABORTED, UNKNOWN])
     thread.revoke(A)
-    assert thread.loop.in_doubt
+    assert thread.loop.state is State.IN_DOUBT
     thread.turn(2)
     assert thread.published() == ["orders/1/0"]
     assert thread.loop.in_hand == 0
@@ -331,6 +333,30 @@ def test_stopping_publishes_all_that_is_finished_and_hurries_the_producer() -> N
     assert thread.desk.cancelled[-1] is None
 
 
+def test_stopping_ends_although_nothing_can_be_published() -> None:
+    """What is left is the next owner's: it is not waited for, and nothing of it is committed."""
+    thread = Thread(A)
+    thread.place(A, 0)
+    thread.desk.finish(at(A, 0))
+    thread.publisher.answers.extend([ABORTED] * 100)
+
+    def second_passes() -> None:
+        thread.clock_at += 1.0
+
+    thread.publisher.before_answer = second_passes
+    thread.loop.stop()
+    thread.loop.run(lambda loop: loop.source)
+    assert 0 < len(thread.publisher.published) <= Pace().revoke
+    assert (thread.published(), thread.group.offsets[A]) == ([], (0, ""))
+
+
+def test_who_never_came_to_the_group_need_not_leave_it() -> None:
+    """A stop may come before the first connection."""
+    loop = Thread(A).loop
+    loop._source = None
+    loop.leave()
+
+
 def test_a_partition_paused_when_it_left_is_open_when_it_comes_back() -> None:
     """Neither the loop nor the source remembers the pause."""
     thread = Thread(A, map_limit=4)
@@ -387,6 +413,49 @@ def test_a_revoke_publishes_what_is_finished_of_the_partitions_that_go() -> None
     thread.turn()
     assert [[commit.partition for commit in commits] for _, commits in thread.publisher.published] == [[0, 1], [0], [1]]
     assert thread.published() == ["orders/0/0", "orders/1/0"]
+
+
+def test_an_abort_inside_a_poll_is_followed_by_another_poll_before_anything_is_sent() -> None:
+    """The poll that was going on may have begun before the group changed its mind."""
+    thread = Thread(A, B)
+    thread.place(A, 0)
+    thread.place(B, 0)
+    thread.loop._burst_not_before = math.inf
+    thread.desk.finish(at(A, 0), at(B, 0))
+    thread.publisher.answers.append(ABORTED)
+    thread.source.rebalances.append(lambda listener: listener.revoked([A]))
+    thread.loop.step()
+    assert thread.loop.state is State.ABORTED
+    thread.loop._burst_not_before = 0.0
+    thread.loop.step()
+    assert thread.published() == []
+    thread.loop.step()
+    assert thread.published() == ["orders/1/0"]
+
+
+def test_an_abort_is_followed_by_a_poll_at_once_though_nothing_more_can_be_taken_in() -> None:
+    """With full hands a poll comes now and then; after an abort, the next transaction waits for it."""
+    thread = Thread(A, bounds=Bounds(orders=2, bytes=10_000))
+    thread.place(A, 0, 1)
+    thread.turn()
+    thread.loop._pace = replace(thread.loop._pace, poll_when_full=3600.0)
+    thread.desk.finish(at(A, 0))
+    thread.publisher.answers.append(ABORTED)
+    thread.turn()
+    assert thread.loop.state is State.READY
+    thread.turn()
+    assert thread.published() == ["orders/0/0"]
+
+
+def test_a_poll_inside_a_transaction_ends_the_worker() -> None:
+    """It could let stale offsets through: a worker that does so is wrong."""
+    thread = Thread(A)
+    thread.place(A, 0)
+    thread.publisher.before_answer = lambda: thread.loop._serve(0, 1)
+    thread.desk.finish(at(A, 0))
+    with pytest.raises(KeyError):
+        thread.turn()
+    assert thread.published() == []
 
 
 # -- what is shown of the work

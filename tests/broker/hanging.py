@@ -1,0 +1,63 @@
+"""`journeys run` with a defect: to ask for an order `hangs` does not end, to ask for `blocks` holds up the event loop.
+
+Both go on when the file is there that the environment names. Nothing of the worker's own hangs without end, since each
+request has a time-out: so a defect must be put in, and a stuck order be found sooner than usual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from journeys.cli import main
+from journeys.fetcher.answers import Answer
+from journeys.fetcher.client import ApiClient
+from journeys.ops.watch import Patience
+from journeys.settings import Settings
+from journeys.worker import assembly, service
+
+UNTIL = "GO_ON_WHEN_THERE_IS"
+
+
+async def ask(client: ApiClient, order_id: str, page: int) -> Answer:
+    """As the API's client does, once it is let go on."""
+    if order_id == "hangs":
+        await hang()
+    elif order_id == "blocks":
+        block()
+    return await _ask(client, order_id, page)
+
+
+async def hang() -> None:
+    """One order does not get on."""
+    while not may_go_on():  # noqa: ASYNC110 - there is nothing to wait for but a file
+        await asyncio.sleep(0.05)
+
+
+def block() -> None:
+    """Nothing gets on."""
+    while not may_go_on():
+        time.sleep(0.05)
+
+
+def may_go_on() -> bool:
+    """Whether the test says so."""
+    return Path(os.environ[UNTIL]).exists()
+
+
+def impatient(settings: Settings) -> Patience:
+    """The worker's own, but for an order, which waits for no longer than a thread."""
+    return replace(_patience(settings), order=settings.ops.stalled_after)
+
+
+_ask, _patience = ApiClient.ask, assembly.patience
+
+if __name__ == "__main__":
+    vars(service)["patience"] = impatient
+    ApiClient.ask = ask  # type: ignore[assignment, method-assign]  # the defect
+    sys.argv[1:] = ["run"]
+    sys.exit(main())

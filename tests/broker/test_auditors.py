@@ -1,0 +1,110 @@
+"""The chaos auditors find a worker that is wrong: deliberate defects, on a real broker.
+
+As in `tests/simulation/defects.py`, each is a subclass of the product's own class, and the product knows nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import pytest
+from tests.broker.shop import Shop, open_shop
+from tests.broker.test_transactions import work
+from tests.broker.workers import until
+from tests.chaos.auditors import audit, books, topics
+from tests.chaos.companion import Companion
+
+from journeys.model import GroupOffsets, Record
+from journeys.producer.publisher import Outcome, Publisher, Result
+from journeys_sandbox.stack import Stack
+
+Batches = Sequence[Iterable[Record]]
+Groups = Sequence[GroupOffsets]
+
+ORDERS = [f"n{number % 5 + 1}-order-{number}" for number in range(60)]
+
+
+class OffsetsOutside(Publisher):
+    """Offsets are not sent in the transaction of the records, and between the two the worker loses its producer."""
+
+    is_done: ClassVar[bool]
+
+    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+        """Once; from then on as it should be."""
+        if not batches or self.is_done:
+            return super().publish(batches, groups, timeout=timeout)
+        type(self).is_done = True
+        assert super().publish(batches, [], timeout=timeout).outcome is Outcome.COMMITTED
+        return Result(outcome=Outcome.UNKNOWN, reason="before the offsets")
+
+
+class OrderSkipped(Publisher):
+    """The offset of an order is committed, its journey is not published."""
+
+    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+        """Without the last order of each transaction but those that hold one alone."""
+        return super().publish(batches[: max(1, len(batches) - 1)], groups, timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("publisher", "published", "wrong"),
+    [(OffsetsOutside, len(ORDERS), "doubled: 2 summaries"), (OrderSkipped, len(ORDERS) // 2, "lost")],
+)
+def test_the_last_audit_finds_a_worker_that_is_wrong(
+    stack: Stack, namespace: str, publisher: type[Publisher], published: int, wrong: str
+) -> None:
+    """What nobody saw happen is found afterwards."""
+    OffsetsOutside.is_done = False
+    with open_shop(stack, namespace) as shop:
+        shop.place(*ORDERS)
+        work(shop, publisher, published=published)
+        with pytest.raises(AssertionError, match=wrong):
+            audit(shop)
+
+
+class SummaryLater(Publisher):
+    """The events of a journey go out before its summary; `between` is what happens until then."""
+
+    def __init__(self, config: dict[str, Any], summary: str, between: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._summary = summary
+        self._between = between
+
+    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+        """Two transactions."""
+        whole = [list(batch) for batch in batches]
+        first = super().publish(self._of(whole, is_summary=False), [], timeout=timeout)
+        if whole:
+            self._between()
+        if first.outcome is not Outcome.COMMITTED:
+            return first
+        return super().publish(self._of(whole, is_summary=True), groups, timeout=timeout)
+
+    def _of(self, batches: list[list[Record]], *, is_summary: bool) -> list[list[Record]]:
+        return [[record for record in batch if (record.topic == self._summary) is is_summary] for batch in batches]
+
+
+def test_only_who_reads_along_finds_a_journey_that_was_half_visible_for_a_while(stack: Stack, namespace: str) -> None:
+    """In the end all is there: so the companion's looks while the worker works are what this defect is found by."""
+    with open_shop(stack, namespace) as shop:
+        shop.place(*ORDERS)
+        companion = companion_of(shop)
+
+        def until_seen() -> None:
+            passes = companion.passes  # the next one has seen the events; the one after it looks at their accounts
+            until(lambda: companion.passes >= passes + 3, "the companion to look")
+
+        with companion.reading():
+            work(
+                shop,
+                lambda config: SummaryLater(config, shop.topic("summary"), until_seen),
+                published=len(ORDERS),
+            )
+        assert any("half visible" in wrong for wrong in companion.wrongs)
+        audit(shop)
+
+
+def companion_of(shop: Shop) -> Companion:
+    """An auditor that reads along."""
+    return Companion(shop.stack.broker.bootstrap_servers, topics(shop), books(shop))

@@ -1,0 +1,348 @@
+"""What comes of each answer of librdkafka within a transaction: go on, abort, in doubt, or no use at all."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from journeys.errors import HaltError, SettingsError
+from journeys.model import GroupOffsets, OffsetCommit, Record
+from journeys.producer.publisher import Outcome, Publisher, Result, in_thread
+
+Delivered = Callable[[KafkaError | None, Message | None], None]
+
+RECORD = Record(topic="journey.ads", key=b"A-1", value=b"v", headers=[])
+GROUP = GroupOffsets(offsets=(OffsetCommit(topic="orders", partition=0, offset=1, metadata=""),), metadata=object)
+LATE = KafkaError(KafkaError._TIMED_OUT, "timed out")
+BUSY = KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, "loading", retriable=True)
+GONE = KafkaError(KafkaError.ILLEGAL_GENERATION, "the generation is gone", txn_requires_abort=True)
+FATAL = KafkaError(KafkaError._FATAL, "no more", fatal=True)
+FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
+TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large", txn_requires_abort=True)
+NOT_ALLOWED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed", txn_requires_abort=True)
+FAILED_BEFORE = KafkaError(KafkaError._STATE, "the transaction has failed")
+PURGED = KafkaError(KafkaError._PURGE_QUEUE, "purged")
+
+
+class Librdkafka:
+    """A producer that answers each call as the test says, then well. `calls` are their names, in order."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, deque[KafkaError | BaseException]] = defaultdict(deque)
+        self.calls: list[str] = []
+        self.now = 0.0
+        self.reports: deque[KafkaError | None] = deque()
+        self._pending: list[Delivered] = []
+
+    def say(self, name: str, *answers: KafkaError | BaseException) -> None:
+        """The next answers of one call."""
+        self.answers[name].extend(answers)
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        self.now += 1.0
+        if self.answers[name]:
+            answer = self.answers[name].popleft()
+            raise KafkaException(answer) if isinstance(answer, KafkaError) else answer
+
+    def init_transactions(self, _: float) -> None:
+        """As told."""
+        self._call("init_transactions")
+
+    def begin_transaction(self) -> None:
+        """As told."""
+        self._call("begin_transaction")
+
+    def produce(self, *_: object, on_delivery: Delivered, **__: object) -> None:
+        """As told; the report comes with the abort or the commit."""
+        self._pending.append(on_delivery)
+        self._call("produce")
+
+    def send_offsets_to_transaction(self, *_: object) -> None:
+        """As told."""
+        self._call("send_offsets")
+
+    def commit_transaction(self, _: float) -> None:
+        """As told."""
+        self._report()
+        self._call("commit")
+
+    def abort_transaction(self, _: float) -> None:
+        """As told."""
+        self._report()
+        self._call("abort")
+
+    def poll(self, _: float) -> int:
+        """Nothing to serve."""
+        self._call("poll")
+        return 0
+
+    def flush(self, _: float) -> int:
+        """As told: an answer means that something is left."""
+        try:
+            self._call("flush")
+        except TimeoutError:
+            return 1
+        return 0
+
+    def purge(self) -> None:
+        """Dropped."""
+        self._call("purge")
+
+    def _report(self) -> None:
+        for delivered in self._pending:
+            delivered(self.reports.popleft() if self.reports else None, None)
+        self._pending.clear()
+
+
+def at_once(call: Callable[[], object], _left: Callable[[], float]) -> None:
+    """Watch nothing."""
+    call()
+
+
+class Bench:
+    """A publisher with a producer."""
+
+    def __init__(self, watch: Callable[..., None] = at_once) -> None:
+        self.kafka = Librdkafka()
+        made: Any = lambda *_, **__: self.kafka  # noqa: E731 - the shape of a class
+        self.publisher = Publisher({}, clock=lambda: self.kafka.now, producer=made, watch=watch)
+        self.publisher.rebuild(timeout=10)
+        self.kafka.calls.clear()
+
+    def publish(self, *batches: list[Record], timeout: float = 30.0) -> Result:
+        """One transaction."""
+        return self.publisher.publish(batches or ([RECORD],), [GROUP], timeout=timeout)
+
+
+def test_records_and_offsets_are_one_transaction() -> None:
+    """In this order, and nothing else."""
+    bench = Bench()
+    assert bench.publish([RECORD, RECORD], [RECORD]) == Result(outcome=Outcome.COMMITTED)
+    assert bench.kafka.calls == ["begin_transaction", *["produce"] * 3, "send_offsets", "commit"]
+
+
+@pytest.mark.parametrize("call", ["send_offsets", "commit"])
+@pytest.mark.parametrize("answer", [LATE, BUSY])
+def test_a_call_that_may_be_made_again_is(call: str, answer: KafkaError) -> None:
+    """It says nothing about the outcome; a commit that timed out above all is never aborted."""
+    bench = Bench()
+    bench.kafka.say(call, answer, answer)
+    assert bench.publish().outcome is Outcome.COMMITTED
+    assert bench.kafka.calls.count(call) == 3
+    assert "abort" not in bench.kafka.calls
+
+
+@pytest.mark.parametrize("call", ["send_offsets", "commit"])
+def test_what_requires_an_abort_is_aborted(call: str) -> None:
+    """And tells why."""
+    bench = Bench()
+    bench.kafka.say(call, GONE)
+    assert bench.publish() == Result(outcome=Outcome.ABORTED, reason="ILLEGAL_GENERATION: the generation is gone")
+    assert bench.kafka.calls[-2:] == [call, "abort"]
+
+
+@pytest.mark.parametrize(("error", "fenced"), [(FATAL, False), (FENCED, True)])
+@pytest.mark.parametrize("call", ["begin_transaction", "send_offsets", "commit"])
+def test_after_what_is_fatal_the_outcome_is_unknown(call: str, error: KafkaError, *, fenced: bool) -> None:
+    """Nothing more is asked of such a producer; whether it was fenced is told."""
+    bench = Bench()
+    bench.kafka.say(call, error)
+    result = bench.publish()
+    assert (result.outcome, result.fenced) == (Outcome.UNKNOWN, fenced)
+    assert bench.kafka.calls[-1] == call
+
+
+@pytest.mark.parametrize("call", ["send_offsets", "commit"])
+def test_out_of_time_the_outcome_is_unknown(call: str) -> None:
+    """Never taken for an abort: the broker may have done it."""
+    bench = Bench()
+    bench.kafka.say(call, *[LATE] * 100)
+    assert bench.publish(timeout=10.0).outcome is Outcome.UNKNOWN
+    assert bench.kafka.now < 15.0
+    assert "abort" not in bench.kafka.calls
+
+
+def test_a_hurry_shortens_what_is_under_way() -> None:
+    """A stop does not wait for as long as a transaction may take."""
+    bench = Bench()
+    bench.kafka.say("commit", *[LATE] * 100)
+    bench.publisher.hurry(3.0)
+    assert bench.publish(timeout=1000.0).outcome is Outcome.UNKNOWN
+    assert bench.kafka.now < 10.0
+
+
+def test_offsets_that_are_left_behind_leave_the_outcome_unknown() -> None:
+    """The call may still be under way: nothing more is asked of this producer."""
+
+    def left_behind(_call: Callable[[], object], _left: Callable[[], float]) -> None:
+        raise TimeoutError
+
+    bench = Bench(watch=left_behind)
+    result = bench.publish()
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "send_offsets_to_transaction did not answer in time")
+    assert bench.kafka.calls == ["begin_transaction", "produce"]
+
+
+@pytest.mark.parametrize("answers", [[GONE], [FATAL], [LATE] * 100])
+def test_an_abort_that_does_not_work_out_leaves_the_outcome_unknown(answers: list[KafkaError]) -> None:
+    """Whatever its answer is, short of success."""
+    bench = Bench()
+    bench.kafka.say("commit", GONE)
+    bench.kafka.say("abort", *answers)
+    assert bench.publish().outcome is Outcome.UNKNOWN
+
+
+def test_without_a_producer_nothing_is_sent() -> None:
+    """After `discard` there is none until `rebuild`."""
+    bench = Bench()
+    bench.publisher.discard()
+    bench.kafka.calls.clear()
+    assert bench.publish().outcome is Outcome.UNKNOWN
+    assert bench.kafka.calls == []
+
+
+def test_a_full_queue_is_waited_for() -> None:
+    """The same record is handed over again."""
+    bench = Bench()
+    bench.kafka.say("produce", BufferError(), BufferError())
+    assert bench.publish().outcome is Outcome.COMMITTED
+    assert bench.kafka.calls[1:6] == ["produce", "poll", "produce", "poll", "produce"]
+
+
+def test_a_queue_that_stays_full_leaves_the_outcome_unknown() -> None:
+    """Within the time of the transaction."""
+    bench = Bench()
+    bench.kafka.say("produce", *[BufferError()] * 100)
+    assert bench.publish(timeout=10.0).outcome is Outcome.UNKNOWN
+    assert bench.kafka.now < 15.0
+
+
+# -- records that Kafka does not take
+
+
+def test_a_record_over_the_clients_own_limit_is_blamed() -> None:
+    """It never left: the order of that batch, no other."""
+    bench = Bench()
+    bench.kafka.say("produce", TOO_LARGE)
+    assert bench.publish([RECORD], [RECORD]).oversized == {0}
+
+
+def test_the_one_record_that_was_refused_is_blamed() -> None:
+    """Those that an abort purges are not; nor is the error that only says that something came before."""
+    bench = Bench()
+    bench.kafka.reports.extend([PURGED, TOO_LARGE, None])
+    bench.kafka.say("commit", GONE)
+    result = bench.publish([RECORD], [RECORD], [RECORD])
+    assert (result.oversized, result.reason) == (frozenset({1}), "MSG_SIZE_TOO_LARGE: too large")
+
+
+def test_of_several_refused_together_none_is_blamed_until_they_travel_apart() -> None:
+    """Kafka names all that travelled in one batch: the next transaction waits for each handful by itself."""
+    bench = Bench()
+    batches = [[Record(topic="t", key=None, value=b"x" * 40_000, headers=[])] for _ in range(3)]
+    bench.kafka.reports.extend([None, TOO_LARGE, TOO_LARGE])
+    bench.kafka.say("commit", GONE)
+    assert bench.publish(*batches).oversized == frozenset()
+    assert "flush" not in bench.kafka.calls
+    bench.kafka.reports.extend([None, TOO_LARGE, TOO_LARGE])
+    bench.kafka.say("commit", GONE)
+    bench.kafka.say("flush", TimeoutError())
+    assert bench.publish(*batches).oversized == {1, 2}
+    assert bench.kafka.calls.count("flush") == 3, "once before each but the first, and again where some was left"
+    assert bench.publish(*batches[:1]).outcome is Outcome.COMMITTED
+    bench.kafka.calls.clear()
+    assert bench.publish(*batches).outcome is Outcome.COMMITTED
+    assert "flush" not in bench.kafka.calls, "that is over with the next commit"
+
+
+def test_a_transaction_that_failed_behind_our_back_is_aborted() -> None:
+    """Librdkafka does not say so of what `produce` answers then."""
+    bench = Bench()
+    bench.kafka.say("produce", FAILED_BEFORE)
+    assert bench.publish().outcome is Outcome.ABORTED
+
+
+def test_who_may_not_publish_stops() -> None:
+    """No waiting mends it; an abort that is repeated for ever would hide it."""
+    bench = Bench()
+    bench.kafka.reports.append(NOT_ALLOWED)
+    bench.kafka.say("commit", GONE)
+    with pytest.raises(HaltError, match="may not publish: TOPIC_AUTHORIZATION_FAILED"):
+        bench.publish()
+
+
+# -- a new producer
+
+
+def test_a_new_producer_asks_until_kafka_answers() -> None:
+    """What passes is waited for."""
+    bench = Bench()
+    bench.kafka.say("init_transactions", LATE, BUSY)
+    bench.publisher.rebuild(timeout=10)
+    assert bench.kafka.calls == ["purge", "poll", *["init_transactions"] * 3]
+    assert bench.publish().outcome is Outcome.COMMITTED
+
+
+def test_a_new_producer_gives_up_in_time() -> None:
+    """Without one, nothing is published."""
+    bench = Bench()
+    bench.kafka.say("init_transactions", *[LATE] * 100)
+    with pytest.raises(TimeoutError, match="no transactional producer"):
+        bench.publisher.rebuild(timeout=10)
+    assert bench.publish().outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("error", [FATAL, KafkaError(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "no")])
+def test_a_producer_that_kafka_refuses_for_good_stops(error: KafkaError) -> None:
+    """Asking again would not help."""
+    bench = Bench()
+    bench.kafka.say("init_transactions", error)
+    with pytest.raises(HaltError, match="Kafka refuses this producer"):
+        bench.publisher.rebuild(timeout=10)
+
+
+def test_a_setting_that_librdkafka_does_not_take_is_named() -> None:
+    """As any wrong setting."""
+    with pytest.raises(SettingsError, match="JOURNEYS_KAFKA__CONFIG"):
+        Publisher({"no.such.setting": 1}).rebuild(timeout=1)
+
+
+def test_dropping_a_producer_never_fails() -> None:
+    """It may be in any state."""
+    bench = Bench()
+    bench.kafka.say("purge", FATAL)
+    bench.publisher.discard()
+
+
+# -- a call that does not keep its time-out
+
+
+def test_a_call_in_a_thread_of_its_own_returns_or_raises_as_it_is() -> None:
+    """Whatever it raises."""
+    done: list[int] = []
+    in_thread(lambda: done.append(threading.get_ident()), lambda: 10.0)
+    assert done != [threading.get_ident()]
+
+    def fail() -> None:
+        raise KafkaException(GONE)
+
+    with pytest.raises(KafkaException, match="generation"):
+        in_thread(fail, lambda: 10.0)
+
+
+def test_a_call_that_does_not_return_is_left_behind() -> None:
+    """When no time is left, not before."""
+    release = threading.Event()
+    left = iter([0.01, 0.01, 0.01, 0.01, 0.01, 0.0])
+    try:
+        with pytest.raises(TimeoutError):
+            in_thread(release.wait, lambda: next(left))
+    finally:
+        release.set()
+    assert list(left) == []
