@@ -15,6 +15,8 @@ class Clock:
     """Seconds since some moment."""
     wall: Callable[[], float] = time.time
     """Seconds since the epoch."""
+    sleep: Callable[[float], object] = time.sleep
+    """Let so many seconds pass, on a thread that has nothing better to do."""
 
     def wall_ms(self) -> int:
         """Milliseconds since the epoch."""

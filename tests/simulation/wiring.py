@@ -5,7 +5,6 @@ Only its clients, its clock and its encoder are the simulation's.
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from tests.simulation.kafka.group import Kind
 from tests.simulation.kafka.link import Link
 from tests.simulation.kafka.producer import ModelProducer
 from tests.simulation.kafka.weather import Weather
-from tests.simulation.scheduler import Process, Signal
+from tests.simulation.scheduler import Process
 from tests.simulation.story import Teller
 
 from journeys.clock import Clock
@@ -32,7 +31,7 @@ from journeys.fetcher.retries import Backoff, QuickTries
 from journeys.producer.publisher import Publisher
 from journeys.worker.assembly import _oversized
 from journeys.worker.assignments import Assignments
-from journeys.worker.desk import Desk, Finished
+from journeys.worker.desk import Desk
 from journeys.worker.disposal import Routes
 from journeys.worker.intake import Bounds
 from journeys.worker.kafka_loop import KafkaLoop, Pace
@@ -107,7 +106,11 @@ class Worker:
         self._cluster = cluster
         self._teller = teller
         scheduler = process.scheduler
-        self._clock = Clock(monotonic=lambda: scheduler.now, wall=lambda: WALL + scheduler.now + self.wall_offset)
+        self._clock = Clock(
+            monotonic=lambda: scheduler.now,
+            wall=lambda: WALL + scheduler.now + self.wall_offset,
+            sleep=lambda seconds: process.wait(max(seconds, 0.0001)),
+        )
         self.assignments = parts.assignments(
             start="earliest", map_limit=parts.map_limit or settings.map_limit, clock=self._clock
         )
@@ -115,7 +118,6 @@ class Worker:
             self.keeper = self._keeper()
             self.fetcher = self._fetcher(api)
             self.desk = self._desk()
-        self.desk.finished = FinishedOrders(process)
         self.kafka = self._kafka()
         self.kafka.on_beat = lambda _now: on_beat(self)
         self.thread = process.thread(self._run)
@@ -258,25 +260,6 @@ class OneAfterAnother(Sources):
         """Leave all groups."""
         for source in self._sources:
             source.close()
-
-
-class FinishedOrders(queue.SimpleQueue[Finished]):
-    """The desk's results; to wait for one is to let others run."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._signal = Signal()
-
-    def put(self, item: Finished, block: bool = True, timeout: float | None = None) -> None:
-        """Bring a result."""
-        super().put(item, block, timeout)
-        self._signal.fire()
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Finished:
-        """Take a result. Raises queue.Empty."""
-        if block and self.empty():
-            self._process.wait(max(timeout or 0.0, 0.0001), self._signal)
-        return super().get(block=False)
 
 
 def _no_registry(number: int) -> str:

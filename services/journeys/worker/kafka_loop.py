@@ -42,6 +42,8 @@ class Pace:
     max_records: int = 20_000
     """Records of one transaction (see `Outbox`)."""
     poll: float = 0.05
+    full: float = 0.005
+    """How long to let results pile up before the next look, while nothing may be taken in."""
     poll_when_full: float = 0.1
     transaction: float = 30.0
     """A transaction that takes longer is given up: its outcome is read back."""
@@ -250,8 +252,9 @@ class KafkaLoop:
         self._admit(self.source.poll(timeout, limit))
 
     def _wait_for_room(self, now: float) -> None:
-        with contextlib.suppress(queue.Empty):
-            self._take(self._desk.finished.get(timeout=self._patience()))
+        # Not just until the next result: at full load one comes each half a millisecond, and to be woken for it is to
+        # take the interpreter's lock from the event loop.
+        self._clock.sleep(min(self._patience(), self._pace.full))
         if self.state is State.ABORTED or now - self._last_poll >= self._pace.poll_when_full:
             self._serve(0, 1)
 
