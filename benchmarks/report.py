@@ -139,8 +139,14 @@ def _load(found: Found) -> list[str]:
 
 
 SECTIONS: Final = (
-    Section(
-        title="The worker against its HTTP client", command=("worker", "--pairs", "5"), write=_worker, plot=_worker_plot
+    *(
+        Section(
+            title=f"The worker against its HTTP client, {number} in flight",
+            command=("worker", "--pairs", "5", "--concurrency", str(number)),
+            write=_worker,
+            plot=_worker_plot,
+        )
+        for number in (64, 128)
     ),
     Section(title="What is left on the hot path", command=("busy",), write=_parts, plot=_parts_plot),
     Section(title="Encoding", command=("encoding",), write=_encoding, plot=_encoding_plot),
@@ -163,7 +169,7 @@ def measured(section: Section) -> list[str]:
     found = json.loads(done.stdout)
     lines = [f"## {section.title}", "", told, "", *section.write(found), ""]
     if section.plot is not None:
-        plot = RESULTS.parent / "results" / f"{section.command[0]}.svg"
+        plot = RESULTS.parent / "results" / f"{'-'.join(word.lstrip('-') for word in section.command)}.svg"
         plot.parent.mkdir(exist_ok=True)
         plot.write_text(section.plot(found), encoding="utf-8")
         lines += [f"![{section.title}](results/{plot.name})", ""]

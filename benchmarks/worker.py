@@ -1,6 +1,6 @@
 """The whole worker against its own HTTP client: orders a second, CPU per order, and the ratio of the two rates.
 
-    python -m benchmarks.worker [--quick] [--pairs 3] [--orders 6000] [--concurrency 128] [--json]
+    python -m benchmarks.worker [--quick] [--pairs 3] [--orders 20000] [--concurrency 128] [--json]
 
 The stand-in runs in a process of its own with 20 ms latency; orders have 1 to 19 events, so each is one page. A pair
 is a round of the client and a round of the worker, one after the other, over the same orders:
@@ -291,7 +291,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
     parser.add_argument("--concurrency", type=int, default=128, help="requests in flight, of either")
-    parser.add_argument("--orders", type=int, default=6000, help="in each round")
+    parser.add_argument("--orders", type=int, default=20_000, help="in each round")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument(
         "--set",

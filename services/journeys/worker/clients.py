@@ -38,6 +38,9 @@ def producer_config(settings: Settings, *, instance_id: str) -> dict[str, Any]:
     timeout_ms = int(kafka.transaction_timeout * 1000)
     return {
         "compression.type": "lz4",
+        # A commit flushes, whatever this says; until then batches may fill (measured with benchmarks.worker: a tenth
+        # more orders, a quarter less of the broker's time).
+        "linger.ms": 200,
         # The topic decides what is too large (its order becomes a dead letter), not the client's own 1 MB.
         "message.max.bytes": 16 * 2**20,
         **kafka.config,
