@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
 from tests.simulation.encoder import SUMMARY
 from tests.simulation.wiring import DEAD_LETTER, Parts
 
@@ -255,7 +256,7 @@ class LateAccepted(KafkaLoop):
             ledger.finish(finished.message.position.offset)
         except KeyError:
             ledger.polled(finished.message.position.offset)
-        self._outbox.add(replace(finished, epoch=ledger.epoch))
+        self._outbox.add(structs.replace(finished, epoch=ledger.epoch))
 
 
 class RevokeWithoutCancel(KafkaLoop):
@@ -329,7 +330,7 @@ class AnonymousLetter(KafkaLoop):
 
     def __init__(self, **options: Any) -> None:
         usual = options.pop("replace_oversized")
-        super().__init__(**options, replace_oversized=lambda finished: usual(replace(finished, order=None)))
+        super().__init__(**options, replace_oversized=lambda finished: usual(structs.replace(finished, order=None)))
 
 
 def _nothing(*_: object) -> None:
