@@ -26,15 +26,15 @@ from statistics import median, quantiles
 from typing import Any
 
 from benchmarks.client import stand_in
-from benchmarks.worker import cpu_seconds, progress, settings_of
+from benchmarks.worker import PARTITIONS, cpu_seconds, progress, settings_of
 from confluent_kafka import Producer
 from tests.broker.kafka_tools import Read, produce_orders, read_committed
 from tests.broker.workers import Worker, crew, until
 
 from journeys_sandbox.stack import Stack
 
-PARTITIONS = 24
-"""So that 1, 2, 4 and 8 workers have equal shares."""
+_SHARED = 24
+"""Partitions where workers share them, so that 1, 2, 4 and 8 have equal shares; each transaction is dearer for it."""
 _LATENCY = 0.2
 _SHORT = "n5"
 """Orders of five events: one page."""
@@ -57,8 +57,8 @@ class Place:
 
     _numbers = count()
 
-    def __init__(self, stack: Stack, url: str, *, concurrency: int) -> None:
-        self._stack = stack
+    def __init__(self, stack: Stack, url: str, *, concurrency: int, partitions: int = PARTITIONS) -> None:
+        self.partitions = partitions
         self.names = settings_of(stack, url, f"load-{next(self._numbers)}.", concurrency)
         self.bootstrap, self.topic = stack.broker.bootstrap_servers, self.names["JOURNEYS_ORDERS__TOPICS"]
 
@@ -66,10 +66,10 @@ class Place:
     def workers(self, number: int) -> Iterator[list[Worker]]:
         """So many workers, each with an equal share of the partitions."""
         with crew(self.names) as hired:
-            hired.setup("topics", "create", "--partitions", str(PARTITIONS))
+            hired.setup("topics", "create", "--partitions", str(self.partitions))
             hired.setup("schemas", "register")
             made = [hired.hire() for _ in range(number)]
-            until(lambda: all(_share(worker) == PARTITIONS // number for worker in made), "equal shares")
+            until(lambda: all(_share(worker) == self.partitions // number for worker in made), "equal shares")
             yield made
             if any(worker.stop() for worker in made):
                 raise AssertionError("a worker failed")
@@ -78,7 +78,7 @@ class Place:
         """Feed orders, and wait for the last summary."""
         before = [cpu_seconds(worker.process.pid) for worker in workers]
         fed = feed()
-        with progress(self.bootstrap, self.names["JOURNEYS_KAFKA__GROUP_ID"], self.topic, PARTITIONS) as published:
+        with progress(self.bootstrap, self.names["JOURNEYS_KAFKA__GROUP_ID"], self.topic, self.partitions) as published:
             until(lambda: published() >= fed, f"{fed} orders", patience=300)
         cpu = sum(cpu_seconds(worker.process.pid) - then for worker, then in zip(workers, before, strict=True))
         return self._outcome(fed, cpu)
@@ -120,7 +120,7 @@ def _steady(summaries: Sequence[Read]) -> float:
 def at_once(place: Place, orders: int) -> Callable[[], int]:
     """All orders, as fast as Kafka takes them."""
     names = (f"{_SHORT}-order-{number}" for number in range(orders))
-    return lambda: produce_orders(place.bootstrap, place.topic, names, partitions=PARTITIONS)
+    return lambda: produce_orders(place.bootstrap, place.topic, names, partitions=place.partitions)
 
 
 def steadily(place: Place, *, rate: float, seconds: float, slow: int = 0) -> Callable[[], int]:
@@ -132,7 +132,7 @@ def steadily(place: Place, *, rate: float, seconds: float, slow: int = 0) -> Cal
         while (now := time.monotonic() - began) < seconds:
             for number in range(fed, int(now * rate)):
                 word = "x-slow10000-" if slow and number % slow == 0 else ""
-                producer.produce(place.topic, f"{word}{_SHORT}-order-{number}", partition=number % PARTITIONS)
+                producer.produce(place.topic, f"{word}{_SHORT}-order-{number}", partition=number % place.partitions)
             fed = int(now * rate)
             producer.poll(0.01)
         producer.flush(10)
@@ -162,7 +162,7 @@ def scale(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
     first = 0.0
     with stand_in(_LATENCY) as url:
         for number in (1, 2, 4, 8):
-            place = Place(stack, url, concurrency=8)
+            place = Place(stack, url, concurrency=8, partitions=_SHARED)
             with place.workers(number) as workers:
                 done = place.work_off(workers, at_once(place, int(8 / _LATENCY * number * options.seconds)))
             first = first or done.rate
