@@ -10,7 +10,8 @@
 - `quiet`: five orders a second, an API of 20 ms: the same times.
 
 All times are the broker's (`LogAppendTime`). Rates of `full` and `scale` are of the orders between the first tenth and
-the last: neither the start nor the end of a run is work at full load.
+the last: neither the start nor the end of a run is work at full load. Summaries come a transaction at a time, so such a
+rate is right to some percent, and a share can come out above 1.
 """
 
 from __future__ import annotations

@@ -210,13 +210,12 @@ class JourneyEncoder:
         try:
             value, at = kind.write(event, pieces.long(position), *common.pieces)
         except INEXACT:
-            return self._fitted(event, position, common, tally)
+            return self._fitted(kind, event, position, common, tally)
         tally.count(kind.name, at, event.get("checkout_completed"))
         return kind.record(common.key, common.headers(event, position), value)
 
-    def _fitted(self, event: dict[str, Json], position: int, common: _Common, tally: _Tally) -> Record:
+    def _fitted(self, kind: _Events, event: dict[str, Json], position: int, common: _Common, tally: _Tally) -> Record:
         """The record of an event that does not fit as it is."""
-        kind = self._events[self._channels.of(event.get("event_type"))]
         datum = kind.plan(event)
         common.place(datum, position)
         tally.count(kind.name, datum["event_at"], datum["checkout_completed"])

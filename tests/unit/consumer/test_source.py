@@ -155,16 +155,16 @@ def test_a_message_without_a_timestamp_has_none() -> None:
     assert message.timestamp_ms is None
 
 
+def everywhere(error: KafkaError) -> dict[str, Any]:
+    """A Kafka that answers all calls with this."""
+    return {"poll": Message(error=error), "committed": error, "get_watermark_offsets": error, "seek": error}
+
+
 @pytest.mark.parametrize("error", HALTS)
 def test_what_no_waiting_mends_halts(error: KafkaError) -> None:
     """Wherever it is told."""
     bench = Bench()
-    bench.kafka.gives = {
-        "poll": Message(error=error),
-        "committed": error,
-        "get_watermark_offsets": error,
-        "seek": error,
-    }
+    bench.kafka.gives = everywhere(error)
     for call in (
         lambda: bench.source.poll(0.1, 1),
         lambda: bench.source.committed(A, timeout=1.0),
@@ -179,12 +179,7 @@ def test_what_no_waiting_mends_halts(error: KafkaError) -> None:
 def test_what_passes_is_asked_for_again(error: KafkaError) -> None:
     """A poll goes on; a question is answered later."""
     bench = Bench()
-    bench.kafka.gives = {
-        "poll": Message(error=error),
-        "committed": error,
-        "get_watermark_offsets": error,
-        "seek": error,
-    }
+    bench.kafka.gives = everywhere(error)
     assert bench.source.poll(0.1, 1) == []
     with pytest.raises(TimeoutError):
         bench.source.committed(A, timeout=1.0)
