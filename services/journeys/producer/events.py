@@ -135,7 +135,7 @@ class EventSource(Source):
         if text.__class__ is not str:
             raise TypeError
         at = moment(text, self._zone)
-        return at, pieces.NULL if at is None else pieces.some_time(at)
+        return at, pieces.NULL if at is None else pieces.VALUE + pieces.long(at)
 
     @staticmethod
     def _actions() -> list[str]:
