@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, islice, pairwise
 from pathlib import Path
@@ -77,6 +77,7 @@ class Looks(threading.Thread):
         self._every, self._name = every, name
         self._ended = threading.Event()
         self._told = time.monotonic()
+        self._last = (0, 0.0)
         self.all: list[Look] = []
 
     def run(self) -> None:
@@ -85,7 +86,8 @@ class Looks(threading.Thread):
             self.all.append(self.now())
             if self.all[-1].at - self._told >= 15:
                 self._told = self.all[-1].at
-                tell(f"{self._name}: {self.all[-1].done} orders, {self.all[-1].memory:.0f} MiB")
+                last = self.all[-1]
+                tell(f"{self._name}: {last.done} orders, {last.memory:.0f} MiB, {last.in_hand:.1f} of them in hand")
 
     def stop(self) -> None:
         """End it."""
@@ -93,14 +95,13 @@ class Looks(threading.Thread):
         self.join()
 
     def now(self) -> Look:
-        """One look."""
-        found = measured(self._address)
-        return Look(
-            at=time.monotonic(),
-            memory=resident(self._pid),
-            done=int(sum(found["journeys_orders_total"].values())),
-            in_hand=found["journeys_bytes_in_hand"][()] / _MIB,
-        )
+        """One look. Where the worker's metrics do not come, what they said last stands."""
+        with suppress(httpx.TimeoutException):
+            found = measured(self._address)
+            done = int(sum(found["journeys_orders_total"].values()))
+            self._last = done, found["journeys_bytes_in_hand"][()] / _MIB
+        done, in_hand = self._last
+        return Look(at=time.monotonic(), memory=resident(self._pid), done=done, in_hand=in_hand)
 
     def between(self, start: float, end: float) -> list[Look]:
         """The looks within a time."""
