@@ -366,7 +366,7 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, default=100_000, help="orders behind the outage")
     parser.add_argument("--down", type=float, default=60.0, help="seconds of the outage")
     parser.add_argument("--seconds", type=float, default=20.0, help="of work after it")
-    parser.add_argument("--large", type=int, default=500, help="journeys of 10,000 events")
+    parser.add_argument("--large", type=int, default=300, help="journeys of 10,000 events")
     parser.add_argument("--busy", type=int, default=20_000, help="orders of `busy`")
     parser.add_argument("--events", type=int, default=100_000, help="in each round of `linear`")
     parser.add_argument("--rounds", type=int, default=3, help="of `linear`")
