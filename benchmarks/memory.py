@@ -104,8 +104,9 @@ class Looks(threading.Thread):
         return Look(at=time.monotonic(), memory=resident(self._pid), done=done, in_hand=in_hand)
 
     def between(self, start: float, end: float) -> list[Look]:
-        """The looks within a time."""
-        return [look for look in self.all if start <= look.at <= end]
+        """The looks within a time; the last one before its end where there is none."""
+        found = [look for look in self.all if start <= look.at <= end]
+        return found or [look for look in self.all if look.at <= end][-1:]
 
 
 class Scene:
@@ -225,7 +226,8 @@ def outage(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
     warm = options.waiting // 5
     with stand_in(0.02) as url:
         scene = Scene(stack, url, "outage", every=0.5, options=options)
-        with scene.at_work(named(5, warm + options.waiting)):
+        # Some more than are to wait, since the worker goes on until it is told.
+        with scene.at_work(named(5, warm + options.waiting + options.waiting // 50)):
             scene.until_done(warm // 2)
             times = [time.monotonic()]
             scene.until_done(warm)
@@ -238,7 +240,7 @@ def outage(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
     before, during, after = (scene.looks.between(*each) for each in pairwise(times))
     if during[-1].done - during[len(during) // 2].done > scene.fed / 100 or after[-1].done <= during[-1].done:
         raise AssertionError("the API was not down, or did not come back")
-    least = options.waiting - (after[0].done - warm)
+    least = scene.fed - during[-1].done
     for name, looks in ((f"{least} orders behind an outage", during), ("after the outage", after)):
         yield flat(name, memory(before), memory(looks[len(looks) // 2 :]), max(look.memory for look in looks))
 
@@ -375,7 +377,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="write JSON instead of the lines")
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.down, options.seconds = 1, 10.0, 5.0
+        options.rounds, options.down, options.seconds = 1, 10.0, 15.0
         for name in ("orders", "waiting", "large", "busy"):
             setattr(options, name, getattr(options, name) // 20)
         options.events = 20_000
