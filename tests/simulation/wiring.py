@@ -239,7 +239,6 @@ class Worker:
             clock=self._clock,
         )
         self.fetcher.room.elsewhere = lambda: kafka.finished_bytes + self.desk.finished.bytes
-        self.fetcher.room.blocked = lambda: kafka.is_blocked
         return kafka
 
     def _watch(self, call: Callable[[], object], left: Callable[[], float]) -> None:

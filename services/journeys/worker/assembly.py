@@ -141,7 +141,6 @@ def make_kafka(
         observer=observer,
     )
     fetcher.room.elsewhere = lambda: kafka.finished_bytes + desk.finished.bytes
-    fetcher.room.blocked = lambda: kafka.is_blocked
     return kafka
 
 

@@ -132,7 +132,6 @@ class KafkaLoop:
         self._was_fenced = False
         self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
-        self._has_nothing_to_commit = False
         self._last_poll = 0.0
         self._fences: list[float] = []
         self._stopping = threading.Event()
@@ -219,11 +218,6 @@ class KafkaLoop:
     def finished_bytes(self) -> int:
         """Bytes of the records that are not published yet, as far as they are here."""
         return self._outbox.finished_bytes
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether what is finished waits for other orders to finish: its map would not fit. Any thread may read it."""
-        return self._has_nothing_to_commit and self.state is State.READY and len(self._outbox) > 0
 
     @property
     def not_due(self) -> int:
@@ -346,8 +340,6 @@ class KafkaLoop:
         What it does not cover stays gathered. None where there is nothing that can be published now.
         """
         commits, finished = self._plan(self._assignments.ledgers if only is None else only)
-        if only is None:
-            self._has_nothing_to_commit = not commits
         if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
             self._burst_not_before = self._clock.monotonic() + self._pace.linger
             return None

@@ -102,23 +102,6 @@ def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
     assert reader.most < 2 * 9 * MIB
 
 
-def test_what_is_finished_may_wait_for_those_that_wait_for_room() -> None:
-    """The map of a commit may only fit once an earlier order is finished: then one is read at a time."""
-
-    async def work(reader: Reader) -> None:
-        reader.finished = 10 * MIB
-        journeys = asyncio.gather(*(reader.journey(number, 4) for number in range(3)))
-        await asyncio.sleep(60)
-        assert reader.read == [], "it may go out any moment"
-        reader.room.blocked = lambda: True
-        await journeys
-        reader.finished -= 10 * MIB
-
-    reader = in_room(work, limit=MIB, page=MIB // 4)
-    assert reader.read == [0, 1, 2]
-    assert reader.most <= 12.5 * MIB
-
-
 def test_nobody_waits_while_it_is_waived() -> None:
     """Behind a shut gate nothing is read, and who is to probe must not wait here."""
 
