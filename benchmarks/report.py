@@ -143,6 +143,28 @@ def _load(found: Found) -> list[str]:
     return [*table(["load", *columns], rows), "", told]
 
 
+def _memory(found: Found) -> list[str]:
+    columns = ("before MiB", "after MiB", "most MiB", "drift", "orders/s", "µs per order", "µs per event", "ratio")
+    digits = {"drift": ".1%", "ratio": ".2f", "µs per event": ".1f"}
+    rows = [
+        [
+            row["case"],
+            *(format(row[name], digits.get(name, ".0f")) if name in row else "" for name in columns),
+            row.get("target", ""),
+            {True: "yes", False: "no"}.get(row.get("reached"), ""),
+        ]
+        for row in found["rows"]
+    ]
+    return table(["case", *columns, "target", "reached"], rows)
+
+
+def _memory_plot(found: Found) -> str:
+    rows = [row for row in found["rows"] if "most MiB" in row]
+    names = ("before MiB", "after MiB", "most MiB")
+    series = {name.removesuffix(" MiB"): [row.get(name, 0.0) for row in rows] for name in names}
+    return bars([row["case"] for row in rows], series, unit="MiB")
+
+
 SECTIONS: Final = (
     *(
         Section(
@@ -163,6 +185,7 @@ SECTIONS: Final = (
     Section(title="The HTTP client", command=("client",), write=_client),
     Section(title="Transactions", command=("publish",), write=_publish),
     Section(title="Loads that leave the machine room", command=("load",), write=_load),
+    Section(title="Memory and size", command=("memory",), write=_memory, plot=_memory_plot),
     Section(title="Start", command=("start",), write=_start),
 )
 

@@ -28,6 +28,7 @@ from journeys.fetcher.gate import Gate, GatePolicy, Limit, Reason
 from journeys.fetcher.gatekeeper import Gatekeeper
 from journeys.fetcher.rate import RateLimiter
 from journeys.fetcher.retries import Backoff, QuickTries
+from journeys.fetcher.room import Room
 from journeys.producer.publisher import Publisher
 from journeys.worker.assembly import _oversized
 from journeys.worker.assignments import Assignments
@@ -42,6 +43,9 @@ ORDERS = "orders.completed"
 DEAD_LETTER = "orders.dead-letter"
 TIERS = (("orders.retry.1m", 2.0), ("orders.retry.10m", 5.0))
 """Shorter than their names: a simulation waits for both, often."""
+
+MEMORY = 10_000
+"""Bytes in hand: so few that orders wait for room now and then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +187,7 @@ class Worker:
             keeper=self.keeper,
             observer=self._teller,
             chance=self.process.random,
+            room=Room(MEMORY, waived=lambda: self.keeper.is_shut, first=500),
             clock=self._clock,
         )
 
@@ -210,7 +215,7 @@ class Worker:
     def _kafka(self) -> KafkaLoop:
         settings = self.settings
         retry_topics = frozenset(topic for topic, _ in TIERS)
-        return self._parts.loop(
+        kafka = self._parts.loop(
             publisher=self._parts.publisher(
                 {
                     "transactional.id": f"journeys-{self.instance_id}",
@@ -222,17 +227,19 @@ class Worker:
             ),
             desk=self.desk,
             assignments=self.assignments,
-            bounds=Bounds(orders=settings.orders_in_hand, bytes=100_000),
+            bounds=Bounds(orders=settings.orders_in_hand, bytes=MEMORY),
             pace=Pace(
                 linger=0.1, max_records=settings.max_records, poll=settings.poll, transaction=settings.transaction
             ),
             due_ms=Timetable(retry_topics=retry_topics, settle=settings.settle).due_ms,
             gate=self.keeper,
             replace_oversized=lambda finished: _oversized(finished, ROUTES),
-            bytes_in_progress=lambda: self.fetcher.bytes_in_hand,
+            bytes_in_progress=lambda: self.fetcher.bytes_in_hand + self.desk.finished.bytes,
             observer=self._teller,
             clock=self._clock,
         )
+        self.fetcher.room.elsewhere = lambda: kafka.finished_bytes + self.desk.finished.bytes
+        return kafka
 
     def _watch(self, call: Callable[[], object], left: Callable[[], float]) -> None:
         """As `in_thread`, with a thread of this process."""

@@ -5,7 +5,6 @@ The source and the publisher share one `Group`: what a transaction commits is wh
 
 from __future__ import annotations
 
-import queue
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from journeys.consumer.source import Listener, OrderSource, Partition
 from journeys.model import GroupOffsets, OffsetCommit, OrderMessage, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
-from journeys.worker.desk import Admitted, Desk, Finished
+from journeys.worker.desk import Admitted, Desk, Finished, Tray
 from journeys.worker.kafka_loop import Observer
 
 COMMITTED = Result(outcome=Outcome.COMMITTED)
@@ -160,7 +159,7 @@ class FakeDesk(Desk):
         self.orders: dict[Position, Admitted] = {}
         self.submitted: list[Position] = []
         self.cancelled: list[set[int] | None] = []
-        self.finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self.finished = Tray()
 
     def submit(self, orders: Sequence[Admitted]) -> None:
         """Take orders in."""

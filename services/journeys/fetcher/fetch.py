@@ -21,7 +21,11 @@ from journeys.fetcher.failures import Meaning, failure
 from journeys.fetcher.gatekeeper import Gatekeeper, Turn
 from journeys.fetcher.paging import EMPTY, Paging, Reading
 from journeys.fetcher.retries import QuickTries
+from journeys.fetcher.room import Room, Seat
 from journeys.model import Journey, Order, Position
+
+_DECODED = 3
+"""What a decoded page takes in memory, in bytes of its body; about (2.6 to 2.9 measured)."""
 
 
 class Client(Protocol):
@@ -73,7 +77,7 @@ class _Effort(msgspec.Struct, kw_only=True):
 
 
 class Fetcher:
-    """Fetches journeys, many at once; `keeper` says when a request may be sent.
+    """Fetches journeys, many at once; `keeper` says when a request may be sent, `room` how much may be read at once.
 
     `chance` gives numbers in [0, 1).
     """
@@ -86,6 +90,7 @@ class Fetcher:
         keeper: Gatekeeper,
         observer: Observer,
         chance: Callable[[], float],
+        room: Room | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._client = client
@@ -94,20 +99,29 @@ class Fetcher:
         self._clock = clock or Clock()
         self._chance = chance
         self._keeper = keeper
+        self.room = room or Room()
         self.in_flight = 0
-        self.bytes_in_hand = 0
-        """Bytes of the pages of journeys that are not whole yet."""
         self._pagings: dict[Position, Paging] = {}
 
+    @property
+    def bytes_in_hand(self) -> int:
+        """Memory that journeys take which are not whole yet, about."""
+        return self.room.taken
+
     def progress(self) -> dict[Position, int]:
-        """The orders being fetched, each with a number that changes with every page; may be called from any thread."""
+        """The orders being fetched, each with a number that changes with every page; may be called from any thread.
+
+        Those that wait for room are left out.
+        """
         return {position: paging.bytes for position, paging in list(self._pagings.items())}
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
         """The whole journey of an order. Raises OrderError; AbsentError for none, unless `accept_empty`."""
-        paging = self._pagings[order.message.position] = Paging(max_events=self._policy.max_events)
+        paging, seat = Paging(max_events=self._policy.max_events), Seat()
         try:
-            reading = await self._read(paging, order.order_id)
+            await self.room.begin(seat)
+            self._pagings[order.message.position] = paging
+            reading = await self._read(paging, seat, order)
         except AbsentError as absent:
             if paging.promised:  # a page that is missing later must never make an empty journey
                 raise failure("journey-unsettled", "the journey vanished while it was read") from absent
@@ -116,7 +130,7 @@ class Fetcher:
             reading = paging.empty or EMPTY
         finally:
             self._pagings.pop(order.message.position, None)  # a later assignment may read it again by now
-            self.bytes_in_hand -= paging.bytes
+            self.room.leave(seat)
         return Journey(
             order_id=order.order_id,
             account=order.account,
@@ -132,27 +146,36 @@ class Fetcher:
             fetched_at_ms=self._clock.wall_ms(),
         )
 
-    async def _read(self, paging: Paging, order_id: str) -> Reading:
+    async def _read(self, paging: Paging, seat: Seat, order: Order) -> Reading:
         while wanted := paging.wanted():
+            if 1 not in wanted and not seat.reads_on:
+                await self._wait_for_room(paging, seat, order, pages=len(wanted))
             if len(wanted) == 1:  # most orders have one page: no task is made for it
-                self._take(paging, await self._page(order_id, wanted[0]))
+                self._take(paging, seat, await self._page(order.order_id, wanted[0]))
             else:
-                await self._side_by_side(paging, order_id, wanted)
+                await self._side_by_side(paging, seat, order.order_id, wanted)
         assert paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
         return paging.result
 
-    def _take(self, paging: Paging, page: Page) -> None:
-        self.bytes_in_hand += page.bytes
+    async def _wait_for_room(self, paging: Paging, seat: Seat, order: Order, *, pages: int) -> None:
+        """Until so many pages more may be read, each as large as what is there of the order."""
+        position = order.message.position
+        self._pagings.pop(position, None)
+        await self.room.read_on(seat, seat.taken * pages)
+        self._pagings[position] = paging
+
+    def _take(self, paging: Paging, seat: Seat, page: Page) -> None:
+        self.room.came(seat, _DECODED * page.bytes)
         paging.receive(page)
 
-    async def _side_by_side(self, paging: Paging, order_id: str, numbers: list[int]) -> None:
+    async def _side_by_side(self, paging: Paging, seat: Seat, order_id: str, numbers: list[int]) -> None:
         """Take these pages as they come; the first failure cancels the others."""
         bound = asyncio.Semaphore(self._policy.pages_per_order)
 
         async def one(number: int) -> None:
             async with bound:
                 page = await self._page(order_id, number)
-            self._take(paging, page)
+            self._take(paging, seat, page)
 
         try:
             async with asyncio.TaskGroup() as group:

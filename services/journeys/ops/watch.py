@@ -3,8 +3,8 @@
 A thread is stuck when it shows no sign of life for longer than `Patience.silence`. An order is stuck when it makes no
 progress for longer than one page may take with all its tries, and that is not because it waits its turn: either nobody
 was given a turn meanwhile, or so many were that it should have had its own. Behind a shut gate no order is stuck, and
-the count begins anew when it opens; orders that are not due, wait for others to end, or for the schema of their
-message are not looked at.
+the count begins anew when it opens; orders that are not due, wait for others to end, for room, or for the
+schema of their message are not looked at.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from journeys.fetcher.gate import Gate, GatePolicy, Reason
 from journeys.fetcher.gatekeeper import Gatekeeper
 from journeys.fetcher.rate import RateLimiter
 from journeys.fetcher.retries import QuickTries
+from journeys.fetcher.room import Room
 from journeys.ops.watch import Patience
 from journeys.producer import subjects
 from journeys.producer.encoder import JourneyEncoder
@@ -75,7 +76,8 @@ def make_fetcher(settings: Settings, client: ApiClient, keeper: Gatekeeper, obse
         tries=QuickTries(tries=api.tries),
         codes=api.codes,
     )
-    return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random)
+    room = Room(settings.orders.max_bytes_in_hand, waived=lambda: keeper.is_shut)
+    return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random, room=room)
 
 
 def make_desk(
@@ -126,7 +128,7 @@ def make_kafka(
 ) -> KafkaLoop:
     """The Kafka thread's side."""
     orders, routes = settings.orders, _routes(settings)
-    return KafkaLoop(
+    kafka = KafkaLoop(
         publisher=publisher,
         desk=desk,
         assignments=Assignments(start=orders.start, map_limit=orders.map_limit),
@@ -135,9 +137,11 @@ def make_kafka(
         due_ms=Timetable(retry_topics=_retry_topics(settings), settle=settings.settle).due_ms,
         gate=keeper,
         replace_oversized=lambda finished: _oversized(finished, routes),
-        bytes_in_progress=lambda: fetcher.bytes_in_hand,
+        bytes_in_progress=lambda: fetcher.bytes_in_hand + desk.finished.bytes,
         observer=observer,
     )
+    fetcher.room.elsewhere = lambda: kafka.finished_bytes + desk.finished.bytes
+    return kafka
 
 
 def patience(settings: Settings) -> Patience:

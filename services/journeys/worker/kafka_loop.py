@@ -215,6 +215,11 @@ class KafkaLoop:
         return self._outbox.bytes + self._bytes_in_progress()
 
     @property
+    def finished_bytes(self) -> int:
+        """Bytes of the records that are not published yet, as far as they are here."""
+        return self._outbox.finished_bytes
+
+    @property
     def not_due(self) -> int:
         """Orders that wait for their time."""
         return len(self._waiting)

@@ -21,6 +21,8 @@ class Outbox:
         self._max_records = max_records
         self._finished: list[Finished] = []
         self._bytes: Counter[int] = Counter()
+        self.finished_bytes = 0
+        """Bytes of the records that are here; any thread may read it."""
 
     def __len__(self) -> int:
         return len(self._finished)
@@ -52,11 +54,13 @@ class Outbox:
         """It is finished."""
         self._finished.append(finished)
         self._bytes[finished.epoch] += finished.size
+        self.finished_bytes += finished.size
 
     def replace(self, finished: Finished, by: Finished) -> None:
         """It is to be published as something else."""
         self._finished[self._finished.index(finished)] = by
         self._bytes[finished.epoch] += by.size - finished.size
+        self.finished_bytes += by.size - finished.size
 
     def plan(
         self, ledgers: Mapping[Partition, Ledger], partitions: Collection[Partition]
@@ -83,11 +87,13 @@ class Outbox:
         self._finished = kept
         for finished in done:
             self._bytes[finished.epoch] -= finished.message.size + finished.size
+            self.finished_bytes -= finished.size
         return done
 
     def forget(self, is_gone: Callable[[int], bool]) -> None:
         """Drop what belongs to epochs gone by."""
         self._finished = [finished for finished in self._finished if not is_gone(finished.epoch)]
+        self.finished_bytes = sum(finished.size for finished in self._finished)
         for epoch in [epoch for epoch in self._bytes if is_gone(epoch)]:
             del self._bytes[epoch]
 

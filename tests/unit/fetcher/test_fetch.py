@@ -19,6 +19,7 @@ from journeys.fetcher.gate import Gate, Reason
 from journeys.fetcher.gatekeeper import Gatekeeper
 from journeys.fetcher.rate import RateLimiter
 from journeys.fetcher.retries import QuickTries
+from journeys.fetcher.room import Room
 from journeys.model import Journey, Json, Order, OrderMessage, Position
 
 TRIES = QuickTries(tries=3, base=1.0, cap=8.0, budget=60.0)
@@ -284,3 +285,25 @@ def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
     with pytest.raises(AbsentError):
         fetch(script, notes)
     assert notes.states == ["auth", "open"]
+
+
+def test_a_journey_waits_for_room_before_it_is_read_on() -> None:
+    """Its first page says how large it is: until there is room for that, no other page is asked for."""
+    script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
+    room = Room(10**6)
+    room.elsewhere = lambda: 10**6 if script.asked else 0
+
+    async def main(loop: VirtualLoop) -> Journey:
+        keeper = Gatekeeper(Gate(), RateLimiter(), slots=9, chance=lambda: 0.5, changed=print, clock=loop.clock)
+        fetcher = Fetcher(
+            script, Policy(), keeper=keeper, observer=Notes(), chance=lambda: 0.5, room=room, clock=loop.clock
+        )
+        fetching = asyncio.create_task(fetcher.fetch(ORDER))
+        await asyncio.sleep(60)
+        assert dict(script.asked) == {1: 1}
+        assert fetcher.progress() == {}, "it is nobody's to watch"
+        room.elsewhere = lambda: 0
+        return await fetching
+
+    assert len(run(main).events) == 20
+    assert room.taken == 0

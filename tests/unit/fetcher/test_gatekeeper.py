@@ -18,6 +18,7 @@ from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.gate import Gate, Reason
 from journeys.fetcher.gatekeeper import Gatekeeper
 from journeys.fetcher.rate import RateLimiter
+from journeys.fetcher.room import Room
 from journeys.model import Order, OrderMessage, Position
 
 HOUR = 3600.0
@@ -100,7 +101,8 @@ class Account:
         await asyncio.gather(*(self._fetch(order_id) for order_id in ids))
 
     async def _fetch(self, order_id: str) -> None:
-        position = Position(topic="orders.completed", partition=0, offset=1)
+        offset = int(order_id.rpartition("-")[2]) if order_id[-1].isdecimal() else 1
+        position = Position(topic="orders.completed", partition=0, offset=offset)
         message = OrderMessage(position=position, key=None, value=order_id.encode(), headers=(), timestamp_ms=5)
         order = Order(
             order_id=order_id,
@@ -286,3 +288,22 @@ def test_only_orders_being_fetched_show_progress() -> None:
 
     _, looks = account(lambda order_id, _: fine(order_id), work)
     assert looks == [[], [0], []]
+
+
+def test_who_waits_for_room_is_nobodys_to_watch() -> None:
+    """Room for one journey at a time: the others neither ask nor count as standing still."""
+
+    async def work(each: Account) -> list[int]:
+        each.fetcher.room = Room(1)
+        fetching = asyncio.create_task(each.fetch(*IDS[:3]))
+        seen: list[int] = []
+        while not fetching.done():
+            await asyncio.sleep(0.001)
+            seen.append(len(each.fetcher.progress()))
+        return seen
+
+    after, looks = account(lambda order_id, _: fine(order_id), work)
+    assert after.api.most_together == 1
+    assert max(looks) == 1
+    assert set(after.ended.values()) == {"ok"}
+    assert after.fetcher.bytes_in_hand == 0

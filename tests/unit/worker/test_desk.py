@@ -166,3 +166,20 @@ def test_an_order_whose_work_ends_by_itself_without_a_result_is_a_defect() -> No
 
     [failure] = run(main)
     assert "retry.1h/0/1" in str(failure)
+
+
+def test_what_the_kafka_thread_has_not_taken_yet_is_counted() -> None:
+    """A transaction may take seconds, and the event loop goes on meanwhile: its results are in hand too."""
+    gate = Watch()
+    seen: list[int] = []
+
+    async def work(desk: Desk) -> None:
+        desk.submit([admitted(1), admitted(2)])
+        await asyncio.sleep(1)
+        first = desk.finished.get_nowait()
+        seen.extend((first.size, desk.finished.bytes))
+        desk.finished.put(first)
+
+    results = at_desk(gate, None, work)
+    assert seen == [results[0].size] * 2
+    assert seen[0] > 2, "what a record takes beside its key and value counts as well"

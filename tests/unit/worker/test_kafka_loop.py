@@ -111,7 +111,7 @@ def test_an_order_is_published_with_its_offset() -> None:
     assert thread.group.offsets[A] == (0, offset_map.encode(0, [2]))
     thread.finish(A, 0, 1)
     assert thread.group.offsets[A] == (3, "")
-    assert (thread.loop.in_hand, thread.loop.bytes_in_hand) == (0, 0)
+    assert (thread.loop.in_hand, thread.loop.bytes_in_hand, thread.loop.finished_bytes) == (0, 0, 0)
 
 
 def test_a_late_result_of_an_assignment_gone_by_is_dropped() -> None:
@@ -130,7 +130,7 @@ def test_a_late_result_of_an_assignment_gone_by_is_dropped() -> None:
     thread.desk.orders[at(A, 0)] = again
     thread.finish(A, 0)
     assert thread.published() == ["orders/0/0"]
-    assert thread.loop.bytes_in_hand == 0
+    assert (thread.loop.bytes_in_hand, thread.loop.finished_bytes) == (0, 0)
 
 
 def test_a_revoke_publishes_what_is_finished_and_forgets_the_rest() -> None:
@@ -250,7 +250,7 @@ def test_an_oversized_record_takes_only_its_own_order_along() -> None:
     thread.turn()
     assert thread.published() == ["orders/0/0"]
     assert thread.group.offsets[A] == (2, "")
-    assert thread.loop.bytes_in_hand == 0
+    assert (thread.loop.bytes_in_hand, thread.loop.finished_bytes) == (0, 0)
 
 
 def test_nothing_is_committed_before_the_group_knows_us() -> None:

@@ -1,0 +1,394 @@
+"""What a worker holds in memory, and that its cost grows no faster than journeys do.
+
+    python -m benchmarks.memory [--quick] [--only million|outage|large|busy|linear …] [--orders 1000000] [--json]
+
+- `million`: a million orders of two events, an API that answers at once. What is resident, from the first orders to
+  the last.
+- `outage`: 100,000 orders wait while the API answers 503 for a minute: before, during, and when it is back.
+- `large`: journeys of 10,000 events, a hundred pages each, at default settings. Also whether the bytes in hand, as the
+  worker's metrics tell them, ever exceed JOURNEYS_ORDERS__MAX_BYTES_IN_HAND.
+- `busy`: 128 in flight, 95 % of 1 to 19 events, 5 % of 250, an API of 20 ms: the most that is resident.
+- `linear`: CPU per event, of journeys of 1, 10, 100, 1,000 and 10,000 events, as many events of each; and per order
+  and event, by least squares of the relative errors.
+
+Each part has a worker process, topics and a group of its own, on real Kafka. Memory is `VmRSS` (`VmHWM` where it is the
+most), which is looked at each second. The drift is of the median at the end from the median after the warm-up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count, islice, pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, Literal
+
+import httpx
+from benchmarks.client import stand_in
+from benchmarks.worker import PARTITIONS, cpu_seconds, settings_of
+from tests.broker.kafka_tools import produce_orders
+from tests.broker.ops import address_of, measured
+from tests.broker.workers import Worker, crew, until
+
+from journeys.settings import load
+from journeys_sandbox.stack import Stack
+
+DRIFT: Final = 0.05
+BUSY: Final = 150.0
+"""MiB."""
+RATIO: Final = 1.2
+"""An event's cost in a journey of 10,000, in those of one in a journey of 1,000."""
+SIZES: Final = (1, 10, 100, 1_000, 10_000)
+_CHUNK: Final = 50_000
+"""Orders that go to Kafka at once: fewer than its client queues."""
+_MIB: Final = 2**20
+
+Value = float | str | bool
+Row = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at a worker shows."""
+
+    at: float
+    """By the monotonic clock."""
+    memory: float
+    """Resident, in MiB."""
+    done: int
+    """Orders that left the worker so far."""
+    in_hand: float
+    """Bytes in hand as the worker counts them, in MiB."""
+
+
+class Looks(threading.Thread):
+    """Looks at a worker every so many seconds until stopped."""
+
+    def __init__(self, worker: Worker, *, every: float, name: str) -> None:
+        super().__init__(daemon=True)
+        self._pid, self._address = worker.process.pid, address_of(worker)
+        self._every, self._name = every, name
+        self._ended = threading.Event()
+        self._told = time.monotonic()
+        self._last = (0, 0.0)
+        self.all: list[Look] = []
+
+    def run(self) -> None:
+        """Look."""
+        while not self._ended.wait(self._every):
+            self.all.append(self.now())
+            if self.all[-1].at - self._told >= 15:
+                self._told = self.all[-1].at
+                last = self.all[-1]
+                tell(f"{self._name}: {last.done} orders, {last.memory:.0f} MiB, {last.in_hand:.1f} of them in hand")
+
+    def stop(self) -> None:
+        """End it."""
+        self._ended.set()
+        self.join()
+
+    def now(self) -> Look:
+        """One look. Where the worker's metrics do not come, what they said last stands."""
+        with suppress(httpx.TimeoutException):
+            found = measured(self._address)
+            done = int(sum(found["journeys_orders_total"].values()))
+            self._last = done, found["journeys_bytes_in_hand"][()] / _MIB
+        done, in_hand = self._last
+        return Look(at=time.monotonic(), memory=resident(self._pid), done=done, in_hand=in_hand)
+
+    def between(self, start: float, end: float) -> list[Look]:
+        """The looks within a time."""
+        return [look for look in self.all if start <= look.at <= end]
+
+
+class Scene:
+    """Topics, a group and one worker of a part's own; `looks` are taken from its start."""
+
+    _numbers = count()
+
+    def __init__(self, stack: Stack, url: str, name: str, *, every: float, options: argparse.Namespace) -> None:
+        self._names = settings_of(stack, url, f"memory-{next(self._numbers)}.", 128) | dict(options.set)
+        self._name, self._every = name, every
+        self._bootstrap, self._topic = stack.broker.bootstrap_servers, self._names["JOURNEYS_ORDERS__TOPICS"]
+        self.fed = 0
+        self.worker: Worker
+        self.looks: Looks
+
+    @contextmanager
+    def at_work(self, *orders: Iterable[str]) -> Iterator[None]:
+        """With a worker that is assigned everything, over orders that lay there before."""
+        with crew(self._names) as hired:
+            hired.setup("topics", "create", "--partitions", str(PARTITIONS))
+            hired.setup("schemas", "register")
+            for each in orders:
+                self.feed(each)
+            self.worker = hired.hire()
+            self.worker.until_assigned()
+            self.looks = Looks(self.worker, every=self._every, name=self._name)
+            self.looks.start()
+            yield
+            self.looks.stop()
+            if self.worker.stop():
+                raise AssertionError("the worker failed")
+
+    def feed(self, orders: Iterable[str]) -> None:
+        """More orders."""
+        left = iter(orders)
+        while chunk := list(islice(left, _CHUNK)):
+            self.fed += produce_orders(self._bootstrap, self._topic, chunk, partitions=PARTITIONS)
+
+    def until_done(self, orders: int | None = None) -> None:
+        """Wait until so many orders left the worker, all of them without a number."""
+        most = self.fed if orders is None else orders
+
+        def there() -> bool:
+            if self.worker.process.poll() is not None:
+                raise AssertionError("the worker ended early")
+            return self.looks.now().done >= most
+
+        until(there, f"{most} orders", patience=3600)
+
+    def bound(self) -> float:
+        """MiB that may be in hand."""
+        return load(None, self._names).orders.max_bytes_in_hand / _MIB
+
+
+def tell(text: str) -> None:
+    """Say how far it is, where it is in nobody's way."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def resident(pid: int, kind: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
+    """What a process has resident, or the most that it had so far, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return int(next(line for line in lines if line.startswith(f"{kind}:")).split()[1]) / 1024
+
+
+def memory(looks: Sequence[Look]) -> float:
+    """The median of what was resident."""
+    return median(look.memory for look in looks)
+
+
+def within(looks: Sequence[Look], orders: int, start: float, end: float) -> list[Look]:
+    """The looks between two shares of the orders; the nearest one where there is none."""
+    middle = orders * (start + end) / 2
+    found = [look for look in looks if orders * start <= look.done <= orders * end]
+    return found or [min(looks, key=lambda look: abs(look.done - middle))]
+
+
+def named(events: int, orders: int, *, different: int | None = None) -> Iterator[str]:
+    """Ids of orders with so many events; of `different` journeys, where these are few."""
+    return (f"n{events}-memory-{number % (different or orders)}" for number in range(orders))
+
+
+def flat(name: str, before: float, after: float, most: float, **more: Value) -> Row:
+    """A row about memory that should stay as it is."""
+    drift = after / before - 1
+    return {
+        "case": name,
+        "before MiB": before,
+        "after MiB": after,
+        "most MiB": most,
+        "drift": drift,
+        **more,
+        "target": f"drift within ± {DRIFT:.0%}",
+        "reached": abs(drift) <= DRIFT,
+    }
+
+
+# -- the parts
+
+
+def million(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """Many small orders."""
+    with stand_in(0) as url:
+        scene = Scene(stack, url, "million", every=1, options=options)
+        with scene.at_work(named(2, options.orders)):
+            began = time.monotonic()
+            scene.until_done()
+            took = time.monotonic() - began
+    looks = scene.looks.all
+    before, after = (memory(within(looks, scene.fed, *share)) for share in ((0.05, 0.1), (0.95, 1)))
+    most = max(look.memory for look in looks)
+    yield flat(f"{scene.fed} orders", before, after, most, **{"orders/s": scene.fed / took})
+
+
+def outage(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """Many orders wait for the API."""
+    warm = options.waiting // 5
+    with stand_in(0.02) as url:
+        scene = Scene(stack, url, "outage", every=0.5, options=options)
+        with scene.at_work(named(5, warm + options.waiting)):
+            scene.until_done(warm // 2)
+            times = [time.monotonic()]
+            scene.until_done(warm)
+            for faults, seconds in (("503", options.down), ("", options.seconds)):
+                times.append(time.monotonic())
+                httpx.post(f"{url}/_faults", content=faults, trust_env=False).raise_for_status()
+                tell(f"outage: the API answers {faults or 'again'}")
+                time.sleep(seconds)
+            times.append(time.monotonic())
+    before, during, after = (scene.looks.between(*each) for each in pairwise(times))
+    if during[-1].done - during[len(during) // 2].done > scene.fed / 100 or after[-1].done <= during[-1].done:
+        raise AssertionError("the API was not down, or did not come back")
+    least = options.waiting - (after[0].done - warm)
+    for name, looks in ((f"{least} orders behind an outage", during), ("after the outage", after)):
+        yield flat(name, memory(before), memory(looks[len(looks) // 2 :]), max(look.memory for look in looks))
+
+
+def large(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """Journeys of 10,000 events."""
+    with stand_in(0) as url:
+        scene = Scene(stack, url, "large", every=0.2, options=options)
+        with scene.at_work(named(10_000, options.large, different=16)):
+            scene.until_done()
+        bound = scene.bound()
+    looks = scene.looks.all
+    before, after = (memory(within(looks, scene.fed, *share)) for share in ((0.2, 0.6), (0.6, 1)))
+    yield flat(f"{scene.fed} journeys of 10,000", before, after, max(look.memory for look in looks))
+    most = max(look.in_hand for look in looks)
+    yield {
+        "case": "the same, bytes in hand",
+        "most MiB": most,
+        "target": f"at most {bound:g} MiB",
+        "reached": most <= bound,
+    }
+
+
+def busy(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """An ordinary mix."""
+    orders = (f"n{1 + number % 19 if number % 20 else 250}-memory-{number}" for number in range(options.busy))
+    with stand_in(0.02) as url:
+        scene = Scene(stack, url, "busy", every=1, options=options)
+        with scene.at_work(orders):
+            scene.until_done()
+            most = resident(scene.worker.process.pid, "VmHWM")
+    yield {
+        "case": "128 in flight, 20 ms",
+        "after MiB": memory(scene.looks.all[len(scene.looks.all) // 2 :]),
+        "most MiB": most,
+        "target": f"at most {BUSY:g} MiB",
+        "reached": most <= BUSY,
+    }
+
+
+def linear(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """As many events in larger and larger journeys."""
+    costs: dict[int, float] = {}
+    with stand_in(0) as url:
+        for size in SIZES:
+            number = max(2, options.events // size)
+            scene = Scene(stack, url, f"linear {size}", every=5, options=options)
+            took: list[float] = []
+            with scene.at_work():
+                for turn in range(options.rounds + 1):
+                    before = cpu_seconds(scene.worker.process.pid)
+                    scene.feed(named(size, number if turn else max(1, number // 4), different=max(8, 10_000 // size)))
+                    scene.until_done()
+                    if turn:  # the first warms up
+                        took.append(cpu_seconds(scene.worker.process.pid) - before)
+            costs[size] = 1e6 * median(took) / number
+            tell(f"linear: {costs[size] / size:.1f} µs CPU per event of {size}")
+            yield {"case": f"journeys of {size}", "µs per order": costs[size], "µs per event": costs[size] / size}
+    order, event = fitted(costs)
+    ratio = costs[10_000] / costs[1_000] / 10
+    yield {
+        "case": "least squares",
+        "µs per order": order,
+        "µs per event": event,
+        "ratio": ratio,
+        "target": f"10,000 at most {RATIO:g} times 1,000",
+        "reached": ratio <= RATIO,
+    }
+
+
+def fitted(costs: Mapping[int, float]) -> tuple[float, float]:
+    """What an order costs and what each of its events adds, so that the relative errors are least."""
+    # Minimises Σ (a/y + b·n/y - 1)².
+    points = [(1 / cost, size / cost) for size, cost in costs.items()]
+    aa, ab, bb = (sum(p * q for p, q in pairs) for pairs in (
+        [(a, a) for a, _ in points], points, [(b, b) for _, b in points],
+    ))  # fmt: skip
+    a, b = sum(a for a, _ in points), sum(b for _, b in points)
+    determinant = aa * bb - ab * ab
+    return (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
+
+
+PARTS: Final[Mapping[str, Callable[[Stack, argparse.Namespace], Iterator[Row]]]] = {
+    "million": million,
+    "outage": outage,
+    "large": large,
+    "busy": busy,
+    "linear": linear,
+}
+
+
+def run(options: argparse.Namespace) -> Iterator[tuple[str, Row]]:
+    """Each part's rows, as soon as they are measured."""
+    with ExitStack() as running:
+        stack = running.enter_context(Stack())
+        for name in options.only or PARTS:
+            tell(name)
+            for row in PARTS[name](stack, options):
+                yield name, row
+
+
+def told(row: Row) -> str:
+    """A line about a row."""
+    numbers = (
+        f"{name} {value:.1%}" if name == "drift" else f"{name} {value:.{2 if name == 'ratio' else 1}f}"
+        for name, value in row.items()
+        if isinstance(value, float)
+    )
+    verdict = f"; {row['target']}: {'reached' if row['reached'] else 'missed'}" if "target" in row else ""
+    return f"{row['case']:36}{', '.join(numbers)}{verdict}"
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
+    return name, value
+
+
+def main() -> None:
+    """Print a line for each case, or everything as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", action="append", choices=sorted(PARTS), help="one part; may be given again")
+    parser.add_argument("--orders", type=int, default=1_000_000, help="of `million`")
+    parser.add_argument("--waiting", type=int, default=100_000, help="orders behind the outage")
+    parser.add_argument("--down", type=float, default=60.0, help="seconds of the outage")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of work after it")
+    parser.add_argument("--large", type=int, default=300, help="journeys of 10,000 events")
+    parser.add_argument("--busy", type=int, default=20_000, help="orders of `busy`")
+    parser.add_argument("--events", type=int, default=100_000, help="in each round of `linear`")
+    parser.add_argument("--rounds", type=int, default=3, help="of `linear`")
+    parser.add_argument(
+        "--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="one more setting of the worker"
+    )
+    parser.add_argument("--quick", action="store_true", help="a twentieth of everything")
+    parser.add_argument("--json", action="store_true", help="write JSON instead of the lines")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.down, options.seconds = 1, 10.0, 5.0
+        for name in ("orders", "waiting", "large", "busy"):
+            setattr(options, name, getattr(options, name) // 20)
+        options.events = 20_000
+    rows: list[dict[str, Any]] = []
+    for name, row in run(options):
+        rows.append({"part": name, **row})
+        if not options.json:
+            print(told(row), flush=True)
+    if options.json:
+        print(json.dumps({"rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

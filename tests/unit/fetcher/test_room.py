@@ -1,0 +1,161 @@
+"""Memory for journeys that are being read, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.virtual_time import run
+
+from journeys.fetcher.room import Room, Seat
+
+MIB = 2**20
+
+
+@dataclass
+class Reader:
+    """Reads journeys of one size in a room, a page each 10 ms; what is read takes room elsewhere for a second."""
+
+    room: Room
+    page: int
+    finished: int = 0
+    most: int = 0
+    read: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.room.elsewhere = lambda: self.finished
+
+    def _look(self) -> None:
+        self.most = max(self.most, self.room.taken + self.finished)
+
+    async def journey(self, number: int, pages: int) -> None:
+        """Read one."""
+        seat = Seat()
+        try:
+            await self.room.begin(seat)
+            await self._pages(seat, 1)
+            if pages > 1:
+                await self.room.read_on(seat, self.page * (pages - 1))
+                await self._pages(seat, pages - 1)
+        finally:
+            self.room.leave(seat)
+        size = self.page * pages // 2
+        self.finished += size
+        self._look()
+        self.read.append(number)
+        await asyncio.sleep(1)
+        self.finished -= size
+
+    async def _pages(self, seat: Seat, pages: int) -> None:
+        for _ in range(pages):
+            await asyncio.sleep(0.01)
+            self.room.came(seat, self.page)
+            self._look()
+
+
+def in_room(
+    work: Callable[[Reader], Coroutine[Any, Any, None]], *, limit: int, page: int, waived: bool = False
+) -> Reader:
+    """A reader after its work."""
+    reader = Reader(Room(limit, waived=lambda: waived), page)
+    run(lambda _: work(reader))
+    assert (reader.room.taken, reader.finished) == (0, 0)
+    return reader
+
+
+def test_large_journeys_wait_for_room() -> None:
+    """Of 64 MiB two journeys of 25 fit, beside the first pages of others; the bound holds throughout."""
+
+    async def work(reader: Reader) -> None:
+        await asyncio.gather(*(reader.journey(number, 100) for number in range(40)))
+
+    reader = in_room(work, limit=64 * MIB, page=MIB // 4)
+    assert sorted(reader.read) == list(range(40))
+    assert 40 * MIB < reader.most <= 64 * MIB
+
+
+def test_small_journeys_are_read_side_by_side() -> None:
+    """As soon as their size is known."""
+
+    async def work(reader: Reader) -> None:
+        for start in range(0, 1000, 50):
+            await asyncio.gather(*(reader.journey(number, 1) for number in range(start, start + 50)))
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*(reader.journey(number, 1) for number in range(256)))
+        assert asyncio.get_running_loop().time() - began < 1.02
+
+    assert in_room(work, limit=64 * MIB, page=1000).most < MIB
+
+
+def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
+    """In the end each is read, whatever it takes."""
+
+    async def work(reader: Reader) -> None:
+        await asyncio.gather(*(reader.journey(number, 9) for number in range(3)))
+
+    reader = in_room(work, limit=MIB, page=MIB)
+    assert sorted(reader.read) == [0, 1, 2]
+    assert reader.most < 2 * 9 * MIB
+
+
+def test_nobody_waits_while_it_is_waived() -> None:
+    """Behind a shut gate nothing is read, and who is to probe must not wait here."""
+
+    async def work(reader: Reader) -> None:
+        seats = [Seat() for _ in range(300)]
+        for seat in seats:
+            await asyncio.wait_for(reader.room.begin(seat), 0.001)
+        for seat in seats:
+            reader.room.leave(seat)
+
+    in_room(work, limit=MIB, page=MIB, waived=True)
+
+
+def test_who_is_cancelled_leaves_no_trace() -> None:
+    """In line, or just let in."""
+
+    async def work(reader: Reader) -> None:
+        first = asyncio.create_task(reader.journey(0, 9))
+        tasks = [asyncio.create_task(reader.journey(number, 9)) for number in range(1, 9)]
+        await asyncio.sleep(0.05)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(first, *tasks, return_exceptions=True)
+        await reader.journey(9, 9)
+
+    assert in_room(work, limit=MIB, page=MIB).read == [0, 9]
+
+
+@given(
+    limit=st.integers(1, 100),
+    journeys=st.lists(st.tuples(st.floats(0, 5), st.integers(1, 12), st.booleans()), max_size=30),
+)
+def test_each_journey_is_read_and_the_bound_holds_where_it_can(
+    limit: int, journeys: list[tuple[float, int, bool]]
+) -> None:
+    """Whatever comes and is cancelled when; a first page takes what it was thought to take."""
+    page = 256 * 1024
+
+    async def work(reader: Reader) -> None:
+        async def one(number: int, delay: float, pages: int, *, is_cancelled: bool) -> None:
+            await asyncio.sleep(delay)
+            task = asyncio.create_task(reader.journey(number, pages))
+            if is_cancelled:
+                await asyncio.sleep(0.015)
+                if number not in reader.read:
+                    task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        await asyncio.gather(
+            *(one(number, delay, pages, is_cancelled=gone) for number, (delay, pages, gone) in enumerate(journeys))
+        )
+
+    reader = in_room(work, limit=limit * page, page=page)
+    assert {number for number, (_, _, gone) in enumerate(journeys) if not gone} <= set(reader.read)
+    largest = max((pages for _, pages, _ in journeys), default=0)
+    # Where the largest does not fit, it is read beside what is finished and first pages: one half each.
+    assert reader.most <= (limit + 1) * page + 2 * largest * page * (2 * largest > limit)
