@@ -18,8 +18,9 @@ from typing import TypeAlias
 
 import msgspec
 
-_FADES = 99
-"""Percent of what a first page takes that are left at each smaller one."""
+_FADES = 0.9
+"""The share of the guess at a first page that is left after each smaller one: an odd large journey among small ones
+must not keep these from beginning, while large ones that follow one another stay expected."""
 _AGAIN = 0.02
 """Seconds to the next look at room that others make."""
 
@@ -80,7 +81,7 @@ class Room:
     def came(self, seat: Seat, size: int) -> None:
         """A page of an order is here."""
         if not seat.reads_on:
-            self._first = max(size, self._first * _FADES // 100)
+            self._first = max(size, int(self._first * _FADES))
         self._expect(seat, max(0, seat.expected - size) if seat.reads_on else 0)
         seat.taken += size
         self.taken += size
