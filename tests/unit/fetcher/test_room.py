@@ -119,6 +119,19 @@ def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
     assert reader.most < 2 * 9 * MIB
 
 
+def test_who_holds_others_up_is_read() -> None:
+    """What is finished fills the room until the last in line is read: one after the other goes in."""
+
+    async def work(reader: Reader) -> None:
+        reader.finished = 9 * MIB
+        reader.room.is_held_up = lambda: 2 not in reader.read
+        await asyncio.gather(*(reader.journey(number, 3) for number in range(3)))
+        assert reader.most <= (9 + 3 + 3) * MIB + 2 * 3 * MIB // 2
+        reader.finished -= 9 * MIB
+
+    assert in_room(work, limit=MIB, page=MIB).read == [0, 1, 2]
+
+
 def test_nobody_waits_while_it_is_waived() -> None:
     """Behind a shut gate nothing is read, and who is to probe must not wait here."""
 
