@@ -118,7 +118,7 @@ final class Encoders {
             return switch (schema.getType()) {
                 case UNION -> value(schema.getTypes().get(1), json); // every union here is null and one more
                 case STRING -> json.isValueNode() ? json.asText() : null;
-                case LONG -> json.canConvertToExactIntegral() && json.canConvertToLong() ? json.longValue() : digits(json);
+                case LONG -> integer(json);
                 case RECORD -> json.isObject() ? record(schema, json) : null;
                 case ARRAY -> json.isArray() ? array(schema, json) : null;
                 default -> null;
@@ -131,7 +131,10 @@ final class Encoders {
             return items;
         }
 
-        private static Long digits(JsonNode json) {
+        private static Long integer(JsonNode json) {
+            if (json.canConvertToExactIntegral() && json.canConvertToLong()) {
+                return json.longValue();
+            }
             try {
                 return json.isTextual() ? Long.valueOf(json.textValue()) : null;
             } catch (NumberFormatException error) {
