@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the peer into a directory: build.sh DIR; needs Go of 1.24 or newer.
+# Build the peer into a directory: build.sh DIR; needs Go of 1.26 or newer.
 set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 mkdir -p "$1"
