@@ -311,12 +311,10 @@ def linear(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 def fitted(costs: Mapping[int, float]) -> tuple[float, float]:
     """What an order costs and what each of its events adds, so that the relative errors are least."""
-    # Minimises Σ (a/y + b·n/y - 1)².
+    # Minimises Σ (a/y + b·n/y - 1)²: two linear equations in a and b.
     points = [(1 / cost, size / cost) for size, cost in costs.items()]
-    aa, ab, bb = (sum(p * q for p, q in pairs) for pairs in (
-        [(a, a) for a, _ in points], points, [(b, b) for _, b in points],
-    ))  # fmt: skip
-    a, b = sum(a for a, _ in points), sum(b for _, b in points)
+    aa, ab, bb = sum(p * p for p, _ in points), sum(p * q for p, q in points), sum(q * q for _, q in points)
+    a, b = sum(p for p, _ in points), sum(q for _, q in points)
     determinant = aa * bb - ab * ab
     return (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
 
