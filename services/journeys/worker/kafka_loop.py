@@ -342,7 +342,8 @@ class KafkaLoop:
         What it does not cover stays gathered. None where there is nothing that can be published now.
         """
         commits, finished = self._plan(self._assignments.ledgers if only is None else only)
-        self.is_held_up = not commits and len(self._outbox) > 0
+        if only is None:
+            self.is_held_up = not commits and len(self._outbox) > 0
         if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
             self._burst_not_before = self._clock.monotonic() + self._pace.linger
             return None
