@@ -1,10 +1,12 @@
 """What workers do with loads that leave the machine room: they wait well, scale out, and let nobody wait for others.
 
-    python -m benchmarks.load [full|scale|slow|quiet …] [--seconds 20] [--json]
+    python -m benchmarks.load [full|scale|rebalance|slow|quiet …] [--seconds 20] [--json]
 
 - `full`: one worker, 128 in flight, an API of 200 ms: its rate, as a share of 128 / 0.2 s, which no client can exceed.
 - `scale`: 1, 2, 4 and 8 workers of 8 in flight each, an API of 200 ms: orders/s of each number of workers, as a share
   of what so many times the first would do, and CPU per order.
+- `rebalance`: orders at a steady rate for two workers; a third joins, and leaves again. What that costs: by how much
+  more the orders that wait pile up in the ten seconds from then on than in those before, as seconds of the rate.
 - `slow`: orders at a steady rate, with and without one in a hundred that takes 10 s: rate, and the times of the others
   from the append of the order to the append of its summary.
 - `quiet`: five orders a second, an API of 20 ms: the same times.
@@ -19,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,6 +40,8 @@ from journeys_sandbox.stack import Stack
 _SHARED = 24
 """Partitions where workers share them, so that 1, 2, 4 and 8 have equal shares; each transaction is dearer for it."""
 _LATENCY = 0.2
+_WINDOW = 10.0
+"""Seconds before and after a worker joins or leaves."""
 _SHORT = "n5"
 """Orders of five events: one page."""
 
@@ -51,6 +56,18 @@ class Outcome:
     """Milliseconds of all workers' processes per order."""
     waits: Sequence[float]
     """Seconds from order to summary, of the orders that are not slow."""
+    placed: Sequence[float]
+    """When each order was appended, in seconds since the epoch, in order."""
+    published: Sequence[float]
+    """When each summary was."""
+
+    def piled_up(self, start: float, end: float) -> int:
+        """The most orders that waited at a time between two moments."""
+        return max(
+            bisect_right(self.placed, at) - bisect_left(self.published, at)
+            for at in self.published
+            if start <= at < end
+        )
 
 
 class Place:
@@ -70,6 +87,7 @@ class Place:
             hired.setup("topics", "create", "--partitions", str(self.partitions))
             hired.setup("schemas", "register")
             made = [hired.hire() for _ in range(number)]
+            self.hire = hired.hire
             until(lambda: all(_share(worker) == self.partitions // number for worker in made), "equal shares")
             yield made
             if any(worker.stop() for worker in made):
@@ -97,6 +115,8 @@ class Place:
                 for summary in summaries
                 if not (summary.key or b"").startswith(b"x-slow")
             ],
+            placed=sorted(at / 1000 for at in orders.values()),
+            published=sorted(summary.timestamp_ms / 1000 for summary in summaries),
         )
 
 
@@ -124,13 +144,17 @@ def at_once(place: Place, orders: int) -> Callable[[], int]:
     return lambda: produce_orders(place.bootstrap, place.topic, names, partitions=place.partitions)
 
 
-def steadily(place: Place, *, rate: float, seconds: float, slow: int = 0) -> Callable[[], int]:
-    """Orders at a steady rate; one in `slow`, if any, takes the API 10 s."""
+def steadily(
+    place: Place, *, rate: float, seconds: float, slow: int = 0, at: Mapping[float, Callable[[], object]] | None = None
+) -> Callable[[], int]:
+    """Orders at a steady rate; one in `slow`, if any, takes the API 10 s. `at` says what else to do, and when."""
 
     def feed() -> int:
         producer = Producer({"bootstrap.servers": place.bootstrap, "linger.ms": 0})
-        began, fed = time.monotonic(), 0
+        began, fed, plan = time.monotonic(), 0, dict(at or {})
         while (now := time.monotonic() - began) < seconds:
+            for moment in [moment for moment in plan if moment <= now]:
+                plan.pop(moment)()
             for number in range(fed, int(now * rate)):
                 word = "x-slow10000-" if slow and number % slow == 0 else ""
                 producer.produce(place.topic, f"{word}{_SHORT}-order-{number}", partition=number % place.partitions)
@@ -171,6 +195,30 @@ def scale(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
             yield {"load": name, "orders/s": done.rate, "CPU ms": done.cpu, "share": done.rate / (number * first)}
 
 
+def rebalance(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
+    """A third worker comes, and goes."""
+    rate, pause = 100, max(20.0, options.seconds)
+    with stand_in(_LATENCY) as url:
+        place = Place(stack, url, concurrency=128, partitions=_SHARED)
+        third: list[Worker] = []
+        moments: dict[str, float] = {}
+
+        def join() -> None:
+            moments["a worker joins"] = time.time()
+            third.append(place.hire())
+
+        def leave() -> None:
+            moments["a worker leaves"] = time.time()
+            third[0].process.terminate()
+
+        with place.workers(2) as workers:
+            feed = steadily(place, rate=rate, seconds=3 * pause, at={pause: join, 2 * pause: leave})
+            done = place.work_off(workers, feed)
+    for what, at in moments.items():
+        cost = done.piled_up(at, at + _WINDOW) - done.piled_up(at - _WINDOW, at)
+        yield {"load": f"{rate} orders/s, {what}", "orders/s": done.rate, "cost s": max(0.0, cost / rate)}
+
+
 def slow(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
     """One in a hundred takes 10 s."""
     with stand_in(0.02) as url:
@@ -196,7 +244,7 @@ def _waits(done: Outcome) -> dict[str, float]:
     return {"p50 ms": 1000 * median(done.waits), "p99 ms": 1000 * quantiles(done.waits, n=100)[98]}
 
 
-LOADS = {"full": full, "scale": scale, "slow": slow, "quiet": quiet}
+LOADS = {"full": full, "scale": scale, "rebalance": rebalance, "slow": slow, "quiet": quiet}
 
 
 def run(options: argparse.Namespace) -> Iterator[tuple[str, Row]]:

@@ -73,14 +73,16 @@ def _worker(found: Found) -> list[str]:
             f"{pair['worker']['broker_cpu']:.3f}",
             f"{pair['worker']['memory']:.0f}",
             f"{pair['worker']['others']:.2f}",
+            f"{pair['worker']['reuse']:.2%}",
             f"{pair['worker']['rate'] / pair['client']['rate']:.2f}",
         ]
         for number, pair in enumerate(pairs, 1)
     ]
-    head = ["pair", "client/s", "CPU ms", "worker/s", "CPU ms", "broker ms", "MiB", "others", "ratio"]
+    head = ["pair", "client/s", "CPU ms", "worker/s", "CPU ms", "broker ms", "MiB", "others", "reuse", "ratio"]
     told = (
         f"Ratio: median {summary['ratio']:.2f}, from {summary['ratio_min']:.2f} to {summary['ratio_max']:.2f}. The"
-        " client runs alone, the worker beside the broker. `others`: cores that everything else kept busy meanwhile."
+        " client runs alone, the worker beside the broker. `others`: cores that everything else kept busy meanwhile;"
+        " `reuse`: requests of the worker over a connection that was there before."
     )
     return [*table(head, rows), "", told]
 
@@ -132,9 +134,12 @@ def _start(found: Found) -> list[str]:
 
 
 def _load(found: Found) -> list[str]:
-    columns = ("orders/s", "share", "CPU ms", "p50 ms", "p99 ms")
+    columns = ("orders/s", "share", "CPU ms", "p50 ms", "p99 ms", "cost s")
     rows = [[row["load"], *(f"{row[name]:.2f}" if name in row else "" for name in columns)] for row in found["rows"]]
-    told = "`share`: of 128 / 0.2 s; of as many times the first worker's rate. `p50`, `p99`: from order to summary."
+    told = (
+        "`share`: of 128 / 0.2 s; of as many times the first worker's rate. `p50`, `p99`: from order to summary."
+        " `cost`: orders that piled up, as seconds of their rate."
+    )
     return [*table(["load", *columns], rows), "", told]
 
 
@@ -163,12 +168,16 @@ def _memory_plot(found: Found) -> str:
 SECTIONS: Final = (
     *(
         Section(
-            title=f"The worker against its HTTP client, {number} in flight",
-            command=("worker", "--pairs", "5", "--concurrency", str(number)),
+            title=f"The worker against its HTTP client, {title}",
+            command=("worker", "--pairs", "5", *options),
             write=_worker,
             plot=_worker_plot,
         )
-        for number in (64, 128)
+        for title, options in (
+            ("64 in flight", ("--concurrency", "64")),
+            ("128 in flight", ("--concurrency", "128")),
+            ("one order in twenty of 250 events", ("--mix", "--orders", "10000")),
+        )
     ),
     Section(title="What is left on the hot path", command=("busy",), write=_parts, plot=_parts_plot),
     Section(title="Encoding", command=("encoding",), write=_encoding, plot=_encoding_plot),

@@ -1,9 +1,10 @@
 """The whole worker against its own HTTP client: orders a second, CPU per order, and the ratio of the two rates.
 
-    python -m benchmarks.worker [--quick] [--pairs 3] [--orders 20000] [--concurrency 128] [--json]
+    python -m benchmarks.worker [--quick] [--mix] [--pairs 3] [--orders 20000] [--concurrency 128] [--json]
 
-The stand-in runs in a process of its own with 20 ms latency; orders have 1 to 19 events, so each is one page. A pair
-is a round of the client and a round of the worker, one after the other, over the same orders:
+The stand-in runs in a process of its own with 20 ms latency; orders have 1 to 19 events, so each is one page, or with
+`--mix`, one order in twenty has 250, in three pages. A pair is a round of the client and a round of the worker, one
+after the other, over the same orders:
 
 - The client's round is the worker's own `ApiClient` and `Fetcher`, with the same concurrency, in a fresh process that
   does nothing else. Its time runs from the first request to the last answer.
@@ -15,7 +16,8 @@ is a round of the client and a round of the worker, one after the other, over th
 CPU is user and system time of the process that works, per order, within that time (some tens of milliseconds of
 polling more); the broker's is told too, since the worker shares the machine with it and the client does not. `others`
 is how many cores everything else kept busy during the worker's round, the stand-in (about a tenth of a core per 1,000
-orders/s) included: a ratio measured beside other work means little, while CPU per order still does.
+orders/s) included: a ratio measured beside other work means little, while CPU per order still does. `reuse` is the
+share of the worker's requests that went over a connection which was there before.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import multiprocessing
 import os
 import random
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -34,8 +37,8 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 
-from benchmarks.client import Round, Silent, measure, orders, stand_in
-from confluent_kafka import Consumer, TopicPartition
+from benchmarks.client import Round, Silent, measure, mixed_orders, orders, stand_in
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tests.broker.kafka_tools import produce_orders, read_committed
 from tests.broker.workers import Worker, crew, until
 
@@ -44,11 +47,13 @@ from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.gate import Gate
 from journeys.fetcher.gatekeeper import Gatekeeper
 from journeys.fetcher.rate import RateLimiter
+from journeys.model import Order
 from journeys_sandbox.stack import Stack
 
 PARTITIONS = 6
 TARGET = 0.5
 """The least ratio that the project promises."""
+_MOVING = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -66,6 +71,8 @@ class Whole:
     """Cores kept busy by what is neither worker nor broker."""
     memory: float
     """The most that was resident, in MiB."""
+    reuse: float
+    """The share of requests over a connection that was there before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +91,12 @@ class Pair:
 # -- the client
 
 
-def page_alone(url: str, count: int, concurrency: int) -> Round:
+def page_alone(url: str, work: list[Order], concurrency: int) -> Round:
     """Page all orders and drop the journeys; for a process of its own."""
-    return asyncio.run(_page_alone(url, count, concurrency))
+    return asyncio.run(_page_alone(url, work, concurrency))
 
 
-async def _page_alone(url: str, count: int, concurrency: int) -> Round:
+async def _page_alone(url: str, work: list[Order], concurrency: int) -> Round:
     endpoint = Endpoint(base_url=url, version="v2-4-2", max_concurrency=concurrency)
     async with ApiClient(endpoint, key=lambda: None) as client:
         fetcher = Fetcher(
@@ -99,27 +106,28 @@ async def _page_alone(url: str, count: int, concurrency: int) -> Round:
             observer=Silent(),
             chance=random.random,
         )
-        return await measure(orders(count), fetcher.fetch, concurrency)
+        return await measure(work, fetcher.fetch, concurrency)
 
 
-def client_round(url: str, count: int, concurrency: int) -> Round:
+def client_round(url: str, work: list[Order], concurrency: int) -> Round:
     """The same, in a fresh process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(page_alone, (url, count, concurrency))
+        return pool.apply(page_alone, (url, work, concurrency))
 
 
 # -- the worker
 
 
-def worker_round(stack: Stack, url: str, number: int, options: argparse.Namespace) -> Whole:
+def worker_round(stack: Stack, url: str, number: int, work: Sequence[Order], options: argparse.Namespace) -> Whole:
     """Let a worker publish all orders, and check that it did."""
-    count = options.orders
+    count = len(work)
     names = settings_of(stack, url, f"bench-{number}.", options.concurrency) | dict(options.set)
     bootstrap, topic = stack.broker.bootstrap_servers, names["JOURNEYS_ORDERS__TOPICS"]
     with crew(names) as hired:
         hired.setup("topics", "create", "--partitions", str(PARTITIONS))
         hired.setup("schemas", "register")
-        produce_orders(bootstrap, topic, (order.order_id for order in orders(count)), partitions=PARTITIONS)
+        produce_orders(bootstrap, topic, (order.order_id for order in work), partitions=PARTITIONS)
+        before = _asked(url)
         worker = hired.hire()
         began = _assigned(worker)
         spent = Spent(worker.process.pid, stack.broker.pid or 0)
@@ -127,6 +135,7 @@ def worker_round(stack: Stack, url: str, number: int, options: argparse.Namespac
             until(lambda: _alive(worker) and published() >= count, f"{count} orders")
         cpu, broker_cpu, others = spent.so_far()
         memory = _memory(worker.process.pid)
+        requests, connections = (now - then for now, then in zip(_asked(url), before, strict=True))
         if worker.stop():
             raise AssertionError(worker.raw())
     ended = _checked(bootstrap, f"{names['JOURNEYS_PUBLISH__TOPIC_PREFIX']}summary", count)
@@ -136,6 +145,7 @@ def worker_round(stack: Stack, url: str, number: int, options: argparse.Namespac
         broker_cpu=1000 * broker_cpu / count,
         others=others,
         memory=memory,
+        reuse=1 - connections / requests,
     )
 
 
@@ -152,6 +162,13 @@ def settings_of(stack: Stack, url: str, namespace: str, concurrency: int) -> dic
         "JOURNEYS_API__KEY": "any",
         "JOURNEYS_API__MAX_CONCURRENCY": str(concurrency),
     }
+
+
+def _asked(url: str) -> tuple[int, int]:
+    """Requests to the stand-in so far, and the connections that they came over."""
+    with urllib.request.urlopen(f"{url}/_stats") as answer:  # noqa: S310 - our own address
+        stats = json.load(answer)
+    return stats["requests"], stats["connections"]
 
 
 def _assigned(worker: Worker) -> float:
@@ -172,11 +189,18 @@ class _Progress:
     def __init__(self, consumer: Consumer, topic: str, partitions: int) -> None:
         self._consumer = consumer
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
+        self._latest = 0
 
     def __call__(self) -> int:
-        """Orders below the watermarks."""
-        committed = self._consumer.committed(self._places, timeout=10)
-        return sum(max(0, place.offset) for place in committed)
+        """Orders below the watermarks, as far as a coordinator that moves tells them."""
+        try:
+            committed = self._consumer.committed(self._places, timeout=10)
+        except KafkaException as failure:
+            if failure.args[0].code() not in _MOVING:
+                raise
+        else:
+            self._latest = sum(max(0, place.offset) for place in committed)
+        return self._latest
 
 
 @contextmanager
@@ -241,10 +265,11 @@ def run(options: argparse.Namespace) -> Iterator[Pair]:
     with ExitStack() as running:
         stack = running.enter_context(Stack(config={"log.message.timestamp.type": "LogAppendTime"}))
         url = running.enter_context(stand_in(options.latency))
+        work = (mixed_orders if options.mix else orders)(options.orders)
         for number in range(options.pairs):
             yield Pair(
-                client=client_round(url, options.orders, options.concurrency),
-                worker=worker_round(stack, url, number, options),
+                client=client_round(url, work, options.concurrency),
+                worker=worker_round(stack, url, number, work, options),
             )
 
 
@@ -258,6 +283,7 @@ def summary(pairs: Sequence[Pair]) -> Mapping[str, float]:
         "worker_cpu_ms": median(pair.worker.cpu for pair in pairs),
         "broker_cpu_ms": median(pair.worker.broker_cpu for pair in pairs),
         "worker_memory_mib": max(pair.worker.memory for pair in pairs),
+        "reuse_min": min(pair.worker.reuse for pair in pairs),
         "ratio": median(ratios),
         "ratio_min": min(ratios),
         "ratio_max": max(ratios),
@@ -268,7 +294,8 @@ def summary(pairs: Sequence[Pair]) -> Mapping[str, float]:
 def _show(pair: Pair) -> None:
     print(
         f"{pair.client.rate:12.0f}{pair.client.cpu:12.3f}{pair.worker.rate:12.0f}{pair.worker.cpu:12.3f}"
-        f"{pair.worker.broker_cpu:12.3f}{pair.worker.memory:8.0f}{pair.worker.others:8.2f}{pair.ratio:8.2f}",
+        f"{pair.worker.broker_cpu:12.3f}{pair.worker.memory:8.0f}{pair.worker.others:8.2f}"
+        f"{pair.worker.reuse:9.2%}{pair.ratio:8.2f}",
         flush=True,
     )
 
@@ -292,6 +319,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
     parser.add_argument("--concurrency", type=int, default=128, help="requests in flight, of either")
     parser.add_argument("--orders", type=int, default=20_000, help="in each round")
+    parser.add_argument("--mix", action="store_true", help="one order in twenty has 250 events")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument(
         "--set",
@@ -309,7 +337,7 @@ def main() -> None:
     if not options.json:
         print(f"{options.orders} orders, {options.concurrency} in flight, {options.latency * 1000:g} ms latency")
         print(f"{'client/s':>12}{'CPU ms':>12}{'worker/s':>12}{'CPU ms':>12}", end="")
-        print(f"{'broker ms':>12}{'MiB':>8}{'others':>8}{'ratio':>8}", flush=True)
+        print(f"{'broker ms':>12}{'MiB':>8}{'others':>8}{'reuse':>9}{'ratio':>8}", flush=True)
     pairs = []
     for pair in run(options):
         pairs.append(pair)

@@ -99,6 +99,13 @@ class Broker:
         """The process id of the JVM's guard, which ends after it; None while it does not run."""
         return None if self._process is None else self._process.guard_pid
 
+    def tail(self) -> str:
+        """Whether it runs, and the last lines of its log: for the text of a failure."""
+        if self._place is None:
+            return "not started"
+        running = self._process is not None and self._process.running
+        return f"{'running' if running else 'not running'}\n{self._place.tail()}"
+
     def start(self) -> None:
         """Start and wait until it answers. Raises SetupError where it does not within 60 s."""
         self.launch()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.broker.shop import Shop
 
 from journeys_sandbox.kafka import Broker
 from journeys_sandbox.stack import Stack
@@ -24,6 +25,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.broker)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(_FIRST_START_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails tells what its broker said."""
+    report = yield
+    for used in getattr(item, "funcargs", {}).values() if call.excinfo is not None else ():
+        if isinstance(used, Shop | Stack):
+            report.sections.append(("Apache Kafka", (used.stack if isinstance(used, Shop) else used).broker.tail()))
+    return report
 
 
 @pytest.fixture(scope="session")

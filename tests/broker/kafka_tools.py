@@ -23,7 +23,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from journeys.model import Headers
 
-_LEADER_S = 20.0
+_PATIENCE_S = 60.0
+"""Seconds within which a broker answers that has just been started, stopped for a while or given a topic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +183,9 @@ def read_of(message: Message) -> Read:
 
 
 def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """The end offset of every partition, open transactions included; waits until each has a leader."""
+    """The end offset of every partition, open transactions included; waits until each has a leader that answers."""
     names = list(topics)
-    deadline = time.monotonic() + _LEADER_S
+    deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
             return _ends_now(admin, names)
@@ -195,7 +196,7 @@ def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, in
 
 
 def _ends_now(admin: AdminClient, names: list[str]) -> dict[tuple[str, int], int]:
-    """As `_ends`. Raises KafkaException or KeyError where a topic has no leader yet."""
+    """As `end_offsets`. Raises KafkaException or KeyError where a topic has no leader yet."""
     metadata = admin.list_topics(timeout=10).topics
     places = [TopicPartition(name, number) for name in names for number in metadata[name].partitions]
     if len({place.topic for place in places}) < len(set(names)):

@@ -325,6 +325,15 @@ class _Starved(Ledger):
         return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
 
 
+class HoldUpUntold(KafkaLoop):
+    """An order that finds no room to be read waits for results that wait for it: so it was once."""
+
+    def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+        outcome = super()._burst(timeout, only)
+        self.is_held_up = False
+        return outcome
+
+
 class AnonymousLetter(KafkaLoop):
     """The dead letter of a journey that is too large knows nothing of its order: so it was once."""
 
@@ -379,5 +388,6 @@ DEFECTS: dict[str, Defect] = {
     "no-bound": _of(50, loop=NoBound),
     "never-resumed": _of(50, loop=NeverResumed),
     "starved-heir": _of(300, assignments=StarvedHeir),
+    "hold-up-untold": _of(50, loop=HoldUpUntold),
     "anonymous-letter": _of(300, loop=AnonymousLetter),
 }

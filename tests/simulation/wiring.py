@@ -239,6 +239,7 @@ class Worker:
             clock=self._clock,
         )
         self.fetcher.room.elsewhere = lambda: kafka.finished_bytes + self.desk.finished.bytes
+        self.fetcher.room.is_held_up = lambda: kafka.is_held_up
         return kafka
 
     def _watch(self, call: Callable[[], object], left: Callable[[], float]) -> None:

@@ -5,7 +5,9 @@
 How large a journey is, only its first page tells. So orders begin within one half of the memory, with what a first page
 took lately for a guess; what a whole journey is expected to take must fit into all of it before it reads on, first
 come, first served. Where nobody reads on, the first in line may, however large: what is finished takes at most one half
-then, and each journey is read in the end. A journey that must be read again takes more than was expected of it.
+then, and each journey is read in the end. Where what is finished is *held up*, by an order that is still to be read,
+one after the other may, however much that is: the one it waits for is in line. A journey that must be read again takes
+more than was expected of it.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from typing import TypeAlias
 
 import msgspec
 
-_FADES = 99
-"""Percent of what a first page takes that are left at each smaller one."""
+_FADES = 0.9
+"""The share of the guess at a first page that is left after each smaller one: an odd large journey among small ones
+must not keep these from beginning, while large ones that follow one another stay expected."""
 _AGAIN = 0.02
 """Seconds to the next look at room that others make."""
 
@@ -40,8 +43,9 @@ _Line: TypeAlias = deque[tuple[asyncio.Future[None], Seat, int]]
 class Room:
     """Belongs to the event loop; other threads may read `taken`.
 
-    `elsewhere` tells the bytes of what was read and is not published yet. While `waived`, all may begin: behind a shut
-    gate nothing is read. `first` is what a first page takes, as long as none is known.
+    `elsewhere` tells the bytes of what was read and is not published yet, and `is_held_up` whether it cannot be, before
+    more is read. While `waived`, all may begin: behind a shut gate nothing is read. `first` is what a first page takes,
+    as long as none is known.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Room:
         self._limit = limit
         self._waived = waived
         self.elsewhere: Callable[[], int] = lambda: 0
+        self.is_held_up: Callable[[], bool] = lambda: False
         self.taken = 0
         """Bytes of the pages of journeys that are not whole yet."""
         self._expected = 0
@@ -80,7 +85,7 @@ class Room:
     def came(self, seat: Seat, size: int) -> None:
         """A page of an order is here."""
         if not seat.reads_on:
-            self._first = max(size, self._first * _FADES // 100)
+            self._first = max(size, int(self._first * _FADES))
         self._expect(seat, max(0, seat.expected - size) if seat.reads_on else 0)
         seat.taken += size
         self.taken += size
@@ -104,15 +109,19 @@ class Room:
         seat.reads_on = True
 
     def _may_begin(self) -> bool:
-        finished, half = self.elsewhere(), self._limit / 2
         reading = self.taken + self._expected
-        return finished + reading + self._first <= half or (finished <= half and reading <= 0) or self._waived()
+        if self.elsewhere() + reading + self._first <= self._limit / 2 or self._waived():
+            return True
+        return reading <= 0 and self._may_be_alone()
 
     def _may_read_on(self, size: int) -> bool:
-        finished = self.elsewhere()
-        if finished + self.taken + self._expected + size <= self._limit:
+        if self.elsewhere() + self.taken + self._expected + size <= self._limit:
             return True
-        return not self._readers and finished <= self._limit / 2
+        return not self._readers and self._may_be_alone()
+
+    def _may_be_alone(self) -> bool:
+        """Whether a journey that finds no room may be read where no other is: what is finished goes first."""
+        return self.elsewhere() <= self._limit / 2 or self.is_held_up()
 
     async def _wait(self, line: _Line, seat: Seat, size: int) -> None:
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

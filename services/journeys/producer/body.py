@@ -2,7 +2,7 @@
 
 A general writer asks of each value which branch of a union it may be, and walks the schema along with it. Our unions
 are all "null or one type", so there is nothing to ask, and `source` has walked the schema before: what is left is
-five to eight times as fast as fastavro's `schemaless_writer` (benchmarks/encoding.py). Only what our schemas use is
+five to seven times as fast as fastavro's `schemaless_writer` (benchmarks/encoding.py). Only what our schemas use is
 known here. fastavro stays the reference: property tests hold bytes and refusals equal to its own, for each of our
 schemas and for random ones.
 """

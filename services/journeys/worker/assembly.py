@@ -141,6 +141,7 @@ def make_kafka(
         observer=observer,
     )
     fetcher.room.elsewhere = lambda: kafka.finished_bytes + desk.finished.bytes
+    fetcher.room.is_held_up = lambda: kafka.is_held_up
     return kafka
 
 

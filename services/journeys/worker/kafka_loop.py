@@ -129,6 +129,8 @@ class KafkaLoop:
         """Of what is in hand, and of the commits; any thread may read it."""
         self.state = FIRST
         """How it stands with transactions."""
+        self.is_held_up = False
+        """Nothing that is finished can be published before an order that is not; any thread may read it."""
         self._was_fenced = False
         self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
@@ -340,6 +342,8 @@ class KafkaLoop:
         What it does not cover stays gathered. None where there is nothing that can be published now.
         """
         commits, finished = self._plan(self._assignments.ledgers if only is None else only)
+        if only is None:
+            self.is_held_up = not commits and len(self._outbox) > 0
         if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
             self._burst_not_before = self._clock.monotonic() + self._pace.linger
             return None

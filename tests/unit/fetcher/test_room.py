@@ -91,6 +91,23 @@ def test_small_journeys_are_read_side_by_side() -> None:
     assert in_room(work, limit=64 * MIB, page=1000).most < MIB
 
 
+def test_an_odd_large_journey_keeps_no_small_ones_back() -> None:
+    """Nineteen small first pages in twenty, and 128 side by side: the guess at the next one comes down in time."""
+
+    async def work(reader: Reader) -> None:
+        seats = [Seat() for _ in range(2000)]
+        for number, seat in enumerate(seats):
+            if number >= 128:
+                reader.room.leave(seats[number - 128])
+            await asyncio.wait_for(reader.room.begin(seat), 0.001)
+            if number >= 127:
+                reader.room.came(seats[number - 127], 340_000 if number % 20 == 0 else 30_000)
+        for seat in seats[-128:]:
+            reader.room.leave(seat)
+
+    in_room(work, limit=64 * MIB, page=MIB)
+
+
 def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
     """In the end each is read, whatever it takes."""
 
@@ -100,6 +117,19 @@ def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
     reader = in_room(work, limit=MIB, page=MIB)
     assert sorted(reader.read) == [0, 1, 2]
     assert reader.most < 2 * 9 * MIB
+
+
+def test_who_holds_others_up_is_read() -> None:
+    """What is finished fills the room until the last in line is read: one after the other goes in."""
+
+    async def work(reader: Reader) -> None:
+        reader.finished = 9 * MIB
+        reader.room.is_held_up = lambda: 2 not in reader.read
+        await asyncio.gather(*(reader.journey(number, 3) for number in range(3)))
+        assert reader.most <= (9 + 3 + 3) * MIB + 2 * 3 * MIB // 2
+        reader.finished -= 9 * MIB
+
+    assert in_room(work, limit=MIB, page=MIB).read == [0, 1, 2]
 
 
 def test_nobody_waits_while_it_is_waived() -> None:

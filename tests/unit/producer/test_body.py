@@ -118,7 +118,7 @@ def test_a_record_may_hold_itself() -> None:
     assert refused.value.path == "next.next.size"
 
 
-@pytest.mark.parametrize("edge", [1, 1 << 6, 1 << 13, 1 << 33, 1 << 34, 1 << 41, 1 << 62])
+@pytest.mark.parametrize("edge", [1, 1 << 6, 1 << 13, 1 << 14, 1 << 27, 1 << 33, 1 << 34, 1 << 41, 1 << 62])
 def test_a_long_is_written_as_avro_says(edge: int) -> None:
     """On both sides of where a byte more is needed, and of where times are spelt out."""
     schema = record_of("long")

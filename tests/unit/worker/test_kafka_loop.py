@@ -293,8 +293,10 @@ def test_results_that_do_not_fit_the_map_hold_up_nobody_else() -> None:
     thread.place(B, 0)
     thread.finish(A, 20, records=60)
     assert thread.published() == []
+    held_up = [thread.loop.is_held_up]
     thread.finish(B, 0)
     assert thread.published() == ["orders/1/0"]
+    assert [*held_up, thread.loop.is_held_up] == [True, False]
     thread.finish(A, 0)
     thread.turn()
     assert thread.group.offsets[A] == (21, "")
