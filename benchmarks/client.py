@@ -75,24 +75,33 @@ def stand_in(latency: float) -> Iterator[str]:
 
 def orders(count: int) -> list[Order]:
     """Orders of 1 to 19 events."""
+    return [_order(f"n{1 + number % 19}-bench-{number}", number) for number in range(count)]
+
+
+def mixed_orders(count: int) -> list[Order]:
+    """Nineteen orders in twenty of 1 to 19 events, so one page each; the twentieth of 250, in three pages."""
     return [
-        Order(
-            order_id=f"n{1 + number % 19}-bench-{number}",
-            account="default",
-            edition=f"orders.completed/0/{number}",
-            timestamp_ms=None,
-            attempt=0,
-            absences=0,
-            message=OrderMessage(
-                position=Position(topic="orders.completed", partition=0, offset=number),
-                key=None,
-                value=f"n{1 + number % 19}-bench-{number}".encode(),
-                headers=(),
-                timestamp_ms=None,
-            ),
-        )
+        _order(f"n{250 if number % 20 == 10 else 1 + (number - number // 20) % 19}-peer-{number}", number)
         for number in range(count)
     ]
+
+
+def _order(order_id: str, number: int) -> Order:
+    return Order(
+        order_id=order_id,
+        account="default",
+        edition=f"orders.completed/0/{number}",
+        timestamp_ms=None,
+        attempt=0,
+        absences=0,
+        message=OrderMessage(
+            position=Position(topic="orders.completed", partition=0, offset=number),
+            key=None,
+            value=order_id.encode(),
+            headers=(),
+            timestamp_ms=None,
+        ),
+    )
 
 
 async def measure(work: list[Order], ask: Callable[[Order], Awaitable[object]], at_once: int) -> Round:
