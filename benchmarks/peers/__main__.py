@@ -24,6 +24,7 @@ from benchmarks.client import stand_in
 from benchmarks.peers import report
 from benchmarks.peers.peers import PEERS, NotBuiltError, Peer
 from benchmarks.peers.rounds import Course, Found, murder, outage, speed
+from confluent_kafka import KafkaException
 
 from journeys_sandbox.stack import Stack
 
@@ -57,7 +58,7 @@ def measured(peer: Peer, stack: Stack, url: str, options: argparse.Namespace) ->
         tell(f"{peer.name}: {name}, {orders} orders")
         try:
             row[name] = play(Course(stack, url, peer, f"peers-{next(_NUMBERS)}.", orders))
-        except (AssertionError, OSError, TimeoutError, ValueError) as error:
+        except (AssertionError, KafkaException, OSError, TimeoutError, ValueError) as error:
             row[name] = {"failed": (str(error).splitlines() or [repr(error)])[0]}
         tell(f"{peer.name}: {name}: {_short(row[name])}")
     return row
@@ -66,8 +67,8 @@ def measured(peer: Peer, stack: Stack, url: str, options: argparse.Namespace) ->
 def _short(found: Found) -> str:
     if "failed" in found:
         return f"failed: {found['failed']}"
-    numbers = (f"{name} {value:.2f}" for name, value in found.items() if isinstance(value, float))
-    states = (f"{name} {value}" for name, value in found["account"].items() if value and name != "examples")
+    numbers = (f"{key} {value:.2f}" for key, value in found.items() if isinstance(value, float))
+    states = (f"{key} {value}" for key, value in found["account"].items() if value)
     return ", ".join([*numbers, *states, f"restarts {found['restarts']}"])
 
 
