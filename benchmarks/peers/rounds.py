@@ -2,7 +2,8 @@
 
 Each has topics and a group of its own, and all orders lie in six partitions before the peer starts. A round is over
 when every event of every order is visible and the group has committed past all orders, or when no record has come for
-a minute: a group waits 45 s for a member that was killed, by the default of most clients. What is counted then is what a reader of committed records sees.
+a minute: a group waits 45 s for a member that was killed, by the default of most clients. What is counted then is what
+a reader of committed records sees.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _LOOK_S: Final = 0.25
 _SETTLED_S: Final = 2.0
 """So long without a record, a round may be over."""
 _PATIENCE_S: Final = 60.0
-"""So long without a record, a round is over: more than the 45 s for which a group waits for a member that was killed."""
+"""So long without a record, a round is over: longer than a group waits for a member that was killed."""
 _LONGEST_S: Final = 300.0
 _CHECKED: Final = 20
 """Every so many orders, the content of the events is compared with what the API holds."""
