@@ -69,12 +69,10 @@ else:
     )
     async def on_orders(bodies: list[bytes], message: KafkaMessage) -> None:
         """A batch of orders, side by side."""
-        await asyncio.gather(
-            *(
-                handle(body.decode(), f"{raw.topic()}/{raw.partition()}/{raw.offset()}")
-                for body, raw in zip(bodies, message.raw_message, strict=True)
-            )
-        )
+        async with asyncio.TaskGroup() as group:
+            for body, raw in zip(bodies, message.raw_message, strict=True):
+                edition = f"{raw.topic()}/{raw.partition()}/{raw.offset()}"
+                group.create_task(handle(body.decode(), edition))
 
 
 if __name__ == "__main__":
