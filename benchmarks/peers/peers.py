@@ -127,7 +127,7 @@ PEERS: Final = (
         name=BENTO,
         told="Bento 1.20.0 (Go)",
         guarantee="at least once",
-        orders=6_000,
+        orders=2_000,
         build=_script("bento"),
     ),
     Peer(

@@ -95,8 +95,15 @@ class Course:
             hired.setup("topics", "create", "--partitions", str(PARTITIONS))
             hired.setup("schemas", "register")
             produce_orders(self._bootstrap, self._places[0].topic, self.orders, partitions=PARTITIONS)
-            group = {"bootstrap.servers": self._bootstrap, "group.id": self._settings["PEER_GROUP"]}
-            self._group = Consumer({**group, "enable.auto.commit": False})
+            self._group = Consumer(
+                {
+                    "bootstrap.servers": self._bootstrap,
+                    "group.id": self._settings["PEER_GROUP"],
+                    "enable.auto.commit": False,
+                    # Or it would wait for the offsets in a transaction that a killed peer left open.
+                    "isolation.level": "read_uncommitted",
+                }
+            )
             stack.callback(self._group.close)
             environment = {**plain, "PYTHONPATH": str(ROOT), "JOURNEYS_OPS__PORT": "0", **self._settings}
             process = Process(command, environment, Path(hired.directory) / "peer.log", Path(hired.directory))
