@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -114,6 +115,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.outage = 5.0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no peer, in a session of its own, is left behind
     load = os.getloadavg()[0]
     found = run(options)
     print(json.dumps(found) if options.json else report.text(found))
