@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test coverage matrix simulate chaos lint types format bench lock clean
+.PHONY: help setup demo test coverage matrix simulate chaos lint types format bench bench-peers lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY) ## install everything into .venv, at the locked versions
 
@@ -58,6 +58,9 @@ format: $(READY) ## let ruff rewrite the code
 
 bench: $(READY) ## how fast: the worker against its own HTTP client, and every part; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.report
+
+bench-peers: $(READY) ## the worker beside its alternatives (needs Go and a JDK for some); writes benchmarks/PEERS.md
+	$(BIN)/python -m benchmarks.peers --write
 
 lock: ## resolve the dependencies anew into requirements/*.txt
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }

@@ -104,13 +104,15 @@ def produce_orders(
     return count
 
 
-def read_committed(bootstrap_servers: str, topics: Iterable[str], *, within_s: float = 60.0) -> list[Read]:
+def read_committed(
+    bootstrap_servers: str, topics: Iterable[str], *, within_s: float = 60.0, stable: bool = False
+) -> list[Read]:
     """Everything committed in these topics up to their end offsets as they are now, in each partition's order.
 
-    An open transaction holds the reader up until it ends. Raises TimeoutError, naming the partitions, where the
-    ends are not reached within `within_s`.
+    An open transaction holds the reader up until it ends; where `stable`, it reads up to the first of them and waits
+    for none. Raises TimeoutError, naming the partitions, where the ends are not reached within `within_s`.
     """
-    ends = end_offsets(AdminClient({"bootstrap.servers": bootstrap_servers}), topics)
+    ends = end_offsets(AdminClient({"bootstrap.servers": bootstrap_servers}), topics, stable=stable)
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -182,20 +184,20 @@ def read_of(message: Message) -> Read:
     )
 
 
-def end_offsets(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """The end offset of every partition, open transactions included; waits until each has a leader that answers."""
+def end_offsets(admin: AdminClient, topics: Iterable[str], *, stable: bool = False) -> dict[tuple[str, int], int]:
+    """The end offset of every partition, open transactions included unless `stable`; waits until each leader answers."""
     names = list(topics)
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            return _ends_now(admin, names)
+            return _ends_now(admin, names, IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED)
         except (KafkaException, KeyError):  # a topic is known a moment before its partitions are led
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 
 
-def _ends_now(admin: AdminClient, names: list[str]) -> dict[tuple[str, int], int]:
+def _ends_now(admin: AdminClient, names: list[str], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
     """As `end_offsets`. Raises KafkaException or KeyError where a topic has no leader yet."""
     metadata = admin.list_topics(timeout=10).topics
     places = [TopicPartition(name, number) for name in names for number in metadata[name].partitions]
@@ -203,5 +205,5 @@ def _ends_now(admin: AdminClient, names: list[str]) -> dict[tuple[str, int], int
         raise KeyError("partitions")
     newest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client has no type here
     latest = dict.fromkeys(places, newest)
-    futures = admin.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10)
+    futures = admin.list_offsets(latest, isolation_level=isolation, request_timeout=10)
     return {(place.topic, place.partition): future.result(10).offset for place, future in futures.items()}

@@ -1,0 +1,170 @@
+"""The peers: what each is, what it promises, how it is built and started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).resolve().parent
+ROOT: Final = HERE.parents[1]
+BUILT: Final = ROOT / ".cache" / "peers"
+_PATIENCE_S: Final = 1200.0
+"""The first build of a peer fetches what it stands on."""
+
+
+class NotBuiltError(Exception):
+    """A peer cannot be built here; says why in a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One way of doing the worker's task."""
+
+    name: str
+    told: str
+    """What it is, in a few words."""
+    guarantee: str
+    """What it promises, as its documentation has it."""
+    orders: int
+    """So many take it ten to twenty seconds."""
+    build: Callable[[], Sequence[str]]
+    """Gets it ready and returns its command. Raises NotBuiltError."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _worker() -> Sequence[str]:
+    return [sys.executable, "-m", "journeys", "run"]
+
+
+def _python(module: str, requirements: str = "requirements.txt") -> Callable[[], Sequence[str]]:
+    """A peer in Python, in the environment that its requirements make."""
+
+    def build() -> Sequence[str]:
+        python = _environment(HERE / requirements)
+        return [str(python), "-m", f"benchmarks.peers.{module}"]
+
+    return build
+
+
+def _environment(requirements: Path) -> Path:
+    """The interpreter of a virtual environment with exactly these packages; made anew where they have changed."""
+    place = BUILT / requirements.stem.replace("requirements", "venv")
+    stamp, wanted = place / "requirements.txt", requirements.read_text(encoding="utf-8")
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        python = str(place / "bin" / "python")
+        _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(place)])
+        uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps"]
+        _run([*uv, "--python", python, "--requirement", str(requirements)])
+        stamp.write_text(wanted, encoding="utf-8")
+    return place / "bin" / "python"
+
+
+def _script(name: str) -> Callable[[], Sequence[str]]:
+    """A peer with a build script, which leaves something to run."""
+
+    def build() -> Sequence[str]:
+        script, place = HERE / name / "build.sh", BUILT / name
+        if not script.exists():
+            raise NotBuiltError(f"there is no {script.relative_to(ROOT)}")
+        place.mkdir(parents=True, exist_ok=True)
+        _run([str(script), str(place)])
+        return [str(place / "run")]
+
+    return build
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 - our own commands
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotBuiltError(str(error)) from error
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        raise NotBuiltError(lines[-1] if lines else f"{command[0]} ended with {done.returncode}")
+
+
+WORKER: Final = "journeys"
+TRANSACTIONAL: Final = "parallel-consumer"
+BENTO: Final = "bento"
+
+PEERS: Final = (
+    Peer(
+        name=WORKER,
+        told="this project, `journeys run`; publishes a summary per order besides",
+        guarantee="exactly once, an order whole or not at all",
+        orders=12_000,
+        build=_worker,
+    ),
+    Peer(
+        name=TRANSACTIONAL,
+        told="Confluent Parallel Consumer (Java), transactional",
+        guarantee="exactly once",
+        orders=12_000,
+        build=_script("parallel_consumer"),
+        environment={"PEER_MODE": "transactional"},
+    ),
+    Peer(
+        name="parallel-consumer-async",
+        told="Confluent Parallel Consumer (Java), asynchronous commits",
+        guarantee="at least once",
+        orders=12_000,
+        build=_script("parallel_consumer"),
+        environment={"PEER_MODE": "async"},
+    ),
+    Peer(
+        name=BENTO,
+        told="Bento 1.20.0 (Go)",
+        guarantee="at least once",
+        orders=2_000,
+        build=_script("bento"),
+    ),
+    Peer(
+        name="script",
+        told="a plain script: confluent-kafka and httpx",
+        guarantee="at least once",
+        orders=400,
+        build=_python("script"),
+    ),
+    Peer(
+        name="asyncio",
+        told="asyncio and httpx, a batch at a time",
+        guarantee="at least once",
+        orders=1_500,
+        build=_python("asyncio_httpx"),
+    ),
+    Peer(
+        name="faststream",
+        told="FastStream (confluent), `max_workers`",
+        guarantee="at most once",
+        orders=1_500,
+        build=_python("faststream_app"),
+        environment={"PEER_MODE": "workers"},
+    ),
+    Peer(
+        name="faststream-batch",
+        told="FastStream (confluent), `batch` and `NACK_ON_ERROR`",
+        guarantee="at least once",
+        orders=1_500,
+        build=_python("faststream_app"),
+        environment={"PEER_MODE": "batch"},
+    ),
+    Peer(
+        name="quix",
+        told="Quix Streams, `exactly-once`",
+        guarantee="exactly once",
+        orders=400,
+        build=_python("quix_app", "requirements-quix.txt"),
+    ),
+)

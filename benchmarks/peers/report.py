@@ -1,0 +1,200 @@
+"""What was found of the peers, as text, as Markdown and as a plot; and whether the targets are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.peers.peers import BENTO, PEERS, TRANSACTIONAL, WORKER
+from benchmarks.plot import bars
+from benchmarks.report import table
+
+Found = Mapping[str, Any]
+PAPER: Final = Path(__file__).resolve().parents[1] / "PEERS.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Something that the worker is to be, beside its peers."""
+
+    told: str
+    found: str
+    reached: bool | None
+    """None where what it is compared with was not measured."""
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two."""
+        return {True: "reached", False: "missed", None: "not measured"}[self.reached]
+
+
+def targets(rows: Sequence[Found]) -> list[Target]:
+    """The targets, by the rows of one run."""
+    by_name = {row["name"]: row for row in rows if "why" not in row}
+    rest = [name for name in by_name if name not in {WORKER, TRANSACTIONAL}]
+    return [
+        _ratio(by_name, "rate", [TRANSACTIONAL], 1.3, what="orders/s", whose="Parallel Consumer's, transactional"),
+        _ratio(by_name, "rate", rest, 2, what="orders/s", whose="every other peer's"),
+        _ratio(
+            by_name, "cpu_ms", [TRANSACTIONAL], 0.4, what="CPU per order", whose="Parallel Consumer's, transactional"
+        ),
+        _ratio(by_name, "cpu_ms", [BENTO], 0.2, what="CPU per order", whose="Bento's"),
+        _ratio(by_name, "memory_mib", [TRANSACTIONAL], 0.4, what="RSS", whose="Parallel Consumer's, transactional"),
+        _fewest(by_name),
+    ]
+
+
+def _ratio(
+    rows: Mapping[str, Found], key: str, others: Sequence[str], bound: float, *, what: str, whose: str
+) -> Target:
+    """The worker's value against that of the others which comes closest to it."""
+    more = bound > 1
+    told = f"{what} {'>=' if more else '<='} {bound:g} x {whose}"
+    values = [value for name in others if (value := _value(rows, name, key)) is not None]
+    mine = _value(rows, WORKER, key)
+    if mine is None or not values:
+        return Target(told=told, found="", reached=None)
+    ratio = mine / (max(values) if more else min(values))
+    return Target(told=told, found=f"{ratio:.2f} x", reached=ratio >= bound if more else ratio <= bound)
+
+
+def _value(rows: Mapping[str, Found], name: str, key: str) -> float | None:
+    value = rows.get(name, {}).get("speed", {}).get(key)
+    return None if value is None else float(value)
+
+
+def harmed(row: Found) -> int | None:
+    """Orders that are lost, half visible or doubled after both disasters; None where either was not played."""
+    accounts = [row.get(name, {}).get("account") for name in ("outage", "kill")]
+    if None in accounts:
+        return None
+    return sum(int(account[state]) for account in accounts for state in ("lost", "half", "doubled"))
+
+
+def _fewest(rows: Mapping[str, Found]) -> Target:
+    told = "no peer with fewer lost, doubled or half-visible orders"
+    counts = {name: count for name, row in rows.items() if (count := harmed(row)) is not None}
+    mine = counts.pop(WORKER, None)
+    if mine is None or not counts:
+        return Target(told=told, found="", reached=None)
+    fewer = [name for name, count in counts.items() if count < mine]
+    return Target(told=told, found=f"{mine}; fewer: {', '.join(fewer) or 'none'}", reached=not fewer)
+
+
+# -- tables
+
+
+SPEED: Final = ("peer", "guarantee", "orders", "orders/s", "CPU ms per order", "RSS MiB", "complete")
+DISASTERS: Final = ("peer", "lost", "half visible", "doubled", "stalled", "resumed after s", "ended by itself")
+
+
+def speed_rows(rows: Sequence[Found]) -> list[list[str]]:
+    """A row for each peer, at full speed."""
+    return [
+        [row["name"], row["guarantee"], *_told(row, "speed", _speed, len(SPEED) - 2)]
+        for row in rows
+        if "why" not in row
+    ]
+
+
+def disaster_rows(rows: Sequence[Found], name: str) -> list[list[str]]:
+    """A row for each peer, after an outage of the API (`outage`) or SIGKILL (`kill`)."""
+    return [[row["name"], *_told(row, name, _disaster, len(DISASTERS) - 1)] for row in rows if "why" not in row]
+
+
+def _told(row: Found, name: str, tell: Callable[[Found], list[str]], columns: int) -> list[str]:
+    found = row.get(name)
+    if found is None:
+        return ["-"] * columns
+    if "failed" in found:
+        return [f"failed: {found['failed']}", *[""] * (columns - 1)]
+    return tell(found)
+
+
+def _speed(found: Found) -> list[str]:
+    account = found["account"]
+    complete = "yes" if account["whole"] == account["owed"] else f"{account['whole']} of {account['owed']}"
+    doubled = f", {account['doubled']} doubled" if account["doubled"] else ""
+    strange = f", {found['wrong'] + account['strange']} wrong events" if found["wrong"] + account["strange"] else ""
+    numbers = (f"{found['orders']}", f"{found['rate']:.0f}", f"{found['cpu_ms']:.2f}", f"{found['memory_mib']:.0f}")
+    return [*numbers, complete + doubled + strange]
+
+
+def _disaster(found: Found) -> list[str]:
+    account = found["account"]
+    half = f"{account['half']}"
+    if found.get("half_after_kill"):
+        half += f" ({found['half_after_kill']} after the kill)"
+    resumed = "never" if found["resumed_s"] is None else f"{found['resumed_s']:.1f}"
+    states = [f"{account['lost']}", half, f"{account['doubled']}", f"{account['stalled']}"]
+    return [*states, resumed, f"{found['restarts']} times" if found["restarts"] else "no"]
+
+
+def write(found: Found) -> list[str]:
+    """The Markdown of one run."""
+    rows, options = found["rows"], found["options"]
+    absent = [row for row in rows if "why" in row]
+    told = {peer.name: peer.told for peer in PEERS}
+    judged = targets(rows)
+    return [
+        "## At full speed",
+        "",
+        "From the append of the first event to that of the last, by the broker's clock. CPU is user and system time",
+        "of the peer's whole process tree meanwhile, RSS the most that its processes had resident.",
+        "",
+        *table(SPEED, speed_rows(rows)),
+        "",
+        "![orders/s](results/peers.svg)",
+        "",
+        f"## The API answers 503 for {options['outage']:g} s",
+        "",
+        *table(DISASTERS, disaster_rows(rows, "outage")),
+        "",
+        "## SIGKILL in the middle, and a new start at once",
+        "",
+        *table(DISASTERS, disaster_rows(rows, "kill")),
+        "",
+        "`lost`: invisible, and the group has committed past it. `half visible`: some of its events are there, some",
+        "are not. `doubled`: an event of it is there more than once. `stalled`: invisible, and not committed past. All",
+        "counts are of orders, as a reader of committed records sees them at the end of the round. `resumed`: from",
+        "the API's return, or the new start, to the next record. `ended by itself`: how often the peer ended and was",
+        "started again, as a supervisor would.",
+        "",
+        "## Targets",
+        "",
+        *table(("target", "found", ""), [[target.told, target.found, target.verdict] for target in judged]),
+        "",
+        "## The peers",
+        "",
+        *[f"- `{row['name']}`: {told[row['name']]}" for row in rows],
+        *[f"- `{row['name']}` was **not run**: {row['why']}" for row in absent],
+        "",
+    ]
+
+
+def plot(found: Found) -> str:
+    """Orders/s of each peer that was measured."""
+    rates = {row["name"]: rate for row in found["rows"] if (rate := row.get("speed", {}).get("rate")) is not None}
+    return bars(list(rates), {"orders/s": list(rates.values())}, unit="orders/s")
+
+
+def text(found: Found) -> str:
+    """The tables of one run, for a terminal."""
+    rows = found["rows"]
+    parts = [
+        _columns(SPEED, speed_rows(rows)),
+        f"the API answers 503 for {found['options']['outage']:g} s:\n"
+        + _columns(DISASTERS, disaster_rows(rows, "outage")),
+        "SIGKILL in the middle:\n" + _columns(DISASTERS, disaster_rows(rows, "kill")),
+        "\n".join(f"{target.told}: {target.found or '-'}, {target.verdict}" for target in targets(rows)),
+        *(f"not run: {row['name']}: {row['why']}" for row in rows if "why" in row),
+    ]
+    return "\n\n".join(parts)
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, *rows]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

@@ -1,0 +1,56 @@
+"""Whether the targets beside the peers are reached, and what the report says where something was not measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.peers.report import targets, text, write
+
+Row = dict[str, Any]
+
+FINE = {"owed": 10, "whole": 10, "half": 0, "lost": 0, "stalled": 0, "doubled": 0, "strange": 0}
+
+
+def row(name: str, rate: float, cpu: float, memory: float, *, lost: int = 0) -> Row:
+    """A peer that was measured."""
+    speed = {"orders": 10, "rate": rate, "cpu_ms": cpu, "memory_mib": memory, "wrong": 0, "restarts": 0}
+    disaster = {"resumed_s": 1.0, "restarts": 0, "account": {**FINE, "lost": lost}}
+    return {
+        "name": name,
+        "guarantee": "some",
+        "speed": {**speed, "account": FINE},
+        "outage": disaster,
+        "kill": {**disaster, "account": FINE, "half_after_kill": 0},
+    }
+
+
+def verdicts(*rows: Row) -> list[str]:
+    """Those of all targets, in their order."""
+    return [target.verdict for target in targets(rows)]
+
+
+def test_every_target_is_reached_at_its_bound() -> None:
+    """A bound belongs to what reaches it."""
+    rows = [
+        row("journeys", 130, 0.2, 40),
+        row("parallel-consumer", 100, 0.5, 100, lost=1),
+        row("bento", 65, 1.0, 50),
+        row("script", 10, 9.0, 30),
+    ]
+    assert verdicts(*rows) == ["reached"] * 6
+
+
+def test_the_worst_peer_for_the_worker_decides() -> None:
+    """One that is fast enough is enough."""
+    rows = [row("journeys", 130, 0.2, 40, lost=1), row("script", 10, 9, 30), row("asyncio", 66, 9, 30, lost=2)]
+    assert verdicts(*rows) == ["not measured", "missed", "not measured", "not measured", "not measured", "missed"]
+
+
+def test_what_is_not_measured_is_neither_reached_nor_missed() -> None:
+    """Nor does it break the tables."""
+    failed = {**row("journeys", 1, 1, 1), "speed": {"failed": "no orders"}, "outage": {"failed": "no orders"}}
+    rows = [failed, {"name": "bento", "guarantee": "some", "why": "no Go here"}]
+    assert verdicts(*rows) == ["not measured"] * 6
+    found = {"options": {"outage": 30.0}, "rows": rows}
+    assert "failed: no orders" in text(found)
+    assert any("**not run**: no Go here" in line for line in write(found))
