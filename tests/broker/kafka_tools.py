@@ -185,7 +185,7 @@ def read_of(message: Message) -> Read:
 
 
 def end_offsets(admin: AdminClient, topics: Iterable[str], *, stable: bool = False) -> dict[tuple[str, int], int]:
-    """The end offset of every partition, open transactions included unless `stable`; waits until each leader answers."""
+    """The end offsets of all partitions, with open transactions unless `stable`; waits until each leader answers."""
     names = list(topics)
     deadline = time.monotonic() + _PATIENCE_S
     while True:
