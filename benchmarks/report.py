@@ -185,7 +185,12 @@ SECTIONS: Final = (
     Section(title="The HTTP client", command=("client",), write=_client),
     Section(title="Transactions", command=("publish",), write=_publish),
     Section(title="Loads that leave the machine room", command=("load",), write=_load),
-    Section(title="Memory and size", command=("memory",), write=_memory, plot=_memory_plot),
+    Section(
+        title="Memory and size",
+        command=("memory", "--orders", "200000", "--large", "150", "--events", "40000"),
+        write=_memory,
+        plot=_memory_plot,
+    ),
     Section(title="Start", command=("start",), write=_start),
 )
 
@@ -208,11 +213,8 @@ def measured(section: Section) -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Measure, write, and say where."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", action="append", help="the name of a benchmark; all others keep their section")
-    options = parser.parse_args()
+def write(sections: Mapping[str, Sequence[str]]) -> None:
+    """Write what there is, in the order of `SECTIONS`."""
     head = [
         "# Results",
         "",
@@ -220,16 +222,22 @@ def main() -> None:
         "broker, registry and the stand-in of the API share with what is measured.",
         "",
     ]
-    kept = _kept() if options.only else {}
-    body = [
-        line
-        for section in SECTIONS
-        for line in (
-            kept[section.title] if options.only and section.command[0] not in options.only else measured(section)
-        )
-    ]
+    body = [line for section in SECTIONS for line in sections.get(section.title, ())]
     RESULTS.write_text("\n".join([*head, *body]).rstrip() + "\n", encoding="utf-8")
-    print(RESULTS)
+
+
+def main() -> None:
+    """Measure, write each section as soon as it is measured, and say where."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", action="append", help="the name of a benchmark; all others keep their section")
+    options = parser.parse_args()
+    sections = _kept() if options.only else {}
+    for section in SECTIONS:
+        if not options.only or section.command[0] in options.only:
+            sys.stderr.write(f"{section.title}\n")
+            sections[section.title] = measured(section)
+            write(sections)
+    sys.stdout.write(f"{RESULTS}\n")
 
 
 def _kept() -> dict[str, list[str]]:
