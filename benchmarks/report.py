@@ -176,7 +176,7 @@ SECTIONS: Final = (
         for title, options in (
             ("64 in flight", ("--concurrency", "64")),
             ("128 in flight", ("--concurrency", "128")),
-            ("one order in twenty of 250 events", ("--mix", "--orders", "10000")),
+            ("one order in twenty of 250 events", ("--mix",)),
         )
     ),
     Section(title="What is left on the hot path", command=("busy",), write=_parts, plot=_parts_plot),

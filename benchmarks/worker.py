@@ -206,7 +206,15 @@ class _Progress:
 @contextmanager
 def progress(bootstrap: str, group: str, topic: str, partitions: int = PARTITIONS) -> Iterator[_Progress]:
     """How far a group has come in a topic, asked of Kafka."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            # Or each look waits for a moment when no worker has a transaction open.
+            "isolation.level": "read_uncommitted",
+        }
+    )
     try:
         yield _Progress(consumer, topic, partitions)
     finally:

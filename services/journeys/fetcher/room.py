@@ -2,12 +2,12 @@
 
     begin ──► first page ──► read on ──► the other pages ──► leave
 
-How large a journey is, only its first page tells. So orders begin within one half of the memory, with what a first page
-took lately for a guess; what a whole journey is expected to take must fit into all of it before it reads on, first
-come, first served. Where nobody reads on, the first in line may, however large: what is finished takes at most one half
-then, and each journey is read in the end. Where what is finished is *held up*, by an order that is still to be read,
-one after the other may, however much that is: the one it waits for is in line. A journey that must be read again takes
-more than was expected of it.
+How large a journey is, only its first page tells. So orders begin within one half of the memory, with what a first
+page took lately for a guess; what a whole journey is expected to take must fit into all of it before it reads on,
+first come, first served. Where nobody reads on, the first in line may, however large, once what is finished takes no
+more than a quarter: so each journey is read in the end. Where what is finished is *held up*, by an order that is
+still to be read, one after the other may, however much that is: the one it waits for is in line. A journey that must
+be read again takes more than was expected of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import msgspec
 
-_FADES = 0.9
+_FADES = 0.75
 """The share of the guess at a first page that is left after each smaller one: an odd large journey among small ones
 must not keep these from beginning, while large ones that follow one another stay expected."""
 _AGAIN = 0.02
@@ -121,7 +121,7 @@ class Room:
 
     def _may_be_alone(self) -> bool:
         """Whether a journey that finds no room may be read where no other is: what is finished goes first."""
-        return self.elsewhere() <= self._limit / 2 or self.is_held_up()
+        return self.elsewhere() <= self._limit / 4 or self.is_held_up()
 
     async def _wait(self, line: _Line, seat: Seat, size: int) -> None:
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
