@@ -92,7 +92,8 @@ def {name}(values):
         raise TypeError
     if not values:
         return END
-    return long(len(values)) + join([{item}]) + END
+    size = len(values)
+    return (NUMBERS[size] if size < {common} else long(size)) + join([{item}]) + END
 """
 
 
@@ -181,7 +182,7 @@ class Source:
 
     def _block(self, kind: str, item: str) -> str:
         name = self._name(kind)
-        self._functions.append(_BLOCK.format(name=name, kind=kind, item=item))
+        self._functions.append(_BLOCK.format(name=name, kind=kind, item=item, common=pieces.COMMON))
         return name
 
 
