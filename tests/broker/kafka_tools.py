@@ -23,8 +23,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from journeys.model import Headers
 
-_PATIENCE_S = 60.0
-"""Seconds within which a broker answers that has just been started, stopped for a while or given a topic."""
+_LEADER_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +186,7 @@ def read_of(message: Message) -> Read:
 def end_offsets(admin: AdminClient, topics: Iterable[str], *, stable: bool = False) -> dict[tuple[str, int], int]:
     """The end offsets of all partitions, with open transactions unless `stable`; waits until each leader answers."""
     names = list(topics)
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _LEADER_S
     while True:
         try:
             return _ends_now(admin, names, IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED)

@@ -93,14 +93,14 @@ def is_forgotten(stack: Stack, transactional_id: str) -> bool:
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_broker_that_crashes_in_the_middle_of_the_work(own_stack: Stack, namespace: str, protocol: str) -> None:
-    """In the middle, and with nothing in hand: the same process works on."""
+    """Twice, and with nothing in hand a third time: the same process works on."""
     environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "60", **in_protocol(protocol, {})}
     with open_shop(own_stack, namespace, settings=ApiSettings(key=KEY, latency=0.1), environment=environment) as shop:
-        orders = names(0, 500)
+        orders = names(0, 900)
         worker = shop.crew.hire()
         worker.until_assigned()
         shop.place(*orders)
-        for share in (100, len(orders)):
+        for share in (100, 500, len(orders)):
             shop.until_published(share)
             crash(own_stack)
         more = names(len(orders), 20)

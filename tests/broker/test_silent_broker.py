@@ -36,6 +36,7 @@ def test_a_worker_ends_in_time_while_the_broker_is_silent(shop: Shop) -> None:
         assert worker.stop(patience=IN_TIME) == 0, worker.raw()[-3000:]
     finally:
         os.kill(broker, signal.SIGCONT)
+    shop.stack.broker.wait_ready()
     shop.crew.hire()
     shop.until_published(len(ORDERS))
     shop.audit(ORDERS)

@@ -40,7 +40,7 @@ def put(shop: Shop, topic: str, *orders: str, timestamp_ms: int = 0, **headers: 
 # -- an outage
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(60, marks=pytest.mark.matrix)])
+@pytest.mark.parametrize("seconds", [20, pytest.param(60, marks=pytest.mark.matrix)])
 def test_an_outage_costs_time_and_no_order(stack: Stack, namespace: str, seconds: int) -> None:
     """While orders keep coming the API fails for all of them, then is back: each is published once, none is dead."""
     environment = {"JOURNEYS_ORDERS__RETRY_TIERS": "2s,10s,1h"}
