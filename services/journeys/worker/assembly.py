@@ -26,7 +26,7 @@ from journeys.producer.publisher import Publisher
 from journeys.settings import Settings
 from journeys.worker.assignments import Assignments
 from journeys.worker.clients import consumer_config
-from journeys.worker.desk import Desk, Finished
+from journeys.worker.desk import Desk, Finished, taken_by
 from journeys.worker.disposal import Routes, dispose
 from journeys.worker.intake import Bounds
 from journeys.worker.kafka_loop import KafkaLoop, Pace
@@ -207,4 +207,4 @@ def _oversized(finished: Finished, routes: Routes) -> Finished:
         stage="publish",
     )
     record, outcome = dispose(finished.message, finished.order, error, routes, now_ms=Clock().wall_ms())
-    return structs.replace(finished, outcome=outcome, records=[record], size=record.size, reason=error.reason)
+    return structs.replace(finished, outcome=outcome, records=[record], size=taken_by([record]), reason=error.reason)

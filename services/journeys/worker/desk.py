@@ -49,6 +49,11 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """Why the order was not published."""
 
 
+def taken_by(records: Sequence[Record]) -> int:
+    """Memory that records take, about, in bytes."""
+    return sum(record.size for record in records) + _RECORD * len(records)
+
+
 class Tray:
     """Finished orders on their way from the event loop, which puts them in, to the Kafka thread, which takes them."""
 
@@ -219,7 +224,7 @@ class Desk:
             message=message,
             outcome=outcome,
             records=records,
-            size=sum(record.size for record in records) + _RECORD * len(records),
+            size=taken_by(records),
             at=self._clock.monotonic(),
             order=order,
             reason=reason,

@@ -7,7 +7,7 @@ import pytest
 from journeys.errors import HaltError
 from journeys.model import Order, OrderMessage, Position
 from journeys.worker.assembly import _oversized
-from journeys.worker.desk import Finished
+from journeys.worker.desk import Finished, taken_by
 from journeys.worker.disposal import Routes
 
 ROUTES = Routes(retry_tiers=(("orders.retry.1m", 60.0),), dead_letter="orders.dead-letter", empty_after=())
@@ -43,6 +43,7 @@ def test_its_dead_letter_is_that_of_the_original_message() -> None:
     )
     assert (headers["error-attempts"], headers["trace"]) == ("2", b"t")
     assert "attempt" not in headers
+    assert letter.size == taken_by(letter.records)
 
 
 def test_a_dead_letter_that_is_too_large_stops_the_worker() -> None:
