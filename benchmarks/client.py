@@ -81,7 +81,7 @@ def orders(count: int) -> list[Order]:
 def mixed_orders(count: int) -> list[Order]:
     """Nineteen orders in twenty of 1 to 19 events, so one page each; the twentieth of 250, in three pages."""
     return [
-        _order(f"n{250 if number % 20 == 10 else 1 + (number - number // 20) % 19}-peer-{number}", number)
+        _order(f"n{250 if number % 20 == 10 else 1 + (number - number // 20) % 19}-mixed-{number}", number)
         for number in range(count)
     ]
 

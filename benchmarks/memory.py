@@ -26,13 +26,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, islice, pairwise
-from pathlib import Path
 from statistics import median
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import httpx
-from benchmarks.client import stand_in
-from benchmarks.worker import PARTITIONS, cpu_seconds, settings_of
+from benchmarks.client import mixed_orders, stand_in
+from benchmarks.worker import PARTITIONS, cpu_seconds, resident, setting, settings_of
 from tests.broker.kafka_tools import produce_orders
 from tests.broker.ops import address_of, measured
 from tests.broker.workers import Worker, crew, until
@@ -166,12 +165,6 @@ def tell(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def resident(pid: int, kind: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
-    """What a process has resident, or the most that it had so far, in MiB."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return int(next(line for line in lines if line.startswith(f"{kind}:")).split()[1]) / 1024
-
-
 def memory(looks: Sequence[Look]) -> float:
     """The median of what was resident."""
     return median(look.memory for look in looks)
@@ -266,7 +259,7 @@ def large(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 def busy(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
     """An ordinary mix."""
-    orders = (f"n{1 + number % 19 if number % 20 else 250}-memory-{number}" for number in range(options.busy))
+    orders = (order.order_id for order in mixed_orders(options.busy))
     with stand_in(0.02) as url:
         scene = Scene(stack, url, "busy", every=1, options=options)
         with scene.at_work(orders):
@@ -351,13 +344,6 @@ def told(row: Row) -> str:
     return f"{row['case']:36}{', '.join(numbers)}{verdict}"
 
 
-def _setting(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
-    return name, value
-
-
 def main() -> None:
     """Print a line for each case, or everything as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -371,7 +357,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000, help="in each round of `linear`")
     parser.add_argument("--rounds", type=int, default=3, help="of `linear`")
     parser.add_argument(
-        "--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="one more setting of the worker"
+        "--set", action="append", default=[], type=setting, metavar="NAME=VALUE", help="one more setting of the worker"
     )
     parser.add_argument("--quick", action="store_true", help="a twentieth of everything")
     parser.add_argument("--json", action="store_true", help="write JSON instead of the lines")

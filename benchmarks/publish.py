@@ -22,7 +22,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.client import orders
-from benchmarks.worker import cpu_seconds
+from benchmarks.worker import cpu_seconds, setting
 from tests.broker.kafka_tools import create_topics
 
 from journeys.model import Journey, Record
@@ -122,20 +122,13 @@ def run(options: argparse.Namespace) -> Iterator[Mapping[str, Any]]:
         yield {"variant": name, **{key: median(row[key] for row in rows) for key in rows[0]}}
 
 
-def _setting(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
-    return name, value
-
-
 def main() -> None:
     """Print a line for each variant, or everything as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--orders", type=int, default=80, help="in each transaction")
     parser.add_argument("--transactions", type=int, default=12, help="of each variant in each round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE")
+    parser.add_argument("--set", action="append", default=[], type=setting, metavar="NAME=VALUE")
     parser.add_argument("--json", action="store_true", help="write JSON instead of the table")
     options = parser.parse_args()
     rows = list(run(options))

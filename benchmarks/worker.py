@@ -36,6 +36,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 from benchmarks.client import Round, Silent, measure, mixed_orders, orders, stand_in
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -134,7 +135,7 @@ def worker_round(stack: Stack, url: str, number: int, work: Sequence[Order], opt
         with progress(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic) as published:
             until(lambda: _alive(worker) and published() >= count, f"{count} orders")
         cpu, broker_cpu, others = spent.so_far()
-        memory = _memory(worker.process.pid)
+        memory = resident(worker.process.pid, "VmHWM")
         requests, connections = (now - then for now, then in zip(_asked(url), before, strict=True))
         if worker.stop():
             raise AssertionError(worker.raw())
@@ -258,11 +259,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _memory(pid: int) -> float:
-    """The most that a process had resident so far, in MiB."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    peak = next(line for line in lines if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) / 1024
+def resident(pid: int, kind: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
+    """What a process has resident, or the most that it had so far, in MiB. Raises OSError where it is gone."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    # A process that has ended and was not waited for has no such line.
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:")), 0.0)
 
 
 # -- both
@@ -314,7 +315,8 @@ def _show_summary(found: Mapping[str, float]) -> None:
     print(f"the target, {TARGET:g}, is {verdict}")
 
 
-def _setting(text: str) -> tuple[str, str]:
+def setting(text: str) -> tuple[str, str]:
+    """`NAME=VALUE` of a command line."""
     name, separator, value = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
@@ -333,7 +335,7 @@ def main() -> None:
         "--set",
         action="append",
         default=[],
-        type=_setting,
+        type=setting,
         metavar="NAME=VALUE",
         help="one more setting of the worker, such as JOURNEYS_PUBLISH__LINGER=200ms",
     )

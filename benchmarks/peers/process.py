@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.worker import resident
+
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _REST_S: Final = 1.0
 """From the end of a peer to its next start."""
@@ -135,7 +137,6 @@ def _cpu(pid: int) -> float:
 
 def _peak(pid: int) -> float:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        return resident(pid, "VmHWM")
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
