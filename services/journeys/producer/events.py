@@ -56,7 +56,7 @@ else:
     done += {bit}
 """
 _TIME: Final = """\
-at, {v} = when(datum['event_at'])
+at = {v} = when(datum['event_at'])
 """
 
 
@@ -110,7 +110,7 @@ class EventSource(Source):
         """The statements that make the pieces of a field, and the pieces."""
         kind = self._fields[name]
         if name == "event_at":
-            return _TIME.format(v=variable), [variable]
+            return _TIME.format(v=variable) + self._statement(kind, variable), [variable]
         if name in OWN_FIELDS and name != "event_at_text":
             # What is known only when all fields have been taken, or by whoever calls.
             extra = f"({self._piece(kind, 'unknown(event)')} if odd else END)" if name == "extra" else ""
@@ -128,14 +128,13 @@ class EventSource(Source):
         self._odd.clear()
         return self._plan.unknown(event)
 
-    def _when(self, text: str | None) -> tuple[int | None, str]:
-        """The time that a text names, and its piece."""
+    def _when(self, text: str | None) -> int | None:
+        """The time that a text names."""
         if text is None:
-            return None, pieces.NULL
+            return None
         if text.__class__ is not str:
             raise TypeError
-        at = moment(text, self._zone)
-        return at, pieces.NULL if at is None else pieces.VALUE + pieces.long(at)
+        return moment(text, self._zone)
 
     @staticmethod
     def _actions() -> list[str]:

@@ -10,11 +10,11 @@ from typing import Final
 COMMON: Final = 2048
 """Integers from 0 up to this are looked up in a table: sizes, counts, positions, most prices."""
 
-_PAIRS: Final = tuple(chr(pair & 0x7F | 0x80) + chr(pair >> 7 | 0x80) for pair in range(1 << 14))
-_LAST: Final = tuple(chr(last) if last < 0x80 else chr(last & 0x7F | 0x80) + chr(last >> 7) for last in range(1 << 14))
+PAIRS: Final = tuple(chr(pair & 0x7F | 0x80) + chr(pair >> 7 | 0x80) for pair in range(1 << 14))
+LAST: Final = tuple(chr(last) if last < 0x80 else chr(last & 0x7F | 0x80) + chr(last >> 7) for last in range(1 << 14))
 """Fourteen bits of a varint: in its midst, as two bytes, and at its end, as one or two."""
 _LONGS: Final = range(-(2**63), 2**63)
-_TIMES: Final = range(1 << 34, 1 << 41)
+TIMES: Final = range(1 << 34, 1 << 41)
 """Milliseconds from 1970-07-18 to 2039: six bytes."""
 
 
@@ -23,9 +23,9 @@ def _varint(number: int) -> str:
     rest = (number << 1) ^ (number >> 63)
     encoded = ""
     while rest > 0x3FFF:
-        encoded += _PAIRS[rest & 0x3FFF]
+        encoded += PAIRS[rest & 0x3FFF]
         rest >>= 14
-    return encoded + _LAST[rest]
+    return encoded + LAST[rest]
 
 
 NULL: Final = _varint(0)
@@ -44,8 +44,6 @@ def long(number: int) -> str:
         raise TypeError
     if 0 <= number < COMMON:
         return NUMBERS[number]
-    if number in _TIMES:
-        return f"{_PAIRS[number << 1 & 0x3FFF]}{_PAIRS[number >> 13 & 0x3FFF]}{_LAST[number >> 27]}"
     if number not in _LONGS:
         raise OverflowError
     return _varint(number)

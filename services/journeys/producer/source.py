@@ -33,6 +33,8 @@ _RUNTIME: Final[Mapping[str, Any]] = {
     "END": pieces.END,
     "NUMBERS": pieces.NUMBERS,
     "SOME_NUMBERS": pieces.SOME_NUMBERS,
+    "PAIRS": pieces.PAIRS,
+    "LAST": pieces.LAST,
     "long": pieces.long,
     "boolean": pieces.boolean,
     "string": pieces.string,
@@ -69,6 +71,19 @@ elif {{v}}.__class__ is int and 0 <= {{v}} < {pieces.COMMON}:
 else:
     {{v}} = VALUE + long({{v}})
 """
+_IS_TIME: Final = f"{{v}}.__class__ is int and {pieces.TIMES.start} <= {{v}} < {pieces.TIMES.stop}"
+_TIME_PIECES: Final = "{{PAIRS[{v} << 1 & 0x3FFF]}}{{PAIRS[{v} >> 13 & 0x3FFF]}}{{LAST[{v} >> 27]}}"
+_TIME: Final = f"""\
+{{v}} = f"{_TIME_PIECES}" if {_IS_TIME} else {{piece}}
+"""
+_NULLABLE_TIME: Final = f"""\
+if {{v}} is None:
+    {{v}} = NULL
+elif {_IS_TIME}:
+    {{v}} = f"{{{{VALUE}}}}{_TIME_PIECES}"
+else:
+    {{v}} = VALUE + {{piece}}
+"""
 _NULLABLE: Final = """\
 if {v} is None:
     {v} = NULL
@@ -84,8 +99,9 @@ _MAP: Final = """\
 _LONG: Final = f"""\
 {{v}} = NUMBERS[{{v}}] if {{v}}.__class__ is int and 0 <= {{v}} < {pieces.COMMON} else {{piece}}
 """
-_REQUIRED: Final = {"array": _ARRAY, "map": _MAP, "long": _LONG}
-"""An empty array or map, as most are, and a small number cost no call."""
+_REQUIRED: Final = {"array": _ARRAY, "map": _MAP, "long": _LONG, "time": _TIME}
+_SOME: Final = {"long": _NULLABLE_LONG, "time": _NULLABLE_TIME}
+"""An empty array or map, as most are, a small number and a time of our days cost no call."""
 _BLOCK: Final = """\
 def {name}(values):
     if values.__class__ is not {kind}:
@@ -147,12 +163,10 @@ class Source:
         """Turn the value of a variable into its pieces, which `_made_of` names."""
         if _strings(kind):
             return (_NULLABLE_STRING if isinstance(kind, list) else _STRING).format(v=variable)
-        if not isinstance(kind, list):
-            return _REQUIRED.get(_plain(kind), "{v} = {piece}\n").format(v=variable, piece=self._piece(kind, variable))
-        inner = _not_null(kind)
-        if _plain(inner) == "long":
-            return _NULLABLE_LONG.format(v=variable)
-        return _NULLABLE.format(v=variable, piece=self._piece(inner, variable))
+        inner = _not_null(kind) if isinstance(kind, list) else kind
+        name = "time" if _is_time(inner) else _plain(inner)
+        template = _SOME.get(name, _NULLABLE) if isinstance(kind, list) else _REQUIRED.get(name, "{v} = {piece}\n")
+        return template.format(v=variable, piece=self._piece(inner, variable))
 
     @staticmethod
     def _made_of(kind: Json, variable: str) -> list[str]:
@@ -212,6 +226,10 @@ def filling(kind: Mapping[str, Any], odd: list[bool] | None = None) -> Callable[
 def _plain(kind: Json) -> str:
     """A type's name: of a logical type that of the type below, of a named one its full name."""
     return str(kind["type"] if isinstance(kind, dict) else kind)
+
+
+def _is_time(kind: Json) -> bool:
+    return isinstance(kind, dict) and kind.get("logicalType") == "timestamp-millis"
 
 
 def _not_null(union: list[Json]) -> Json:
