@@ -31,6 +31,7 @@ from tests.broker.workers import crew
 
 from journeys import logs
 from journeys.settings import load
+from journeys.worker.child import schema_ids
 from journeys.worker.service import run
 from journeys_sandbox.stack import Stack
 
@@ -148,8 +149,10 @@ def profile(options: argparse.Namespace) -> Done:
         logs.configure(form="json", level="warning")
         done = Done(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic, options.orders)
         done.start()
-        if run(load(None, names)):
-            raise AssertionError("the worker failed")
+        settings = load(None, names)
+        with schema_ids(settings) as ids:
+            if run(settings, ids):
+                raise AssertionError("the worker failed")
         return done
 
 

@@ -20,6 +20,7 @@ from tests.broker.shop import Shop, open_shop
 from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import load
+from journeys.worker.child import schema_ids
 from journeys.worker.service import Service
 from journeys_sandbox.stack import Stack
 
@@ -169,7 +170,8 @@ def work(shop: Shop, publisher: Callable[[dict[str, Any]], P], *, published: int
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     watcher.start()
     try:
-        assert asyncio.run(Service(settings, publisher=make).main()) == 0
+        with schema_ids(settings) as ids:
+            assert asyncio.run(Service(settings, ids, publisher=make).main()) == 0
     finally:
         watcher.join()
         for number, handler in before.items():

@@ -111,7 +111,7 @@ class Worker(ModuleType):
         self.ending = ending
         self.settings: Settings | None = None
 
-    def run(self, settings: Settings) -> int:
+    def run(self, settings: Settings, _: object) -> int:
         """As the worker's own."""
         self.settings = settings
         if isinstance(self.ending, Exception):

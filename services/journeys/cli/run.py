@@ -36,12 +36,14 @@ def run(
     settings = settings_of(config, {name: value for name, value in overrides.items() if value})
 
     from journeys import logs
+    from journeys.worker.child import schema_ids
 
     for_people = logs.configure(form=settings.logs.format, level=settings.logs.level)
     try:
-        from journeys.worker.service import run as work
+        with schema_ids(settings) as ids:  # begun before what takes longest to import
+            from journeys.worker.service import run as work
 
-        code = work(settings)
+            code = work(settings, ids)
     except JourneysError as error:
         if for_people or isinstance(error, SettingsError):
             raise

@@ -31,7 +31,6 @@ from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import serve
 from journeys.ops.watch import Part, Seen
-from journeys.producer import subjects
 from journeys.producer.channels import Channel
 from journeys.producer.publisher import Publisher
 from journeys.settings import Settings
@@ -44,6 +43,7 @@ from journeys.worker.assembly import (
     make_sources,
     patience,
 )
+from journeys.worker.child import Child
 from journeys.worker.clients import producer_config
 from journeys.worker.desk import Desk
 from journeys.worker.kafka_loop import KafkaLoop
@@ -60,14 +60,14 @@ _CLOSE = 5.0
 """Seconds for leaving the group."""
 
 
-def run(settings: Settings) -> int:
-    """Run a worker until it is told to stop. Returns the exit code: 0 after a clean stop.
+def run(settings: Settings, ids: Child[dict[str, int]]) -> int:
+    """Run a worker until it is told to stop. Returns the exit code: 0 after a clean stop. `ids` looks up schema ids.
 
     Raises HaltError where it cannot start or go on, SettingsError for what librdkafka does not take.
     """
     collect_rarely()
     try:
-        return asyncio.run(Service(settings).main())
+        return asyncio.run(Service(settings, ids).main())
     finally:
         # On its way out, Python gives handlers up but leaves ignored signals ignored: a late one must not kill it.
         for number in _SIGNALS:
@@ -85,13 +85,20 @@ def collect_rarely() -> None:
 
 
 class Service:
-    """The parts of one worker. `publisher` makes the producer's side from librdkafka's settings.
+    """The parts of one worker. `ids` looks up schema ids, `publisher` makes the producer from librdkafka's settings.
 
     To be made and run on the main thread: it takes SIGTERM and SIGINT.
     """
 
-    def __init__(self, settings: Settings, *, publisher: Callable[[dict[str, Any]], Publisher] = Publisher) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ids: Child[dict[str, int]],
+        *,
+        publisher: Callable[[dict[str, Any]], Publisher] = Publisher,
+    ) -> None:
         self._settings = settings
+        self._ids = ids
         self._publisher = publisher
         self._instance_id = settings.kafka.instance_id or secrets.token_hex(8)
         self._metrics = Metrics()
@@ -138,14 +145,10 @@ class Service:
 
     async def _prepare(self) -> dict[str, int]:
         """The schema ids, once the topics are known to be there too. Raises SetupError for what is missing."""
-        settings = self._settings
-        cluster = in_daemon_thread(lambda: Broker(settings).topics(), name="kafka-topics")
-        ids = in_daemon_thread(
-            lambda: subjects.lookup(settings.registry.url, settings.registry.config, settings.publish.topic_prefix),
-            name="registry-ids",
-        )
+        cluster = in_daemon_thread(lambda: Broker(self._settings).topics(), name="kafka-topics")
+        ids = asyncio.create_task(self._ids.result())
         try:
-            topics.require(settings, await cluster)
+            topics.require(self._settings, await cluster)
             found = await ids
         except BaseException:
             for future in (cluster, ids):
