@@ -274,7 +274,7 @@ class PublishSettings(_Group):
     aliases: dict[str, ChannelName] = Field(default_factory=dict)
     """More spellings of channels, as JSON: {"newsletter": "email"}."""
     linger: Duration = Field(default=0.1, le=10)
-    """How long finished orders gather before a transaction."""
+    """How long finished orders gather before a transaction, while others are on their way."""
     max_records: int = Field(default=20_000, ge=1)
     """Records in hand that start a transaction at once."""
 

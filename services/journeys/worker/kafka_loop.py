@@ -11,6 +11,7 @@ rebalance run inside `poll`, on this thread; on a revoke they burst once more, t
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -38,7 +39,7 @@ class Pace:
     """The times and sizes of the Kafka thread; times in seconds."""
 
     linger: float = 0.1
-    """How long finished orders gather for one transaction."""
+    """How long finished orders gather for one transaction, at most."""
     max_records: int = 20_000
     """Records of one transaction (see `Outbox`)."""
     poll: float = 0.05
@@ -134,6 +135,7 @@ class KafkaLoop:
         self._was_fenced = False
         self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
+        self._burst_at = -math.inf
         self._last_poll = 0.0
         self._fences: list[float] = []
         self._stopping = threading.Event()
@@ -247,10 +249,9 @@ class KafkaLoop:
 
     def _patience(self) -> float:
         """How long to wait: not beyond the moment when a burst is due."""
-        oldest = self._outbox.oldest_at
-        if oldest is None:
+        if self._outbox.oldest_at is None:
             return self._pace.poll
-        due = max(oldest + self._pace.linger, self._burst_not_before)
+        due = max(self._gathered_at(self._outbox.oldest_at), self._burst_not_before)
         return max(0.0, min(self._pace.poll, due - self._clock.monotonic()))
 
     def _serve(self, timeout: float, limit: int) -> None:
@@ -329,7 +330,16 @@ class KafkaLoop:
         oldest = self._outbox.oldest_at
         if oldest is None:
             return bool(self._assignments.unannounced)
-        return now - oldest >= self._pace.linger or len(self._outbox) * 2 >= self._bounds.orders
+        return now >= self._gathered_at(oldest) or len(self._outbox) * 2 >= self._bounds.orders
+
+    def _gathered_at(self, oldest: float) -> float:
+        """Until when results gather of which the first came at `oldest`.
+
+        Where no order is on its way that could come along, a burst waits for nothing, but there are no more of them in
+        a second than there would be otherwise.
+        """
+        others = self.in_hand > len(self._outbox)
+        return (oldest if others else min(oldest, self._burst_at)) + self._pace.linger
 
     # -- transactions
 
@@ -351,7 +361,7 @@ class KafkaLoop:
             self._now(Step.STAY_OUT)
             return self._aborted(())
         self._now(Step.BEGIN)
-        began = self._clock.monotonic()
+        self._burst_at = began = self._clock.monotonic()
         result = self._publisher.publish(
             [order.records for order in finished],
             self.source.in_groups(_offset_commit(partition, commit) for partition, commit in commits.items()),

@@ -38,7 +38,9 @@ def at(partition: Partition, offset: int) -> Position:
 class Thread:
     """A Kafka loop that is turned by hand; it has an assignment and a producer."""
 
-    def __init__(self, *partitions: Partition, bounds: Bounds | None = None, map_limit: int = 4000) -> None:
+    def __init__(
+        self, *partitions: Partition, bounds: Bounds | None = None, map_limit: int = 4000, linger: float = 0.1
+    ) -> None:
         self.group = Group()
         self.publisher = FakePublisher(self.group)
         self.desk = FakeDesk()
@@ -51,7 +53,7 @@ class Thread:
             desk=self.desk,
             assignments=Assignments(start="earliest", map_limit=map_limit),
             bounds=bounds or Bounds(orders=100, bytes=10_000),
-            pace=Pace(max_records=50, poll=0.0, poll_when_full=0.0),
+            pace=Pace(linger=linger, max_records=50, poll=0.0, poll_when_full=0.0),
             due_ms=Timetable(retry_topics=frozenset({"orders"}), settle=0).due_ms,
             gate=self.gate,
             replace_oversized=lambda finished: structs.replace(finished, outcome="dead-lettered", records=[], size=0),
@@ -112,6 +114,26 @@ def test_an_order_is_published_with_its_offset() -> None:
     thread.finish(A, 0, 1)
     assert thread.group.offsets[A] == (3, "")
     assert (thread.loop.in_hand, thread.loop.bytes_in_hand, thread.loop.finished_bytes) == (0, 0, 0)
+
+
+def test_results_gather_only_while_others_are_on_their_way() -> None:
+    """An order alone is published at once, yet never a transaction sooner than the linger after the last."""
+    thread = Thread(A, linger=3600)
+    thread.clock_at += 3600
+    thread.place(A, 0, 1)
+    thread.desk.finish(at(A, 0), at=thread.clock.monotonic())
+    thread.turn()
+    assert thread.published() == []
+    thread.desk.finish(at(A, 1), at=thread.clock.monotonic())
+    thread.turn()
+    assert thread.published() == ["orders/0/0", "orders/0/1"]
+    thread.place(A, 2)
+    thread.desk.finish(at(A, 2), at=thread.clock.monotonic())
+    thread.turn()
+    assert thread.published() == ["orders/0/0", "orders/0/1"]
+    thread.clock_at += 3600
+    thread.turn()
+    assert thread.published() == ["orders/0/0", "orders/0/1", "orders/0/2"]
 
 
 def test_a_late_result_of_an_assignment_gone_by_is_dropped() -> None:
