@@ -12,6 +12,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -35,8 +36,8 @@ def schema_ids(settings: Settings) -> Child[dict[str, int]]:
 class Child(Generic[T]):
     """Runs `call(*args)` in another Python from now on; `call` is a function of a module.
 
-    Arguments go through a pipe, where no list of processes shows them. To be used as a context manager, which leaves no
-    process behind.
+    Arguments go through a pipe, where no list of processes shows them. To be used as a context manager, which ends the
+    process; it also ends where this one is killed, and the pipe with it.
     """
 
     def __init__(self, call: Callable[..., T], *args: object) -> None:
@@ -45,9 +46,11 @@ class Child(Generic[T]):
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - ours
         assert self._process.stdin is not None  # noqa: S101 - pipes were asked for
         assert self._process.stdout is not None  # noqa: S101
-        self._answer = self._process.stdout
-        with suppress(BrokenPipeError), self._process.stdin as pipe:  # it has ended: `result` says so
-            pickle.dump((call, args), pipe)
+        self._lifeline, self._answer = self._process.stdin, self._process.stdout
+        self._what = call.__name__
+        with suppress(BrokenPipeError):  # it has ended: `result` says so
+            self._lifeline.write(pickle.dumps((call, args)))
+            self._lifeline.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +59,8 @@ class Child(Generic[T]):
         self._process.kill()
         self._process.wait()
         self._answer.close()
+        with suppress(BrokenPipeError):
+            self._lifeline.close()
 
     async def result(self) -> T:
         """What the call returned; to be asked for once.
@@ -65,11 +70,16 @@ class Child(Generic[T]):
         told = await in_daemon_thread(self._answer.read, name="child")
         if not told:
             code = self._process.wait()
-            raise HaltError(f"a helper of this process ended without an answer (exit code {code})")
+            raise HaltError(f"the process for `{self._what}` ended without an answer (exit code {code})")
         error, result = pickle.loads(told)  # noqa: S301 - of our own making
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # nothing more comes: it returns when the other end is closed
+    os._exit(1)
 
 
 def _main() -> None:
@@ -77,6 +87,7 @@ def _main() -> None:
     answer = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints must not get into it
     call, args = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     error: Exception | None = None
     result: object = None
     try:

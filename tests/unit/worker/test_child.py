@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,15 +45,34 @@ def test_errors_come_back_as_they_were_raised() -> None:
 
 def test_a_process_that_ends_without_an_answer_is_told() -> None:
     """As when the kernel kills it."""
-    with pytest.raises(HaltError, match="exit code 3"):
+    with pytest.raises(HaltError, match=r"`_exit` ended without an answer \(exit code 3\)"):
         result(Child(os._exit, 3))
 
 
-def test_a_call_that_nobody_waits_for_leaves_no_process_behind(tmp_path: Path) -> None:
-    """It is killed: whoever waits at the other end of its pipe reads to the end."""
+SLEEPS = "import time; pipe = open({path!r}, 'w'); time.sleep(3600)"
+"""Whoever opens the other end reads to the end once the process is gone."""
+
+
+def test_a_call_that_nobody_waits_for_is_ended(tmp_path: Path) -> None:
+    """Leaving the context kills it."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    with Child(exec, f"import time; pipe = open({str(path)!r}, 'w'); time.sleep(3600)"):
-        reader = os.open(path, os.O_RDONLY)  # returns once the call has opened the other end
-    assert os.read(reader, 1) == b""
-    os.close(reader)
+    with Child(exec, SLEEPS.format(path=str(path))):
+        reader = path.open("rb")  # returns once the call has opened its end
+    with reader:
+        assert reader.read() == b""
+
+
+def test_a_call_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    """Nor where this process is killed, and can end nothing any more."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    parent = (
+        "import time; from journeys.worker.child import Child;"
+        f"child = Child(exec, {SLEEPS.format(path=str(path))!r}); time.sleep(3600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent]) as process:  # noqa: S603 - our own code
+        with path.open("rb") as reader:
+            process.kill()
+            assert reader.read() == b""
+        assert process.wait() == -signal.SIGKILL
