@@ -14,8 +14,8 @@ from journeys.errors import PassingError
 from journeys.fetcher.answers import Answer
 
 Kind: TypeAlias = Literal["plain", "growing", "late", "absent", "refused", "large", "heavy", "unsteady"]
-"""growing: more events with time; late: no journey at first; large: more events than are taken; heavy: an event that
-Kafka does not take; unsteady: `total` never agrees with the events."""
+"""growing: more events with time; late: no journey at first, and every other one of them heavy; large: more events than
+are taken; heavy: an event that Kafka does not take; unsteady: `total` never agrees with the events."""
 Mood: TypeAlias = Literal["well", "down", "strict", "shut", "slow", "broken"]
 """strict: 429; shut: 401; broken: answers that are no answers."""
 
@@ -42,10 +42,15 @@ class Journey:
             return self.events if now >= self.changes[0] else 0
         return self.events + sum(2 for change in self.changes if now >= change)
 
+    @property
+    def is_heavy(self) -> bool:
+        """Whether its last event is one that Kafka does not take."""
+        return self.kind == "heavy" or (self.kind == "late" and self.events % 2 == 1)
+
     def event(self, position: int) -> dict[str, str]:
         """One event; the same each time."""
         made = {"event_id": f"{self.order_id}-{position}", "event_type": _CHANNELS[position % 3]}
-        if self.kind == "heavy" and position == self.events - 1:
+        if self.is_heavy and position == self.events - 1:
             made["text"] = HEAVY
         return made
 

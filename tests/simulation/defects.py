@@ -389,5 +389,5 @@ DEFECTS: dict[str, Defect] = {
     "never-resumed": _of(50, loop=NeverResumed),
     "starved-heir": _of(300, assignments=StarvedHeir),
     "hold-up-untold": _of(50, loop=HoldUpUntold),
-    "anonymous-letter": _of(500, loop=AnonymousLetter),
+    "anonymous-letter": _of(50, loop=AnonymousLetter),
 }
