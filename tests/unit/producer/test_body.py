@@ -119,8 +119,11 @@ def test_a_record_may_hold_itself() -> None:
 
 
 @pytest.mark.parametrize("edge", [1, 1 << 6, 1 << 13, 1 << 14, 1 << 27, 1 << 33, 1 << 34, 1 << 41, 1 << 62])
-def test_a_long_is_written_as_avro_says(edge: int) -> None:
+@pytest.mark.parametrize("logical", [{}, {"logicalType": "timestamp-millis"}], ids=["number", "time"])
+@pytest.mark.parametrize("is_nullable", [False, True])
+def test_a_long_is_written_as_avro_says(edge: int, logical: dict[str, str], *, is_nullable: bool) -> None:
     """On both sides of where a byte more is needed, and of where times are spelt out."""
-    schema = record_of("long")
+    kind = {"type": "long", **logical}
+    schema = record_of(["null", kind] if is_nullable else kind)
     for number in (edge - 1, edge, edge + 1, -edge, -edge - 1):
         assert Body(schema)({"value": number}) == avro.Schema(schema).encode({"value": number})
