@@ -7,7 +7,7 @@ signal stops the event loop's thread wherever it is, and puts down what each Pyt
 clock, to where that is: so a thread that waits costs nothing. The innermost frame that the table below knows decides
 the part. What no Python thread has used is librdkafka's: its threads compress and send beside them, without the
 interpreter's lock. A thread that looked instead, as one did here before, gets the lock only where the event loop lets
-go of it, at a socket: it told of the loop twice what it takes, and of our own code half.
+go of it, at a socket: over the same orders it told of the loop twice as much, and of the HTTP client half.
 """
 
 from __future__ import annotations

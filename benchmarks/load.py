@@ -13,9 +13,8 @@
 
 All times are the broker's (`LogAppendTime`). Rates of `full` and `scale` are of the orders between the first tenth and
 the last: neither the start nor the end of a run is work at full load. The first tenth of the orders is left out of the
-times of `slow` and `quiet` as well: in its first two seconds on new topics, a broker takes some tenths for each
-transaction, whatever the worker does. Summaries come a transaction at a time, so such a
-rate is right to some percent, and a share can come out above 1.
+times of `slow` and `quiet` as well: in its first two seconds on new topics, orders wait for some tenths more, at any
+rate. Summaries come a transaction at a time, so such a rate is right to some percent, and a share can come out above 1.
 """
 
 from __future__ import annotations
