@@ -10,6 +10,7 @@ schemas and for random ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from journeys.producer.refusal import completed
@@ -24,7 +25,12 @@ class Body:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
-        self._write: Callable[[Any], str] = Source(schema).compiled()
+        self._source = Source(schema)
+
+    @cached_property
+    def _write(self) -> Callable[[Any], str]:
+        # When it is first called for: a worker whose events all fit as they are never needs those of the channels.
+        return self._source.compiled()
 
     def __call__(self, datum: Mapping[str, Any]) -> bytes:
         """The Avro body of a datum. Absent fields take their default, else null; unknown ones are left out.

@@ -37,6 +37,8 @@ from journeys.model import GroupOffsets, OffsetCommit, Record
 
 _SLICE = 0.5
 """Seconds that one call into librdkafka may take before its deadline is looked at again."""
+_ANY_TOPIC = "__consumer_offsets"
+"""Asked about only to be connected: every cluster has it, and the answer is small."""
 _CAREFUL_BYTES = 64 * 1024
 """Records that travel together after a refusal that named several: no topic takes less than this."""
 
@@ -159,7 +161,7 @@ class Publisher:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", wrong.args[0].str())]) from None
         while True:
             try:
-                producer.init_transactions(max(0.1, min(_SLICE, deadline - self._clock())))
+                self._begin(producer, deadline)
             except KafkaException as failure:
                 error = failure.args[0]
                 if error.code() in _NOT_ALLOWED or (error.fatal() and not error.retriable()):
@@ -169,6 +171,17 @@ class Publisher:
             else:
                 self._producer = producer
                 return
+
+    def _begin(self, producer: Producer, deadline: float) -> None:
+        # Not connected yet, librdkafka looks for its coordinator only half a second later. And what it connects to
+        # first is a bootstrap server, which it leaves for the same broker by its proper name: the second answer comes
+        # from there. (Without this a start took 0.06 or 0.5 s more, as it happened; measured with benchmarks.start.)
+        for _ in range(2):
+            producer.list_topics(_ANY_TOPIC, self._slice(deadline))
+        producer.init_transactions(self._slice(deadline))
+
+    def _slice(self, deadline: float) -> float:
+        return max(0.1, min(_SLICE, deadline - self._clock()))
 
     def discard(self) -> None:
         """Drop the producer and what it has not sent; never raises."""

@@ -57,6 +57,12 @@ class ModelProducer:
         self._reached = False  # the broker knows of this transaction
         self._end: _End | None = None
 
+    def list_topics(self, _topic: str, timeout: float) -> None:
+        """Once connected."""
+        self._weather.call("list_topics")
+        if not self._link.wait_for_answer(timeout):
+            raise timed_out("list_topics")
+
     def init_transactions(self, timeout: float) -> None:
         """Fence older producers of this id, and wait until what they left is settled."""
         self._weather.call("init_transactions")
