@@ -4,7 +4,8 @@
 
 Nineteen orders in twenty have 1 to 19 events, one has 250; the API answers in 20 ms, and 128 requests may be in flight.
 Each peer plays three rounds (`benchmarks.peers.rounds`): at full speed, with the API down for 30 s, and killed in the
-middle. A peer that cannot be built here is named, with the reason. Progress goes to standard error.
+middle. The first is played five times, by all in turn and then in the opposite order, so that a ratio is one of rounds
+that were close together. A peer that cannot be built here is named, with the reason. Progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
-from typing import Any
 
 from benchmarks.client import stand_in
 from benchmarks.peers import report
@@ -29,8 +29,6 @@ from confluent_kafka import KafkaException
 
 from journeys_sandbox.stack import Stack
 
-_NUMBERS = count(1)
-
 
 def tell(line: str) -> None:
     """Progress."""
@@ -38,31 +36,40 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def measured(peer: Peer, stack: Stack, url: str, options: argparse.Namespace) -> Found:
-    """All rounds of one peer."""
-    row: dict[str, Any] = {"name": peer.name, "guarantee": peer.guarantee}
+class Ring:
+    """Where peers play their rounds, each with topics and a group of its own."""
+
+    def __init__(self, stack: Stack, url: str, options: argparse.Namespace) -> None:
+        self._stack, self._url, self._options = stack, url, options
+        self._numbers = count(1)
+
+    def play(self, name: str, peer: Peer, command: Sequence[str]) -> Found:
+        """What came of one round."""
+        options = self._options
+        orders = options.orders or max(100, peer.orders // (5 if options.quick else 1))
+        tell(f"{peer.name}: {name}, {orders} orders")
+        rounds: Mapping[str, Callable[[Course], Found]] = {
+            "speed": lambda course: speed(course, command),
+            "outage": lambda course: outage(course, command, options.outage),
+            "kill": lambda course: murder(course, command),
+        }
+        try:
+            found = rounds[name](Course(self._stack, self._url, peer, f"peers-{next(self._numbers)}.", orders))
+        except (AssertionError, KafkaException, OSError, TimeoutError, ValueError) as error:
+            found = {"failed": (str(error).splitlines() or [repr(error)])[0]}
+        tell(f"{peer.name}: {name}: {_short(found)}")
+        return found
+
+
+def built(peer: Peer) -> tuple[Sequence[str] | None, Found]:
+    """A peer's command, None where it cannot be built here, and its row."""
+    row: Found = {"name": peer.name, "guarantee": peer.guarantee}
     tell(f"{peer.name}: building")
     try:
-        command = peer.build()
+        return peer.build(), row
     except NotBuiltError as error:
         tell(f"{peer.name}: not run: {error}")
-        return row | {"why": str(error)}
-    orders = options.orders or max(100, peer.orders // (5 if options.quick else 1))
-    rounds: dict[str, Callable[[Course], Found]] = {
-        "speed": lambda course: speed(course, command),
-        "outage": lambda course: outage(course, command, options.outage),
-        "kill": lambda course: murder(course, command),
-    }
-    for name, play in rounds.items():
-        if name not in options.rounds:
-            continue
-        tell(f"{peer.name}: {name}, {orders} orders")
-        try:
-            row[name] = play(Course(stack, url, peer, f"peers-{next(_NUMBERS)}.", orders))
-        except (AssertionError, KafkaException, OSError, TimeoutError, ValueError) as error:
-            row[name] = {"failed": (str(error).splitlines() or [repr(error)])[0]}
-        tell(f"{peer.name}: {name}: {_short(row[name])}")
-    return row
+        return None, row | {"why": str(error)}
 
 
 def _short(found: Found) -> str:
@@ -74,12 +81,19 @@ def _short(found: Found) -> str:
 
 
 def run(options: argparse.Namespace) -> Found:
-    """Every peer that was asked for, one after the other."""
+    """Every peer that was asked for: at full speed, in turns; then each through the disasters."""
+    rows = [(peer, *built(peer)) for peer in PEERS if not options.only or peer.name in options.only]
+    able = [(peer, command, row) for peer, command, row in rows if command is not None]
     with ExitStack() as running:
         stack = running.enter_context(Stack(config={"log.message.timestamp.type": "LogAppendTime"}))
-        url = running.enter_context(stand_in(options.latency))
-        rows = [measured(peer, stack, url, options) for peer in PEERS if not options.only or peer.name in options.only]
-    return {"options": vars(options), "rows": rows}
+        ring = Ring(stack, running.enter_context(stand_in(options.latency)), options)
+        for turn in range(options.turns if "speed" in options.rounds else 0):
+            for peer, command, row in able[:: -1 if turn % 2 else 1]:
+                row.setdefault("speed", []).append(ring.play("speed", peer, command))
+        for name in ("outage", "kill"):
+            for peer, command, row in able if name in options.rounds else ():
+                row[name] = ring.play(name, peer, command)
+    return {"options": vars(options), "rows": [row for _, _, row in rows]}
 
 
 def write(found: Found, load: float) -> None:
@@ -106,15 +120,16 @@ def main() -> None:
     names, rounds = [peer.name for peer in PEERS], ["speed", "outage", "kill"]
     parser.add_argument("--only", action="append", choices=names, help="this peer; may be given again")
     parser.add_argument("--rounds", nargs="+", choices=rounds, default=rounds)
+    parser.add_argument("--turns", type=int, default=5, help="how often all play the round at full speed, one by one")
     parser.add_argument("--orders", type=int, default=0, help="in each round; by default as many as suit the peer")
     parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
     parser.add_argument("--outage", type=float, default=30.0, help="how long the API is down, in seconds")
-    parser.add_argument("--quick", action="store_true", help="a fifth of the orders, and the API down for 5 s")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the orders, one turn, the API down for 5 s")
     parser.add_argument("--json", action="store_true", help="write JSON instead of the tables")
     parser.add_argument("--write", action="store_true", help="write benchmarks/PEERS.md as well")
     options = parser.parse_args()
     if options.quick:
-        options.outage = 5.0
+        options.outage, options.turns = 5.0, 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no peer, in a session of its own, is left behind
     load = os.getloadavg()[0]
     found = run(options)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from benchmarks.peers.peers import BENTO, PEERS, TRANSACTIONAL, WORKER
@@ -49,20 +50,22 @@ def targets(rows: Sequence[Found]) -> list[Target]:
 def _ratio(
     rows: Mapping[str, Found], key: str, others: Sequence[str], bound: float, *, what: str, whose: str
 ) -> Target:
-    """The worker's value against that of the others which comes closest to it."""
+    """The worker's value against that of the others which comes closest to it, by the median of their turns."""
     more = bound > 1
     told = f"{what} {'>=' if more else '<='} {bound:g} x {whose}"
-    values = [value for name in others if (value := _value(rows, name, key)) is not None]
-    mine = _value(rows, WORKER, key)
-    if mine is None or not values:
+    ratios = [found for name in others if (found := _ratios(rows, name, key))]
+    if not ratios:
         return Target(told=told, found="", reached=None)
-    ratio = mine / (max(values) if more else min(values))
-    return Target(told=told, found=f"{ratio:.2f} x", reached=ratio >= bound if more else ratio <= bound)
+    closest = (min if more else max)(ratios, key=median)
+    ratio = median(closest)
+    spread = f" ({min(closest):.2f} to {max(closest):.2f})" if len(closest) > 1 else ""
+    return Target(told=told, found=f"{ratio:.2f} x{spread}", reached=ratio >= bound if more else ratio <= bound)
 
 
-def _value(rows: Mapping[str, Found], name: str, key: str) -> float | None:
-    value = rows.get(name, {}).get("speed", {}).get(key)
-    return None if value is None else float(value)
+def _ratios(rows: Mapping[str, Found], name: str, key: str) -> list[float]:
+    """The worker's value through another peer's, turn by turn; without those that failed."""
+    mine, theirs = (rows.get(each, {}).get("speed", ()) for each in (WORKER, name))
+    return [one[key] / other[key] for one, other in zip(mine, theirs, strict=False) if key in one and key in other]
 
 
 def harmed(row: Found) -> int | None:
@@ -86,43 +89,52 @@ def _fewest(rows: Mapping[str, Found]) -> Target:
 # -- tables
 
 
-SPEED: Final = ("peer", "guarantee", "orders", "orders/s", "CPU ms per order", "RSS MiB", "complete")
+SPEED: Final = ("peer", "guarantee", "orders", "orders/s", "from", "to", "CPU ms per order", "RSS MiB", "complete")
 DISASTERS: Final = ("peer", "lost", "half visible", "doubled", "stalled", "resumed after s", "ended by itself")
 
 
 def speed_rows(rows: Sequence[Found]) -> list[list[str]]:
-    """A row for each peer, at full speed."""
-    return [
-        [row["name"], row["guarantee"], *_told(row, "speed", _speed, len(SPEED) - 2)]
-        for row in rows
-        if "why" not in row
-    ]
+    """A row for each peer, at full speed: the medians of its turns."""
+    return [[row["name"], row["guarantee"], *_speed(row.get("speed", ()))] for row in rows if "why" not in row]
 
 
 def disaster_rows(rows: Sequence[Found], name: str) -> list[list[str]]:
     """A row for each peer, after an outage of the API (`outage`) or SIGKILL (`kill`)."""
-    return [[row["name"], *_told(row, name, _disaster, len(DISASTERS) - 1)] for row in rows if "why" not in row]
+    return [[row["name"], *_disaster(row.get(name))] for row in rows if "why" not in row]
 
 
-def _told(row: Found, name: str, tell: Callable[[Found], list[str]], columns: int) -> list[str]:
-    found = row.get(name)
-    if found is None:
-        return ["-"] * columns
+def _speed(turns: Sequence[Found]) -> list[str]:
+    done = [found for found in turns if "failed" not in found]
+    if not done:
+        return _blank(turns[0] if turns else None, len(SPEED) - 2)
+    rates = [found["rate"] for found in done]
+    numbers = (f"{rate:.0f}" for rate in (median(rates), min(rates), max(rates)))
+    cpu, memory = (median(found[key] for found in done) for key in ("cpu_ms", "memory_mib"))
+    return [f"{done[0]['orders']}", *numbers, f"{cpu:.2f}", f"{memory:.0f}", _complete(turns)]
+
+
+def _complete(turns: Sequence[Found]) -> str:
+    """What is to be said against any of the turns; `yes` where there is nothing."""
+    return "; ".join(dict.fromkeys(wrong for found in turns if (wrong := _wrong(found)))) or "yes"
+
+
+def _wrong(found: Found) -> str:
     if "failed" in found:
-        return [f"failed: {found['failed']}", *[""] * (columns - 1)]
-    return tell(found)
-
-
-def _speed(found: Found) -> list[str]:
+        return f"a turn failed: {found['failed']}"
     account = found["account"]
-    complete = "yes" if account["whole"] == account["owed"] else f"{account['whole']} of {account['owed']}"
-    doubled = f", {account['doubled']} doubled" if account["doubled"] else ""
-    strange = f", {found['wrong'] + account['strange']} wrong events" if found["wrong"] + account["strange"] else ""
-    numbers = (f"{found['orders']}", f"{found['rate']:.0f}", f"{found['cpu_ms']:.2f}", f"{found['memory_mib']:.0f}")
-    return [*numbers, complete + doubled + strange]
+    strange = found["wrong"] + account["strange"]
+    return ", ".join(
+        [
+            *([f"{account['whole']} of {account['owed']}"] if account["whole"] != account["owed"] else []),
+            *([f"{account['doubled']} doubled"] if account["doubled"] else []),
+            *([f"{strange} wrong events"] if strange else []),
+        ]
+    )
 
 
-def _disaster(found: Found) -> list[str]:
+def _disaster(found: Found | None) -> list[str]:
+    if found is None or "failed" in found:
+        return _blank(found, len(DISASTERS) - 1)
     account = found["account"]
     half = f"{account['half']}"
     if found.get("half_after_kill"):
@@ -130,6 +142,13 @@ def _disaster(found: Found) -> list[str]:
     resumed = "never" if found["resumed_s"] is None else f"{found['resumed_s']:.1f}"
     states = [f"{account['lost']}", half, f"{account['doubled']}", f"{account['stalled']}"]
     return [*states, resumed, f"{found['restarts']} times" if found["restarts"] else "no"]
+
+
+def _blank(found: Found | None, columns: int) -> list[str]:
+    """What stands in the place of a round that was not played, or failed."""
+    if found is None:
+        return ["-"] * columns
+    return [f"failed: {found['failed']}", *[""] * (columns - 1)]
 
 
 def write(found: Found) -> list[str]:
@@ -142,7 +161,8 @@ def write(found: Found) -> list[str]:
         "## At full speed",
         "",
         "From the append of the first event to that of the last, by the broker's clock. CPU is user and system time",
-        "of the peer's whole process tree meanwhile, RSS the most that its processes had resident.",
+        "of the peer's whole process tree meanwhile, RSS the most that its processes had resident. Medians of",
+        f"{options['turns']} turns, all peers after one another in each; `from` and `to` are of the orders/s.",
         "",
         *table(SPEED, speed_rows(rows)),
         "",
@@ -164,6 +184,8 @@ def write(found: Found) -> list[str]:
         "",
         "## Targets",
         "",
+        "Ratios are of the rounds of one turn; the median decides, the least and the greatest are told.",
+        "",
         *table(("target", "found", ""), [[target.told, target.found, target.verdict] for target in judged]),
         "",
         "## The peers",
@@ -175,8 +197,9 @@ def write(found: Found) -> list[str]:
 
 
 def plot(found: Found) -> str:
-    """Orders/s of each peer that was measured."""
-    rates = {row["name"]: rate for row in found["rows"] if (rate := row.get("speed", {}).get("rate")) is not None}
+    """Orders/s of each peer that was measured, the medians."""
+    turns = {row["name"]: [turn["rate"] for turn in row.get("speed", ()) if "rate" in turn] for row in found["rows"]}
+    rates = {name: median(values) for name, values in turns.items() if values}
     return bars(list(rates), {"orders/s": list(rates.values())}, unit="orders/s")
 
 

@@ -18,7 +18,7 @@ def row(name: str, rate: float, cpu: float, memory: float, *, lost: int = 0) -> 
     return {
         "name": name,
         "guarantee": "some",
-        "speed": {**speed, "account": FINE},
+        "speed": [{**speed, "account": FINE}],
         "outage": disaster,
         "kill": {**disaster, "account": FINE, "half_after_kill": 0},
     }
@@ -46,11 +46,21 @@ def test_the_worst_peer_for_the_worker_decides() -> None:
     assert verdicts(*rows) == ["not measured", "missed", "not measured", "not measured", "not measured", "missed"]
 
 
+def test_ratios_are_of_rounds_of_one_turn() -> None:
+    """Between turns the machine may be another; a turn that failed has no ratio."""
+    worker, peer = row("journeys", 1, 1, 1), row("parallel-consumer", 1, 1, 1)
+    worker["speed"] = [{**worker["speed"][0], "rate": rate} for rate in (140, 280, 70)] + [{"failed": "no orders"}]
+    peer["speed"] = [{**peer["speed"][0], "rate": rate} for rate in (100, 200, 100, 10)]
+    judged = targets([worker, peer])[0]
+    assert (judged.found, judged.verdict) == ("1.40 x (0.70 to 1.40)", "reached")
+    assert "a turn failed: no orders" in text({"options": {"outage": 30.0, "turns": 4}, "rows": [worker, peer]})
+
+
 def test_what_is_not_measured_is_neither_reached_nor_missed() -> None:
     """Nor does it break the tables."""
-    failed = {**row("journeys", 1, 1, 1), "speed": {"failed": "no orders"}, "outage": {"failed": "no orders"}}
+    failed = {**row("journeys", 1, 1, 1), "speed": [{"failed": "no orders"}], "outage": {"failed": "no orders"}}
     rows = [failed, {"name": "bento", "guarantee": "some", "why": "no Go here"}]
     assert verdicts(*rows) == ["not measured"] * 6
-    found = {"options": {"outage": 30.0}, "rows": rows}
+    found = {"options": {"outage": 30.0, "turns": 1}, "rows": rows}
     assert "failed: no orders" in text(found)
     assert any("**not run**: no Go here" in line for line in write(found))
