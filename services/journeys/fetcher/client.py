@@ -68,7 +68,9 @@ class ApiClient:
             pool=endpoint.total_timeout,
         )
         self._extensions = {"timeout": timeouts.as_dict()}
-        self._transport = AiohttpTransport(client=self._session)
+        # The session brings what it trusts. `verify` is for one of the transport's own making: its default would read
+        # all certificates once more (22 ms, 1.8 MiB), this trusts nobody.
+        self._transport = AiohttpTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), client=self._session)
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import pytest
+import trustme
 
 import journeys
 from journeys.errors import OrderError, PassingError, RefusedError, UnauthorizedError
@@ -76,9 +79,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(server: Server) -> AsyncIterator[Server]:
+async def serving(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     """The server, listening."""
-    listener = await asyncio.start_server(server.connected, "127.0.0.1", 0)
+    listener = await asyncio.start_server(server.connected, "127.0.0.1", 0, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server
@@ -303,6 +306,32 @@ def test_cancelling_is_no_failure() -> None:
         return await ask(client)
 
     assert talk(server, work).body == b"{}"
+
+
+def test_over_https_only_a_server_that_the_machine_trusts_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`SSL_CERT_FILE` says who is trusted, as for every program that uses OpenSSL; nobody else is sent a key."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    server = Server([answer(b"{}")])
+
+    async def asked() -> Answer:
+        endpoint = Endpoint(base_url=f"https://127.0.0.1:{server.port}", version="v1")
+        async with ApiClient(endpoint, key=lambda: "any") as client:
+            return await client.ask("A-1", 1)
+
+    async def main() -> None:
+        async with serving(server, tls):
+            with pytest.raises(PassingError) as refused:
+                await asked()
+            assert (refused.value.reason, server.requests) == ("connect", [])
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+            assert (await asked()).body == b"{}"
+
+    asyncio.run(main())
+    assert server.header("ApiKey") == "any"
 
 
 def test_the_environments_proxy_is_used_but_not_for_hosts_that_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
