@@ -187,9 +187,11 @@ class KafkaLoop:
         self._assignments.ask_again(self.source, now)
         self._intake.update(room=self.room, now=now, hungry=self._gate.hungry)
         if self._intake.open:
-            self._submit_due()  # first: new orders would take whatever room there is
+            self._submit_due(max(0, self.room))  # first: new orders would take whatever room there is
             self._serve(self._patience(), max(1, self.room))
         else:
+            # Where all that is in hand waits for an order that is still to come in, there will never be room for it.
+            self._submit_due(int(self.is_held_up and self.in_hand <= len(self._outbox)))
             self._wait_for_room(now)
         self._set_pauses()
 
@@ -286,8 +288,8 @@ class KafkaLoop:
                 admitted.append(order)
         self._submit(admitted)
 
-    def _submit_due(self) -> None:
-        self._submit(self._waiting.due(self._clock.wall_ms(), max(0, self.room)))
+    def _submit_due(self, limit: int) -> None:
+        self._submit(self._waiting.due(self._clock.wall_ms(), limit))
 
     def _submit(self, orders: list[Admitted]) -> None:
         now = self._clock.monotonic()

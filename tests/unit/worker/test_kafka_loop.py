@@ -308,6 +308,25 @@ def test_orders_that_wait_for_their_time_take_no_room() -> None:
     assert thread.desk.submitted == [at(A, 0)]
 
 
+def test_an_order_whose_time_has_come_finds_room_where_all_others_wait_for_it() -> None:
+    """Its successor fills what may be in hand, and does not fit the map before it (seeds 1453 and 1583 stood still)."""
+    thread = Thread(A, bounds=Bounds(orders=1, bytes=10_000), map_limit=4)
+    thread.place(A, 0, 20, due=str(thread.clock.wall_ms() + 60_000))
+    thread.turn()
+    waiting = thread.loop._waiting
+    waiting._heap = sorted((0 if entry[3].message.position.offset else entry[0], *entry[1:]) for entry in waiting._heap)
+    thread.turn()
+    thread.finish(A, 20)
+    assert (thread.desk.submitted, thread.loop.is_held_up) == ([at(A, 20)], True)
+    thread.turn()
+    assert thread.desk.submitted == [at(A, 20)]
+    thread.clock_at = 61.0
+    thread.turn()
+    assert thread.desk.submitted == [at(A, 20), at(A, 0)]
+    thread.finish(A, 0)
+    assert thread.group.offsets[A] == (21, "")
+
+
 def test_results_that_do_not_fit_the_map_hold_up_nobody_else() -> None:
     """They wait for their partition's oldest order; when it comes, it is published though they fill a transaction."""
     thread = Thread(A, B, map_limit=4)
