@@ -111,6 +111,7 @@ def forget_producer(world: World, _random: Random) -> None:
     """A producer's id expires, as after a long idle time."""
     if worker := world.any_worker():
         world.story.tell("Kafka", f"forgets the producer of {worker.process.name}")
+        world.forgotten[worker.instance_id] += 1
         world.cluster.forget_producer(f"journeys-{worker.instance_id}")
 
 

@@ -6,6 +6,7 @@ worker that ends is started again, as a supervisor would.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -83,6 +84,8 @@ class World:
         self._stable_ids = random.random() < 0.5
         self.twins = False
         """Whether two workers were given the same instance id: they may stop for it."""
+        self.forgotten = Counter[str]()
+        """How often Kafka forgot a producer, by instance id: to its worker that looks like a twin, the third time."""
         self._names = 0
         self._leaving: dict[Worker, float] = {}
         self._placed = self._to_place = 0
@@ -264,7 +267,8 @@ class World:
         self.workers.remove(worker)
         error = worker.thread.error
         self.story.tell(worker.process.name, f"has ended: {error!r}" if error else "has ended")
-        if error is not None and not (self.twins and isinstance(error, HaltError)):
+        may_halt = self.twins or self.forgotten[worker.instance_id] >= 3
+        if error is not None and not (may_halt and isinstance(error, HaltError)):
             self.audit.violated(f"{worker.process.name} ended by itself: {error!r}")
         worker.process.kill()
 

@@ -236,6 +236,8 @@ class Group:
     def _reconcile(self) -> None:
         owners = {place: member.id for member in self._members.values() for place in member.owned}
         for member in self._members.values():
+            if member.revoking:  # whatever it is to have now: it says first that it has given these back
+                continue
             aimed = self._aimed(member)
             if leaving := member.owned - aimed:
                 self._take_back(member, leaving)
@@ -248,8 +250,6 @@ class Group:
                 self._send(member, generation, places)
 
     def _take_back(self, member: _Member, leaving: frozenset[Place]) -> None:
-        if member.revoking:
-            return
         member.revoking = leaving
         member.client.link.deliver(lambda: member.client.revoke(member.id, leaving), member.client.link.heartbeat)
 
