@@ -38,7 +38,7 @@ from journeys.model import GroupOffsets, OffsetCommit, Record
 _SLICE = 0.5
 """Seconds that one call into librdkafka may take before its deadline is looked at again."""
 _ANY_TOPIC = "__consumer_offsets"
-"""Asked about only to be connected: every cluster has it, and the answer is small."""
+"""Asked about only to be connected: the answer is small, also where it says that we may not see it."""
 _CAREFUL_BYTES = 64 * 1024
 """Records that travel together after a refusal that named several: no topic takes less than this."""
 
