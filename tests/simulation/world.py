@@ -267,8 +267,8 @@ class World:
         self.workers.remove(worker)
         error = worker.thread.error
         self.story.tell(worker.process.name, f"has ended: {error!r}" if error else "has ended")
-        may_halt = self.twins or self.forgotten[worker.instance_id] >= 3
-        if error is not None and not (may_halt and isinstance(error, HaltError)):
+        looks_like_a_twin = self.forgotten[worker.instance_id] >= 3 and "fenced three times" in str(error)
+        if error is not None and not ((self.twins or looks_like_a_twin) and isinstance(error, HaltError)):
             self.audit.violated(f"{worker.process.name} ended by itself: {error!r}")
         worker.process.kill()
 

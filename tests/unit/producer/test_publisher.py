@@ -289,7 +289,7 @@ def test_a_new_producer_asks_until_kafka_answers() -> None:
     bench = Bench()
     bench.kafka.say("list_topics", LATE)
     bench.kafka.say("init_transactions", LATE, BUSY)
-    bench.publisher.rebuild(timeout=20)
+    bench.publisher.rebuild(timeout=10)
     attempt = ["list_topics", "list_topics", "init_transactions"]
     assert bench.kafka.calls == ["purge", "poll", "list_topics", *attempt * 3]
     assert bench.publish().outcome is Outcome.COMMITTED
