@@ -1,10 +1,12 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13.9-slim-bookworm AS build
 WORKDIR /src
+# For the encoder in C; the image itself has no compiler.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/journeys
 COPY requirements/run.txt requirements/build.in requirements/
 RUN /opt/journeys/bin/pip install --no-cache-dir --require-hashes --requirement requirements/run.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY schemas schemas
 COPY services services
 # The wheel is built in an environment of its own; only what the worker runs on reaches the image.

@@ -20,6 +20,7 @@ from tests.broker.ops import address_of, measured, reasons
 from tests.broker.shop import CHANNELS, KEY, Shop, open_shop
 from tests.broker.workers import Crew, crew, until
 
+from journeys.producer.extension import language
 from journeys_sandbox.journeys import journey_of
 from journeys_sandbox.stack import Stack
 
@@ -188,6 +189,7 @@ def test_metrics_tell_what_was_done(stack: Stack, namespace: str) -> None:
         assert found["journeys_transaction_seconds_count"][()] == sum(found["journeys_transactions_total"].values())
         assert found["journeys_orders_waiting"] == {(): 1}
         assert found["journeys_partitions"] == {(): 12}
+        assert [line["encoder"] for line in worker.lines("worker.started")] == [language(wanted=True)]
         assert worker.stop() == 0
 
 
@@ -205,7 +207,7 @@ def test_logs_are_json_and_tell_no_secret(stack: Stack, namespace: str) -> None:
     """Every line is JSON, those about orders name them, and none holds the key or anything of an event."""
     fine = [f"order-{number}" for number in range(150)] + ["x-odd-n12-a", "x-textevent-n4-a", "x-503x1-n5-a"]
     failing = ["x-503-a", "x-html-a", "x-text-a", "x-truncated-n5-a", "x-wrongtypes-n5-a"]
-    with open_shop(stack, namespace, environment=QUICK_TRIES) as shop:
+    with open_shop(stack, namespace, environment={**QUICK_TRIES, "JOURNEYS_PUBLISH__NATIVE": "false"}) as shop:
         shop.place(*fine, *failing, "x-400-a", b"\xff reader1@mail.example", None)
         worker = shop.crew.hire()
         shop.until_published(len(fine))
@@ -218,6 +220,7 @@ def test_logs_are_json_and_tell_no_secret(stack: Stack, namespace: str) -> None:
     assert told["order.published"] == Counter(fine)
     assert told["order.retried"] == Counter(failing)
     assert told["order.dead_lettered"] == Counter(["x-400-a", None])
+    assert [line["encoder"] for line in lines if line["event"] == "worker.started"] == ["python"]
     assert KEY not in raw
     assert "@" not in raw
     assert set(re.findall(r"\d+\.\d+\.\d+\.\d+", raw)) <= {"127.0.0.1"}

@@ -1,4 +1,4 @@
-"""Generated encoders against fastavro's own, for every schema of ours and for random ones."""
+"""Our encoders against fastavro's own, for every schema of ours and for random ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import fastavro
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.encoders import NATIVE
 
 from journeys import avro
 from journeys.producer import schemas
@@ -107,32 +108,35 @@ def is_right(schema: dict[str, Any], datum: Any) -> bool:
     return True
 
 
+@pytest.mark.parametrize("native", NATIVE)
 @pytest.mark.parametrize("record", schemas.RECORDS.values())
 @thorough
-@given(st.data())
-def test_every_schema_of_ours_gives_fastavros_bytes(record: str, data: st.DataObject) -> None:
+@given(data=st.data())
+def test_every_schema_of_ours_gives_fastavros_bytes(record: str, data: st.DataObject, *, native: bool) -> None:
     """Every datum of every schema has one encoding."""
     schema = schemas.load(record)
     datum = data.draw(values_of(schema))
-    assert Body(schema)(datum) == avro.Schema(schema).encode(datum)
+    assert Body(schema, native=native)(datum) == avro.Schema(schema).encode(datum)
 
 
+@pytest.mark.parametrize("native", NATIVE)
 @settings(thorough, max_examples=200)
-@given(st.data())
-def test_random_schemas_give_fastavros_bytes(data: st.DataObject) -> None:
+@given(data=st.data())
+def test_random_schemas_give_fastavros_bytes(data: st.DataObject, *, native: bool) -> None:
     """Whatever the names, the depth and the defaults."""
     schema = data.draw(random_schemas())
     datum = data.draw(values_of(schema))
-    assert Body(schema)(datum) == avro.Schema(schema).encode(datum)
+    assert Body(schema, native=native)(datum) == avro.Schema(schema).encode(datum)
 
 
+@pytest.mark.parametrize("native", NATIVE)
 @settings(thorough, max_examples=300)
-@given(st.data())
-def test_what_fastavro_refuses_is_refused_and_nothing_else(data: st.DataObject) -> None:
+@given(data=st.data())
+def test_what_fastavro_refuses_is_refused_and_nothing_else(data: st.DataObject, *, native: bool) -> None:
     """A datum that is wrong somewhere has no bytes; one that merely lacks or adds a field has fastavro's."""
     schema = data.draw(random_schemas() | st.sampled_from(list(schemas.RECORDS.values())).map(schemas.load))
     datum = spoilt(data.draw, data.draw(values_of(schema)))
-    body = Body(schema)
+    body = Body(schema, native=native)
     if is_right(schema, datum):
         assert body(datum) == avro.Schema(schema).encode(datum)
     else:

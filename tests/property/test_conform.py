@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.expectations import OBJECTS_OF, ON_SITE, OURS, SOURCES, TEXTS, expected_record, lost
+from tests.support.encoders import NATIVE
 
 from journeys import avro
 from journeys.model import Journey
@@ -19,12 +20,12 @@ from journeys.producer.body import INEXACT, Body
 from journeys.producer.channels import Channel
 from journeys.producer.conform import Plan
 from journeys.producer.encoder import JourneyEncoder
-from journeys.producer.events import EventSource
+from journeys.producer.events import GIVEN, writer
 from journeys.producer.texts import moment
 
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
 NAMES = {IDS[schemas.subject("journey.", name)]: record for name, record in schemas.RECORDS.items()}
-ENCODER = JourneyEncoder(IDS)
+ENCODERS = [JourneyEncoder(IDS, native=native) for native in (False, True)]
 DECODER = avro.Decoder(lambda schema_id: schemas.text(NAMES[schema_id]))
 TYPE_OF: dict[str, str | None] = {channel: channel.value for channel in Channel} | {Channel.OTHER: None}
 
@@ -92,7 +93,7 @@ def clean_events() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def published(*events: Any) -> list[dict[str, Any]]:
-    """The decoded records of a journey of these events, the summary last."""
+    """The decoded records of a journey of these events, the summary last: the same in Python and in C."""
     journey = Journey(
         order_id="1001",
         account="default",
@@ -107,7 +108,9 @@ def published(*events: Any) -> list[dict[str, Any]]:
         extra={},
         fetched_at_ms=0,
     )
-    return [DECODER.decode(record.value or b"") for record in ENCODER.encode(journey)]
+    records, same = (encoder.encode(journey) for encoder in ENCODERS)
+    assert records == same
+    return [DECODER.decode(record.value or b"") for record in records]
 
 
 @pytest.mark.parametrize("channel", Channel)
@@ -143,11 +146,13 @@ def test_an_event_as_documented_comes_back_as_it_was(channel: Channel, event: di
 PLACED = {"account": "a", "edition": "e", "order_id": "o", "position": 0, "journey_size": 1, "fetched_at": 0}
 
 
-def both_ways(channel: Channel) -> tuple[Callable[[Any], tuple[bytes, int | None]], Callable[[Any], bytes]]:
+def both_ways(
+    channel: Channel, *, native: bool
+) -> tuple[Callable[[Any], tuple[bytes, int | None]], Callable[[Any], bytes]]:
     """The way of an event that fits as it is, and that of any event."""
     schema = schemas.load(schemas.RECORDS[channel])
-    plan, body = Plan(schema, elsewhere=SOURCES), Body(schema)
-    write = EventSource(schema, plan=plan, elsewhere=SOURCES).compiled()
+    plan, body = Plan(schema, elsewhere=SOURCES), Body(schema, native=False)
+    write = writer(schema, plan=plan, elsewhere=SOURCES, native=native)
     a, e, o = map(pieces.string, "aeo")
     return (
         lambda event: write(event, pieces.long(0), a, e, o, pieces.NULL, pieces.long(1), pieces.long(0)),
@@ -155,12 +160,15 @@ def both_ways(channel: Channel) -> tuple[Callable[[Any], tuple[bytes, int | None
     )
 
 
+@pytest.mark.parametrize("native", NATIVE)
 @pytest.mark.parametrize("channel", Channel)
 @thorough
-@given(wild_events() | clean_events())
-def test_whatever_is_written_as_it_is_needs_no_fitting(channel: Channel, event: dict[str, Any]) -> None:
+@given(event=wild_events() | clean_events())
+def test_whatever_is_written_as_it_is_needs_no_fitting(
+    channel: Channel, event: dict[str, Any], *, native: bool
+) -> None:
     """Both ways agree on the bytes wherever the short one is open."""
-    written, fitted = both_ways(channel)
+    written, fitted = both_ways(channel, native=native)
     try:
         value, at = written(event)
     except INEXACT:
@@ -169,20 +177,49 @@ def test_whatever_is_written_as_it_is_needs_no_fitting(channel: Channel, event: 
     assert at == Plan(schemas.load(schemas.RECORDS[channel]))(event)["event_at"]
 
 
-@given(
+time_texts = (
     st.tuples(
         st.sampled_from(
             ["2023-03-29", "20230329", "2023-02-30", "0001-01-01", "9999-12-31", "2023-03-2", "2023-03-290"]
+        )
+        | st.dates().map(str)
+        | st.dates().map("{:%Y%m%d}".format)
+        | st.tuples(st.sampled_from([1900, 1970, 2000, 2023, 2024, 2100]), st.integers(0, 13), st.integers(0, 32)).map(
+            lambda day: "{:04}-{:02}-{:02}".format(*day)
         ),
-        st.sampled_from([" ", "T", "t", "", "  "]),
-        st.sampled_from(["00:00:00", "23:59:59", "24:00:00", "08:60:00", "08:26:60", "8:26:42", "08:26", "08:26:42.5"]),
-        st.sampled_from(["", "Z", "+08:00", " "]),
+        st.sampled_from([" ", " ", " ", "T", "t", "", "  "]),
+        st.sampled_from(["00:00:00", "23:59:59", "24:00:00", "08:60:00", "08:26:60", "8:26:42", "08:26", "08:26:42.5"])
+        | st.times().map("{:%H:%M:%S}".format),
+        st.sampled_from(["", "", "", "Z", "+08:00", " "]),
     ).map("".join)
     | st.from_regex(r"\d{4}-?\d\d-?\d\d[ T]\d\d:\d\d:\d\d", fullmatch=True)
+    | st.from_regex(r"[12][-0-9: /é]{16,18}", fullmatch=True)
 )
+
+
+@given(time_texts)
 def test_the_table_of_times_says_what_the_parser_says(text: str) -> None:
     """In UTC, the common forms are looked up; in any other zone of the same offset all are parsed."""
     assert moment(text, UTC) == moment(text, ZoneInfo("UTC"))
+
+
+@pytest.mark.parametrize("native", NATIVE)
+@settings(max_examples=500)
+@given(text=time_texts)
+def test_the_time_of_an_event_is_what_the_parser_says(text: str, *, native: bool) -> None:
+    """Also where the common forms are read in C."""
+    written, _ = both_ways(Channel.DIRECT, native=native)
+    assert written({"event_at": text})[1] == moment(text, ZoneInfo("UTC"))
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_a_time_without_offset_is_of_the_zone_given(*, native: bool) -> None:
+    """Summer and winter; no table knows the zone."""
+    schema = schemas.load(schemas.RECORDS[Channel.DIRECT])
+    zone = ZoneInfo("Europe/Berlin")
+    write = writer(schema, plan=Plan(schema, zone=zone), zone=zone, native=native)
+    for text, utc in (("2023-03-29 08:26:42", "2023-03-29 06:26:42"), ("20231229 08:26:42", "20231229 07:26:42")):
+        assert write({"event_at": text}, *[pieces.NULL] * len(GIVEN))[1] == moment(utc, UTC)
 
 
 @given(st.sampled_from(Channel))

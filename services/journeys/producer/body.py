@@ -9,28 +9,27 @@ schemas and for random ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from typing import Any, Final
 
+from journeys.producer import extension
 from journeys.producer.refusal import completed
-from journeys.producer.source import Source
+from journeys.producer.source import Datum
 
 INEXACT: Final = (AttributeError, KeyError, OverflowError, TypeError, UnicodeEncodeError)
 """What a generated encoder raises for a datum that is not exactly of its schema."""
 
 
 class Body:
-    """Encodes the data of one record. `schema` is self-contained; raises ValueError for a type not known here."""
+    """Encodes the data of one record. `schema` is self-contained; raises ValueError for a type not known here.
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    `native`: in C, where the installation has it.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], *, native: bool = True) -> None:
         self._schema = schema
-        self._source = Source(schema)
-
-    @cached_property
-    def _write(self) -> Callable[[Any], str]:
-        # When it is first called for: a worker whose events all fit as they are never needs those of the channels.
-        return self._source.compiled()
+        made = extension.native.Datum if native and extension.native is not None else Datum
+        self._source = made(schema)
 
     def __call__(self, datum: Mapping[str, Any]) -> bytes:
         """The Avro body of a datum. Absent fields take their default, else null; unknown ones are left out.
@@ -38,6 +37,7 @@ class Body:
         Raises Unfit, which names the field, where a value does not fit.
         """
         try:
-            return self._write(datum).encode("latin-1")
+            body: bytes = self._source.write(datum)
         except INEXACT:
-            return self._write(completed(self._schema, datum)).encode("latin-1")
+            body = self._source.write(completed(self._schema, datum))
+        return body

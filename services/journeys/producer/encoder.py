@@ -20,7 +20,7 @@ from journeys.producer import pieces, schemas
 from journeys.producer.body import INEXACT, Body
 from journeys.producer.channels import Channel, Channels
 from journeys.producer.conform import Datum, Plan, api_fields
-from journeys.producer.events import EventSource, Writer
+from journeys.producer.events import writer
 from journeys.producer.texts import raw_json, utf8, writable
 
 REMEDY: Final = "journeys schemas register"
@@ -32,13 +32,13 @@ _Headers: TypeAlias = list[_Header]
 class _Kind:
     """What all records of one topic have in common: name and topic, schema, schema id, `schema` header."""
 
-    def __init__(self, name: str, prefix: str, schema_ids: Mapping[str, int]) -> None:
+    def __init__(self, name: str, prefix: str, schema_ids: Mapping[str, int], *, native: bool) -> None:
         self.name = str(name)
         self.topic = schemas.topic(prefix, name)
         record = schemas.RECORDS[name]
         self.schema = schemas.load(record)
         self.header = avro.header(schema_ids[schemas.subject(prefix, name)])
-        self._body = Body(self.schema)
+        self._body = Body(self.schema, native=native)
         self._schema_header = ("schema", record.encode())
 
     def value(self, datum: Datum) -> bytes:
@@ -55,12 +55,20 @@ class _Events(_Kind):
     """The records of one channel. `elsewhere` are the fields that other channels' records know."""
 
     def __init__(
-        self, name: str, prefix: str, schema_ids: Mapping[str, int], *, elsewhere: Iterable[str], zone: tzinfo
+        self,
+        name: str,
+        prefix: str,
+        schema_ids: Mapping[str, int],
+        *,
+        native: bool,
+        elsewhere: Iterable[str],
+        zone: tzinfo,
     ) -> None:
-        super().__init__(name, prefix, schema_ids)
+        super().__init__(name, prefix, schema_ids, native=native)
         self.plan = Plan(self.schema, elsewhere=elsewhere, zone=zone)
-        source = EventSource(self.schema, plan=self.plan, header=self.header, elsewhere=elsewhere, zone=zone)
-        self.write: Writer = source.compiled()
+        self.write = writer(
+            self.schema, plan=self.plan, header=self.header, elsewhere=elsewhere, zone=zone, native=native
+        )
 
 
 class _Common(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +163,8 @@ class JourneyEncoder:
 
     `schema_ids` holds the registry's id for each subject (`<topic>-value`), `aliases` more spellings of event types
     (spelling → channel), `zone` the time zone of an `event_at` without offset. `misfit` is told the JSON Pointer of
-    each value that did not fit. Raises SetupError where an id is missing, SettingsError where an alias is wrong.
+    each value that did not fit. `native`: in C, where the installation has it. Raises SetupError where an id is
+    missing, SettingsError where an alias is wrong.
     """
 
     def __init__(
@@ -166,6 +175,7 @@ class JourneyEncoder:
         aliases: Mapping[str, str] | None = None,
         zone: tzinfo = UTC,
         misfit: Callable[[str], object] = lambda _: None,
+        native: bool = True,
     ) -> None:
         self._misfit = misfit
         subjects = [schemas.subject(topic_prefix, name) for name in schemas.RECORDS]
@@ -175,10 +185,11 @@ class JourneyEncoder:
         self._channels = Channels(aliases)
         known = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
         self._events = {
-            channel: _Events(channel, topic_prefix, schema_ids, elsewhere=known, zone=zone) for channel in Channel
+            channel: _Events(channel, topic_prefix, schema_ids, native=native, elsewhere=known, zone=zone)
+            for channel in Channel
         }
-        self._rejected = _Kind(schemas.REJECTED, topic_prefix, schema_ids)
-        self._summary = _Kind(schemas.SUMMARY, topic_prefix, schema_ids)
+        self._rejected = _Kind(schemas.REJECTED, topic_prefix, schema_ids, native=native)
+        self._summary = _Kind(schemas.SUMMARY, topic_prefix, schema_ids, native=native)
 
     def encode(self, journey: Journey) -> list[Record]:
         """The records of a journey, the summary last. The same journey always gives the same bytes.

@@ -1,47 +1,127 @@
-"""The straight way of an event: from decoded JSON to its Avro value by one generated function, with nothing between.
+"""The straight way of an event: from decoded JSON to its Avro value by one function, with nothing between.
 
 Most events have the types that their record wants. Fitting them would find nothing to do, so no datum is made of
-them: the function takes each field out of the event itself, and adds those that are ours.
+them: each field is taken out of the event itself, and those that are ours are added. What is done for each field stands
+in `steps`; `native.Event` does it in C, and where an installation has no C a function that is generated:
 
-    def event1(event, position, account, edition, order_id, shop_currency, journey_size, fetched_at):
+    def event2(event, position, account, edition, order_id, shop_currency, journey_size, fetched_at):
         datum = event
         if len(datum) != 22:
-            datum = fill(datum)
+            datum = fill1(datum)
         …
         v5 = datum['event_type']
         …
         return join((HEADER, account, edition, …, nv5, v5, …)).encode('latin-1'), at
 
-An event that has to be fitted raises one of `INEXACT`, and goes the way of `Plan` and `Body`. Where both ways are open
-they give the same bytes (a property test).
+An event that has to be fitted raises one of `body.INEXACT`, and goes the way of `Plan` and `Body`. Wherever more than
+one way is open they give the same bytes (a property test).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
-from textwrap import indent
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from journeys.model import Json
-from journeys.producer import pieces
+from journeys.producer import extension, pieces
 from journeys.producer.conform import ON_SITE, OWN_FIELDS, Plan
-from journeys.producer.source import Source, filling
+from journeys.producer.source import Source
 from journeys.producer.texts import moment
 
-SHARED: Final = ("account", "edition", "order_id", "shop_currency", "journey_size", "fetched_at")
-"""Fields that all events of a journey have in common. A writer takes their pieces, in this order."""
+GIVEN: Final = ("position", "account", "edition", "order_id", "shop_currency", "journey_size", "fetched_at")
+"""Fields that the journey knows. A writer takes their pieces in this order; all but the first are of every event."""
 
 Writer: TypeAlias = Callable[..., tuple[bytes, int | None]]
-"""Takes an event, and the pieces of its position and of the `SHARED` fields; gives its value and its time in ms.
+"""Takes an event and the pieces of the `GIVEN` fields; gives the event's value and its time in ms.
 
 Raises one of `body.INEXACT` for an event that does not fit as it is.
 """
 
+
+What: TypeAlias = Literal["foreign", "taken", "copied", "time", "given", "actions", "misfits", "extra"]
+_OURS: Final[Mapping[str, What]] = {"actions": "actions", "misfits": "misfits", "extra": "extra"}
+
+
+class Step(NamedTuple):
+    """What is done for one field of an event, or of its record.
+
+    - foreign: other channels' records know it; nothing is written, and a value that is not null is unknown
+    - taken: the event's value is written; where it is not null, the bits of `number` are set in the number of `actions`
+    - copied: as taken, of a field that another step takes
+    - time: the time that the event's value names is written
+    - given: the piece is written that the caller gives, `number` is its place
+    - actions: the names of the on-site objects that were there
+    - misfits: nothing, since all fit
+    - extra: what is unknown, at any depth
+    """
+
+    what: What
+    name: str
+    type: Json = None
+    """The Avro type of what is written."""
+    number: int = 0
+
+
+def steps(schema: Mapping[str, Any], elsewhere: Iterable[str]) -> Iterator[Step]:
+    """How an event of a channel is written: its foreign fields, then the record's, in their order."""
+    fields = {field["name"]: field["type"] for field in schema["fields"]}
+    for name in sorted(set(elsewhere) - OWN_FIELDS - fields.keys()):
+        yield Step("foreign", name)
+    for name, kind in fields.items():
+        if name == "event_at":
+            yield Step("time", name, kind)
+        elif name == "event_at_text":
+            yield Step("copied", "event_at", kind)
+        elif name in GIVEN:
+            yield Step("given", name, kind, GIVEN.index(name))
+        elif name in _OURS:
+            yield Step(_OURS[name], name, kind)
+        else:
+            yield Step("taken", name, kind, 1 << ON_SITE.index(name) if name in ON_SITE else 0)
+
+
+def writer(
+    schema: Mapping[str, Any],
+    *,
+    plan: Plan,
+    header: bytes = b"",
+    elsewhere: Iterable[str] = (),
+    zone: tzinfo = UTC,
+    native: bool = True,
+) -> Writer:
+    """The writer of one channel's events; each value begins with `header`.
+
+    `plan` is the channel's own, and `elsewhere` are the fields that other channels' records know. `native`: in C, where
+    the installation has it.
+    """
+    taken = [*steps(schema, elsewhere)]
+    if native and extension.native is not None:
+        return extension.native.Event(taken, header, _actions(), zone).write
+    write: Writer = EventSource(taken, header, _actions(), zone, plan.unknown).write
+    return write
+
+
+def _when(zone: tzinfo, text: str | None) -> int | None:
+    """The time that a text names."""
+    if text is None:
+        return None
+    if text.__class__ is not str:
+        raise TypeError
+    return moment(text, zone)
+
+
+def _actions() -> list[str]:
+    """The piece of `actions` for each set of on-site objects, of which the first is the lowest bit."""
+    sets = [[name for bit, name in enumerate(ON_SITE) if done >> bit & 1] for done in range(1 << len(ON_SITE))]
+    return [pieces.strings(names) for names in sets]
+
+
 _HEAD: Final = """\
 datum = event
 if len(datum) != {fields}:
-    datum = fill(datum)
+    datum = {fill}(datum)
 done = 0
 """
 _FOREIGN: Final = """\
@@ -56,88 +136,60 @@ else:
     done += {bit}
 """
 _TIME: Final = """\
-at = {v} = when(datum['event_at'])
+at = {v} = when(datum[{name!r}])
 """
 
 
 class EventSource(Source):
-    """The source of the writer of one channel's events; each value begins with `header`.
+    """The source of a writer that takes these steps.
 
-    `plan` is the channel's own, and `elsewhere` are the fields that other channels' records know.
+    `actions` are the pieces of that field for each set of on-site objects; a time without offset is in `zone`, and
+    `unknown` gives what is to go to `extra`.
     """
 
     def __init__(
         self,
-        schema: Mapping[str, Any],
-        *,
-        plan: Plan,
-        header: bytes = b"",
-        elsewhere: Iterable[str] = (),
-        zone: tzinfo = UTC,
+        steps: Sequence[Step],
+        header: bytes,
+        actions: list[str],
+        zone: tzinfo,
+        unknown: Callable[[dict[str, Json]], dict[str, str]],
     ) -> None:
-        self._plan = plan
-        self._header = header.decode("latin-1")
-        self._zone = zone
-        self._odd: list[bool] = []  # something unknown was met on the way through the event
-        self._fields = {field["name"]: field["type"] for field in schema["fields"]}
-        self._known = self._fields.keys() - OWN_FIELDS
-        self._foreign = frozenset(elsewhere) - OWN_FIELDS - self._known
-        super().__init__(schema)
+        odd: list[bool] = []
 
-    def _entry(self, _: Mapping[str, Any]) -> str:
-        api = {"fields": [{"name": field, "type": ["null"]} for field in self._known | self._foreign]}
-        name = self._name("event")
-        body = _HEAD.format(fields=len(api["fields"]))
-        body += "".join(_FOREIGN.format(name=foreign) for foreign in sorted(self._foreign))
+        def met(event: dict[str, Json]) -> dict[str, str]:
+            odd.clear()
+            return unknown(event)
+
+        super().__init__("an event", odd=odd)
+        when = partial(_when, zone)
+        self._names |= {"HEADER": header.decode("latin-1"), "ACTIONS": actions, "when": when, "unknown": met}
+        read = [{"name": step.name, "type": ["null"]} for step in steps if step.what in {"foreign", "taken", "time"}]
+        body = _HEAD.format(fields=len(read), fill=self._fill(read))
         made = ["HEADER"]
-        for number, field in enumerate(self._fields):
-            statements, parts = self._field(field, f"v{number}")
+        for number, step in enumerate(steps):
+            statements, parts = self._step(step, f"v{number}")
             body += statements
             made += parts
         body += f"return join(({', '.join(made)})).encode('latin-1'), at\n"
-        self._functions.append(f"def {name}({', '.join(('event', 'position', *SHARED))}):\n{indent(body, '    ')}")
-        self.names |= {
-            "HEADER": self._header,
-            "ACTIONS": self._actions(),
-            "fill": self._filling(api),
-            "odd": self._odd,
-            "unknown": self._unknown,
-            "when": self._when,
-        }
-        return name
+        self._entry = self._define(self._name("event"), f"event, {', '.join(GIVEN)}", body)
 
-    def _field(self, name: str, variable: str) -> tuple[str, list[str]]:
+    def _step(self, step: Step, variable: str) -> tuple[str, list[str]]:
         """The statements that make the pieces of a field, and the pieces."""
-        kind = self._fields[name]
-        if name == "event_at":
-            return _TIME.format(v=variable) + self._statement(kind, variable), [variable]
-        if name in OWN_FIELDS and name != "event_at_text":
-            # What is known only when all fields have been taken, or by whoever calls.
-            extra = f"({self._piece(kind, 'unknown(event)')} if odd else END)" if name == "extra" else ""
-            return "", [{"actions": "ACTIONS[done]", "misfits": "END", "extra": extra}.get(name, name)]
-        taken = f"{variable} = datum[{name.removesuffix('_text')!r}]\n"
-        if name in ON_SITE:
-            piece = self._piece(kind[1], variable)
-            return taken + _ON_SITE.format(v=variable, piece=piece, bit=1 << ON_SITE.index(name)), [variable]
-        return taken + self._statement(kind, variable), self._made_of(kind, variable)
+        if step.what == "foreign":
+            return _FOREIGN.format(name=step.name), []
+        if step.what == "time":
+            return _TIME.format(v=variable, name=step.name) + self._statement(step.type, variable), [variable]
+        if step.what not in {"taken", "copied"}:
+            return "", [self._ours(step)]
+        taken = f"{variable} = datum[{step.name!r}]\n"
+        if step.number:
+            piece = self._piece(step.type[1], variable)
+            return taken + _ON_SITE.format(v=variable, piece=piece, bit=step.number), [variable]
+        return taken + self._statement(step.type, variable), self._made_of(step.type, variable)
 
-    def _filling(self, kind: Mapping[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        return filling(kind, self._odd)
-
-    def _unknown(self, event: dict[str, Json]) -> dict[str, str]:
-        self._odd.clear()
-        return self._plan.unknown(event)
-
-    def _when(self, text: str | None) -> int | None:
-        """The time that a text names."""
-        if text is None:
-            return None
-        if text.__class__ is not str:
-            raise TypeError
-        return moment(text, self._zone)
-
-    @staticmethod
-    def _actions() -> list[str]:
-        """The piece of `actions` for each set of on-site objects, of which the first is the lowest bit."""
-        sets = [[name for bit, name in enumerate(ON_SITE) if done >> bit & 1] for done in range(1 << len(ON_SITE))]
-        return [pieces.strings(names) for names in sets]
+    def _ours(self, step: Step) -> str:
+        """The piece of a field that is not taken out of the event."""
+        if step.what == "extra":  # asked for when all fields have been taken
+            return f"({self._piece(step.type, 'unknown(event)')} if odd else END)"
+        return {"actions": "ACTIONS[done]", "misfits": "END"}.get(step.what, step.name)

@@ -2,6 +2,9 @@
 
 A record's function takes its fields out of a dict one by one, turns each into one or two pieces, and joins these:
 
+    def body2(datum):
+        return record1(datum).encode('latin-1')
+
     def record1(datum):
         if datum.__class__ is not dict:
             raise TypeError
@@ -19,7 +22,8 @@ Names of fields occur only as quoted strings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from textwrap import indent
 from typing import Any, Final
 
@@ -103,60 +107,60 @@ _REQUIRED: Final = {"array": _ARRAY, "map": _MAP, "long": _LONG, "time": _TIME}
 _SOME: Final = {"long": _NULLABLE_LONG, "time": _NULLABLE_TIME}
 """An empty array or map, as most are, a small number and a time of our days cost no call."""
 _BLOCK: Final = """\
-def {name}(values):
-    if values.__class__ is not {kind}:
-        raise TypeError
-    if not values:
-        return END
-    size = len(values)
-    return (NUMBERS[size] if size < {common} else long(size)) + join([{item}]) + END
+if values.__class__ is not {kind}:
+    raise TypeError
+if not values:
+    return END
+size = len(values)
+return (NUMBERS[size] if size < {common} else long(size)) + join([{item}]) + END
 """
 
 
 class Source:
-    """The source of one schema's encoder: `text`, to be run with `names`; `entry` is the name of what to call.
+    """The source of an encoder: functions that are run with `names`; that named `entry` is to be called.
 
-    `schema` is a self-contained record. Raises ValueError for a type that is not known here.
+    A field that its record does not know is noted in `odd`, or refused where there is no such list.
     """
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
-        self.names: dict[str, Any] = dict(_RUNTIME)
+    def __init__(self, title: str, *, odd: list[bool] | None = None) -> None:
+        self._title = title
+        self._odd = odd
+        self._names: dict[str, Any] = {**_RUNTIME, "odd": odd}
         self._records: dict[str, str] = {}
         self._functions: list[str] = []
         self._made = 0
-        self.entry = self._entry(schema)
-        self.text = "\n\n".join(self._functions)
-        self._title = schema["name"]
+        self._entry = ""
 
-    def compiled(self) -> Callable[..., Any]:
-        """The function to call."""
-        code = compile(self.text, f"<encoder of {self._title}>", "exec")
-        exec(code, self.names)  # noqa: S102 - of our own making: it holds nothing of a schema but quoted names
-        function: Callable[..., Any] = self.names[self.entry]
+    @cached_property
+    def write(self) -> Callable[..., Any]:
+        """The encoder, compiled when it is first asked for."""
+        code = compile("\n\n".join(self._functions), f"<encoder of {self._title}>", "exec")
+        exec(code, self._names)  # noqa: S102 - of our own making: it holds nothing of a schema but quoted names
+        function: Callable[..., Any] = self._names[self._entry]
         return function
-
-    def _entry(self, schema: Mapping[str, Any]) -> str:
-        return self._record(schema)
-
-    def _filling(self, kind: Mapping[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        return filling(kind)
 
     def _name(self, what: str) -> str:
         self._made += 1
         return f"{what}{self._made}"
 
+    def _define(self, name: str, arguments: str, body: str) -> str:
+        self._functions.append(f"def {name}({arguments}):\n{indent(body, '    ')}")
+        return name
+
     def _record(self, kind: Mapping[str, Any]) -> str:
         name = self._records[f"{kind['namespace']}.{kind['name']}"] = self._name("record")
-        fill = self._name("fill")
-        self.names[fill] = self._filling(kind)
-        body = _DICT.format(fields=len(kind["fields"]), fill=fill)
+        body = _DICT.format(fields=len(kind["fields"]), fill=self._fill(kind["fields"]))
         made: list[str] = []
         for number, field in enumerate(kind["fields"]):
             variable = f"v{number}"
             body += f"{variable} = datum[{field['name']!r}]\n" + self._statement(field["type"], variable)
             made += self._made_of(field["type"], variable)
         body += f"return join(({''.join(f'{piece}, ' for piece in made)}))\n"
-        self._functions.append(f"def {name}(datum):\n{indent(body, '    ')}")
+        return self._define(name, "datum", body)
+
+    def _fill(self, fields: Sequence[Mapping[str, Any]]) -> str:
+        name = self._name("fill")
+        self._names[name] = _filling(fields, self._odd)
         return name
 
     def _statement(self, kind: Json, variable: str) -> str:
@@ -195,22 +199,30 @@ class Source:
         return self._records[name]
 
     def _block(self, kind: str, item: str) -> str:
-        name = self._name(kind)
-        self._functions.append(_BLOCK.format(name=name, kind=kind, item=item, common=pieces.COMMON))
-        return name
+        return self._define(self._name(kind), "values", _BLOCK.format(kind=kind, item=item, common=pieces.COMMON))
 
 
-def filling(kind: Mapping[str, Any], odd: list[bool] | None = None) -> Callable[[dict[str, Any]], dict[str, Any]]:
+class Datum(Source):
+    """The source of the encoder of one record's data. Raises ValueError for a type that is not known here.
+
+    `schema` is self-contained.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        super().__init__(schema["name"])
+        body = f"return {self._record(schema)}(datum).encode('latin-1')\n"
+        self._entry = self._define(self._name("body"), "datum", body)
+
+
+def _filling(fields: Sequence[Mapping[str, Any]], odd: list[bool] | None) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """A function that gives a datum the fields of its record that it lacks: their defaults, else null.
 
-    A field that the record does not know is noted in `odd`, and not asked for; where there is no such list the function
-    raises KeyError. A field that must be there stays missing.
+    One that the record does not know is noted in `odd`, and not asked for; without such a list KeyError is raised.
+    A field that must be there stays missing.
     """
-    names = frozenset(field["name"] for field in kind["fields"])
+    names = frozenset(field["name"] for field in fields)
     blank = {
-        field["name"]: field.get("default")
-        for field in kind["fields"]
-        if "default" in field or isinstance(field["type"], list)
+        field["name"]: field.get("default") for field in fields if "default" in field or isinstance(field["type"], list)
     }
 
     def fill(datum: dict[str, Any]) -> dict[str, Any]:

@@ -277,6 +277,8 @@ class PublishSettings(_Group):
     """How long finished orders gather before a transaction, while others are on their way."""
     max_records: int = Field(default=20_000, ge=1)
     """Records in hand that start a transaction at once."""
+    native: bool = True
+    """Encode in C, where the installation can; false: in Python, the same bytes."""
 
 
 class LogsSettings(_Group):

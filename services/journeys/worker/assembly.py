@@ -104,6 +104,7 @@ def make_desk(
         aliases=settings.publish.aliases,
         zone=api.tzinfo,
         misfit=observer.misfit,
+        native=settings.publish.native,
     )
     return Desk(
         read=reader.read,

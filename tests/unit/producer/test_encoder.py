@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.support.encoders import NATIVE
 
 from journeys import avro
 from journeys.errors import RefusedError, SetupError
@@ -15,7 +16,7 @@ from journeys.producer import schemas
 from journeys.producer.channels import Channel, Channels
 from journeys.producer.conform import Plan, api_fields
 from journeys.producer.encoder import JourneyEncoder
-from journeys.producer.events import EventSource
+from journeys.producer.events import writer
 from journeys_sandbox.journeys import journey_of
 
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
@@ -193,12 +194,13 @@ def test_a_missing_schema_id_is_refused_with_its_remedy() -> None:
     assert refused.value.remedy == "journeys schemas register"
 
 
+@pytest.mark.parametrize("native", NATIVE)
 @pytest.mark.parametrize("channel", Channel)
-def test_what_the_api_sends_is_written_as_it_is(channel: Channel) -> None:
+def test_what_the_api_sends_is_written_as_it_is(channel: Channel, *, native: bool) -> None:
     """Unknown fields included, at any depth: only a value that does not fit takes the long way."""
     schema = schemas.load(schemas.RECORDS[channel])
     elsewhere = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
-    write = EventSource(schema, plan=Plan(schema, elsewhere=elsewhere), elsewhere=elsewhere).compiled()
+    write = writer(schema, plan=Plan(schema, elsewhere=elsewhere), elsewhere=elsewhere, native=native)
     events = [event for number in range(300) for event in journey_of(f"n10-order-{number}")]
     mine = [event for event in events if Channels().of(event.get("event_type")) is channel]
     assert len(mine) > 10

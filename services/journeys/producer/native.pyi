@@ -1,0 +1,13 @@
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from journeys.producer.events import Step
+
+class Datum:
+    def __init__(self, schema: Mapping[str, Any]) -> None: ...
+    def write(self, datum: Mapping[str, Any]) -> bytes: ...
+
+class Event:
+    def __init__(self, steps: Sequence[Step], header: bytes, actions: Sequence[str], zone: tzinfo) -> None: ...
+    def write(self, event: dict[str, Any], *given: str) -> tuple[bytes, int | None]: ...
