@@ -152,8 +152,10 @@ class _Tally(msgspec.Struct, kw_only=True):
         """Take an event into account: its time in milliseconds, and its completed checkout."""
         self.expected[channel] = self.expected.get(channel, 0) + 1
         if at is not None:
-            self.first_event_at = at if self.first_event_at is None else min(at, self.first_event_at)
-            self.last_event_at = at if self.last_event_at is None else max(at, self.last_event_at)
+            if self.first_event_at is None or at < self.first_event_at:
+                self.first_event_at = at
+            if self.last_event_at is None or at > self.last_event_at:
+                self.last_event_at = at
         if checkout is not None and checkout.get("other_order_id") == self.order_id:
             self.conversion_seen = True
 

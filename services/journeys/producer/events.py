@@ -52,7 +52,7 @@ class Step(NamedTuple):
     - copied: as taken, of a field that another step takes
     - time: the time that the event's value names is written
     - given: the piece is written that the caller gives, `number` is its place
-    - actions: the names of the on-site objects that were there
+    - actions: the names of the on-site objects that were taken before
     - misfits: nothing, since all fit
     - extra: what is unknown, at any depth
     """

@@ -1,4 +1,4 @@
-# cython: language_level=3, wraparound=False
+# cython: language_level=3, nonecheck=True, wraparound=False
 """The encoders of `body` and `events`, for a compiler of C: they walk the schema, and put bytes where these belong.
 
 What takes which bytes is told there; here it only takes less time. An installation without this module does the same
@@ -46,8 +46,8 @@ cdef str _pointer(const _Place *place):
     """The JSON Pointer of a value; fields are named in schemas, so nothing is to be escaped."""
     if place is NULL:
         return ""
-    token = place.number if place.name is NULL else <object>place.name
-    return f"{_pointer(place.outer)}/{token}"
+    name = place.number if place.name is NULL else <object>place.name
+    return f"{_pointer(place.outer)}/{name}"
 
 
 @cython.final
@@ -92,8 +92,8 @@ cdef class _Out:
 
     cdef int piece(self, str piece) except -1:
         """A piece as `pieces` makes them: each character stands for a byte."""
-        if PyUnicode_KIND(piece) != PyUnicode_1BYTE_KIND:
-            raise ValueError("a piece has characters beyond Latin-1")
+        if piece is None or PyUnicode_KIND(piece) != PyUnicode_1BYTE_KIND:
+            raise ValueError("no piece, but null or characters beyond Latin-1")
         return self.bytes(<const char *>PyUnicode_DATA(piece), PyUnicode_GET_LENGTH(piece))
 
     cdef int long(self, long long number) except -1:
@@ -298,7 +298,7 @@ cdef class Event:
     cdef object zone
     cdef bint is_utc
 
-    def __init__(self, steps, bytes header, actions, zone):
+    def __init__(self, steps, bytes header not None, actions, zone):
         cdef _Step step
         made, known, named = [], [], {}
         for what, name, schema, number in steps:
@@ -315,7 +315,7 @@ cdef class Event:
         self.known = frozenset(known)
         self.zone, self.is_utc = zone, zone is UTC
 
-    def write(self, dict event, *given):
+    def write(self, dict event not None, *given):
         """The value of an event, and its time in milliseconds. Raises one of `INEXACT`."""
         cdef _Out out = _Out.__new__(_Out)
         cdef _Step step
