@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 from urllib.request import getproxies, proxy_bypass
@@ -88,13 +88,20 @@ class ApiClient:
         try:
             async with asyncio.timeout(self._endpoint.total_timeout):
                 response = await self._transport.handle_async_request(request)
+                # One look at all of them: each that httpx takes by name costs as much.
+                headers = {name.lower(): value for name, value in response.headers.raw}
                 try:
-                    body = await self._read(response)
+                    body = await self._read(response, headers)
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, LookupError, ValueError) as error:
             raise _passing(error) from error
-        return Answer(status=response.status_code, body=body, retry_after=response.headers.get("retry-after"))
+        retry_after = headers.get(b"retry-after")
+        return Answer(
+            status=response.status_code,
+            body=body,
+            retry_after=None if retry_after is None else retry_after.decode("latin-1"),
+        )
 
     def _request(self, content: Json) -> httpx.Request:
         # Made with `stream`, httpx takes the headers as they are; with `content`, it works out those it would add,
@@ -109,14 +116,14 @@ class ApiClient:
         request.read()
         return request
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    async def _read(self, response: httpx.Response, headers: Mapping[bytes, bytes]) -> bytes:
         """The decoded body, never more of it than `max_page_bytes`: httpx sets no limit to what it unpacks."""
         limit = self._endpoint.max_page_bytes
-        length = response.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > limit:
             raise _too_large(limit)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
-        packed = "content-encoding" in response.headers
+        packed = b"content-encoding" in headers
         chunks: list[bytes] = []
         size = 0
         async for chunk in response.aiter_bytes() if packed else response.stream:
