@@ -18,29 +18,37 @@ FOLDER = "services/journeys/producer"
 
 
 class NativeEncoder(BuildHookInterface[Any]):
-    """Puts the compiled module beside its source, and into the wheel."""
+    """Puts the compiled module into the wheel, or beside its source where the package is installed as editable."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
-        """Called before a wheel is built, an editable one included."""
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called before a wheel is built."""
+        self._temporary = TemporaryDirectory()
+        command = self._command(self._temporary.name)
+        built = Path(command.get_ext_fullpath(NAME))
+        beside = Path(self.root, FOLDER, built.name)
         try:
-            built = self._built()
-        except (CCompilerError, ExecError, PlatformError) as error:
+            if version == "editable":
+                beside.unlink(missing_ok=True)  # what another source gave must not be taken for what this one gives
+            command.run()
+            if version == "editable":
+                copyfile(built, beside)
+        except (CCompilerError, ExecError, PlatformError, OSError) as error:
             self.app.display_warning(f"{NAME} is left out, so events are encoded in Python: {error}")
             return
-        build_data["force_include"][str(built)] = f"journeys/producer/{built.name}"
-        build_data["pure_python"] = False
-        build_data["infer_tag"] = True
+        if version != "editable":
+            build_data["force_include"][str(built)] = f"journeys/producer/{built.name}"
+            build_data |= {"pure_python": False, "infer_tag": True}
 
-    def _built(self) -> Path:
-        folder = Path(self.root, FOLDER)
-        with TemporaryDirectory() as temporary:
-            modules = cythonize([Extension(NAME, [str(folder / "native.pyx")])], build_dir=temporary, quiet=True)
-            command = build_ext(Distribution({"name": "journeys", "ext_modules": modules}))
-            command.build_temp = command.build_lib = temporary
-            command.ensure_finalized()
-            made = Path(command.get_ext_fullpath(NAME))
-            built = folder / made.name
-            built.unlink(missing_ok=True)  # what another source gave must not be taken for what this one gives
-            command.run()
-            copyfile(made, built)
-        return built
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
+        """Called when the wheel is built."""
+        self._temporary.cleanup()
+
+    def _command(self, temporary: str) -> build_ext:
+        # No debug information and no path of this build: the same source gives the same bytes.
+        flags = ["-g0", f"-ffile-prefix-map={temporary}=."]
+        extension = Extension(NAME, [str(Path(self.root, FOLDER, "native.pyx"))], extra_compile_args=flags)
+        modules = cythonize([extension], build_dir=temporary, quiet=True)
+        command = build_ext(Distribution({"name": "journeys", "ext_modules": modules}))
+        command.build_temp = command.build_lib = temporary
+        command.ensure_finalized()
+        return command

@@ -1,11 +1,11 @@
-# cython: language_level=3, nonecheck=True, wraparound=False
-"""The encoders of `body` and `events`, for a compiler of C: they walk the schema, and put bytes where these belong.
+# cython: language_level=3, nonecheck=True, wraparound=False, freethreading_compatible=True
+"""The encoders of `source` and `events` once more, for a compiler of C: they put bytes where these belong.
 
-What takes which bytes is told there; here it only takes less time. An installation without this module does the same
-in Python (`hatch_build.py`), and a datum that is not exactly of its schema raises one of `body.INEXACT` either way.
-Property tests hold the bytes of both equal.
+What is written is told there; here it only takes less time. An installation without this module does the same in Python
+(`hatch_build.py`), and what is not taken raises one of `body.INEXACT` either way. Property tests hold the bytes of both
+equal.
 
-Nothing is kept from one call to the next, so that any thread may call at any time.
+Nothing is kept from one call to the next, so that any thread may call at any time, with events of its own.
 """
 
 cimport cython
@@ -23,7 +23,7 @@ from datetime import UTC
 from journeys.producer.texts import moment, raw_json, token
 
 cdef extern from "Python.h":
-    # Borrowed, so nothing may be taken out of a dict while one of its values is written.
+    # Borrowed, so nobody may change a dict while its values are written.
     PyObject *PyDict_GetItemWithError(dict, object) except? NULL
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
     int PyUnicode_KIND(str)
@@ -31,7 +31,7 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(str)
     int PyUnicode_1BYTE_KIND
     int PyUnicode_IS_ASCII(str)
-    int Py_EnterRecursiveCall(const char *) except -1
+    int Py_EnterRecursiveCall(const char *) except *  # "non-zero", its documentation says of a failure
     void Py_LeaveRecursiveCall()
 
 

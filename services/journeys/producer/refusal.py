@@ -1,6 +1,6 @@
 """What a datum has to be, said slowly: the path and the reason of what does not fit its schema.
 
-Generated encoders only find that something is wrong, or in another form than they take. This walks the datum then.
+Encoders only find that something is wrong, or in another form than they take. This walks the datum then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Unfit(ValueError):  # noqa: N818 - named for what the value is
 
 
 def completed(schema: Mapping[str, Any], datum: Any) -> dict[str, Any]:
-    """The datum with every field of its schema and no other, in the types that generated encoders take.
+    """The datum with every field of its schema and no other, in the types that encoders take.
 
     An absent field gets its default, else null. Raises Unfit.
     """
