@@ -4,10 +4,10 @@
 
 How large a journey is, only its first page tells. So orders begin within one half of the memory, with what a first
 page took lately for a guess; what a whole journey is expected to take must fit into all of it before it reads on,
-first come, first served. Where nobody reads on, the first in line may, however large, once what is finished takes no
-more than a quarter: so each journey is read in the end. Where what is finished is *held up*, by an order that is
-still to be read, one after the other may, however much that is: the one it waits for is in line. A journey that must
-be read again takes more than was expected of it.
+first come, first served. One of more than half may not fit beside the first pages of others: where nobody reads on,
+the first in line may all the same, once what is finished takes no more than a quarter, so that each journey is read in
+the end. Where what is finished is *held up*, by an order that is still to be read, one after the other may, however
+much that is: the one it waits for is in line. A journey that must be read again takes more than was expected of it.
 """
 
 from __future__ import annotations
@@ -115,9 +115,12 @@ class Room:
         return reading <= 0 and self._may_be_alone()
 
     def _may_read_on(self, size: int) -> bool:
-        if self.elsewhere() + self.taken + self._expected + size <= self._limit:
+        reading = self.taken + self._expected + size
+        if self.elsewhere() + reading <= self._limit:
             return True
-        return not self._readers and self._may_be_alone()
+        if self._readers:
+            return False
+        return self.is_held_up() if reading <= self._limit else self._may_be_alone()
 
     def _may_be_alone(self) -> bool:
         """Whether a journey that finds no room may be read where no other is: what is finished goes first."""
