@@ -115,12 +115,9 @@ class Room:
         return reading <= 0 and self._may_be_alone()
 
     def _may_read_on(self, size: int) -> bool:
-        reading = self.taken + self._expected + size
-        if self.elsewhere() + reading <= self._limit:
+        if self.elsewhere() + self.taken + self._expected + size <= self._limit:
             return True
-        if self._readers:
-            return False
-        return self.is_held_up() if reading <= self._limit else self._may_be_alone()
+        return not self._readers and self._may_be_alone()
 
     def _may_be_alone(self) -> bool:
         """Whether a journey that finds no room may be read where no other is: what is finished goes first."""

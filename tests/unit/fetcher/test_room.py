@@ -121,19 +121,6 @@ def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
     assert reader.most < 2 * 9 * MIB
 
 
-def test_a_journey_that_fits_without_what_is_finished_waits_for_it_to_go() -> None:
-    """However little that is: it goes by itself."""
-
-    async def work(reader: Reader) -> None:
-        reader.finished = 8 * MIB
-        large = asyncio.create_task(reader.journey(0, 36))
-        await asyncio.sleep(1)
-        reader.finished -= 8 * MIB
-        await large
-
-    assert in_room(work, limit=40 * MIB, page=MIB).most == 36 * MIB
-
-
 def test_who_holds_others_up_is_read() -> None:
     """What is finished fills the room until the last in line is read: one after the other goes in."""
 
