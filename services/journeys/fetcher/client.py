@@ -1,33 +1,26 @@
 """The only door to httpx: one POST to the order-event API, as an answer or an OrderError.
 
-httpx keeps the interface, aiohttp the connections: httpx's own pool collapses under concurrency (encode/httpx
-#3215). Requests go to httpx's transport at once, not through its `AsyncClient`: what that adds (redirects, which
-would send the `ApiKey` header along to another host, cookies, authentication, a log line for each request) is nothing
-that is wanted here, and was a third of a request's CPU time (benchmarks/client.py).
+Requests go to the transport at once, not through httpx's `AsyncClient`: what that adds (redirects, which would send
+the `ApiKey` header along to another host, cookies, authentication, a log line for each request) is nothing that is
+wanted here, and was a third of a request's CPU time (benchmarks/client.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
-from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 import httpx
 import msgspec
-from httpx_aiohttp.transport import AiohttpTransport
 
 import journeys
 from journeys.errors import OrderError
 from journeys.fetcher.answers import Answer
 from journeys.fetcher.failures import failure
+from journeys.fetcher.transport import AiohttpTransport
 from journeys.model import Json
-
-_KEEP_ALIVE = 30.0
-"""Seconds that an idle connection is kept; below the 60 s at which common load balancers close theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +61,7 @@ class ApiClient:
             pool=endpoint.total_timeout,
         )
         self._extensions = {"timeout": timeouts.as_dict()}
-        # The session brings what it trusts. `verify` is for one of the transport's own making: its default would read
-        # all certificates once more (22 ms, 1.8 MiB), this trusts nobody.
-        self._transport = AiohttpTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), client=self._session)
+        self._transport = AiohttpTransport(self._url, connections=endpoint.max_concurrency)
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,7 +85,7 @@ class ApiClient:
                     body = await self._read(response, headers)
                 finally:
                     await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, LookupError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, LookupError, ValueError) as error:
             raise _passing(error) from error
         retry_after = headers.get(b"retry-after")
         return Answer(
@@ -151,28 +142,6 @@ class ApiClient:
             self._headers = httpx.Headers(headers)
         return self._headers
 
-    def _session(self) -> aiohttp.ClientSession:
-        # Made on first use, by the transport: aiohttp wants a running loop.
-        secure = self._url.scheme == "https"
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._endpoint.max_concurrency,
-                keepalive_timeout=_KEEP_ALIVE,
-                ssl=ssl.create_default_context() if secure else True,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=_proxy(self._url),
-        )
-
-
-def _proxy(url: httpx.URL) -> str | None:
-    """The environment's proxy for `url`, looked up once.
-
-    aiohttp's own `trust_env` looks again for each request, in two hops through threads, and takes passwords from a
-    .netrc along.
-    """
-    return None if proxy_bypass(url.host) else getproxies().get(url.scheme)
-
 
 def _too_large(limit: int) -> OrderError:
     return failure("page-too-large", f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)")
@@ -180,16 +149,12 @@ def _too_large(limit: int) -> OrderError:
 
 def _passing(error: Exception) -> OrderError:
     """Our words for what went wrong: an exception's own text could hold an address or a part of a body."""
-    # The transport calls every lost connection a connect time-out; its cause knows better.
-    cause = error.__cause__ or error if isinstance(error, httpx.HTTPError) else error
-    if isinstance(cause, TimeoutError):
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
         return failure("timeout", "the API did not answer in time")
-    if isinstance(cause, aiohttp.ClientConnectorError):
+    if isinstance(error, httpx.ConnectError):
         return failure("connect", "the API cannot be reached")
-    if isinstance(
-        cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | aiohttp.ClientPayloadError | OSError
-    ):
+    if isinstance(error, httpx.NetworkError | OSError):
         return failure("disconnected", "the connection to the API broke off")
     if isinstance(error, httpx.DecodingError):
         return failure("not-decodable", "the answer cannot be unpacked")
-    return failure("transport", f"the API cannot be asked: {type(cause).__name__}")
+    return failure("transport", f"the API cannot be asked: {type(error.__cause__ or error).__name__}")

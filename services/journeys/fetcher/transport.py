@@ -1,0 +1,113 @@
+"""The only door to aiohttp's client: its connections, under httpx's interface.
+
+httpx's own pool collapses under concurrency (encode/httpx #3215). The library httpx-aiohttp does the same for every
+request there may be; of what it does for each, a tenth of the client's CPU time was nothing that is wanted here
+(benchmarks/client.py).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from typing import Final
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx
+
+_KEEP_ALIVE: Final = 30.0
+"""Seconds that an idle connection is kept; below the 60 s at which common load balancers close theirs."""
+
+_FAILURES: Final = (
+    (TimeoutError, httpx.TimeoutException),
+    (aiohttp.ClientConnectorError, httpx.ConnectError),
+    (aiohttp.ServerDisconnectedError, httpx.NetworkError),
+    (aiohttp.ClientPayloadError, httpx.NetworkError),
+    (OSError, httpx.NetworkError),
+)
+"""What aiohttp raises, and httpx's word for it; the first that fits, else `httpx.TransportError`."""
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Keeps at most `connections` to one host; `url` is any address of it.
+
+    Cookies and redirects are nobody's business here: neither is kept, none is followed. Made on any thread; its
+    requests belong to one event loop.
+    """
+
+    def __init__(self, url: httpx.URL, *, connections: int) -> None:
+        self._url = url
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request that was read. Raises httpx.TransportError."""
+        if self._session is None:
+            self._session = self._open()
+        timeout = request.extensions["timeout"]
+        try:
+            response = await self._session.request(
+                request.method,
+                str(request.url),
+                headers=[(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw],
+                data=request.content,
+                allow_redirects=False,
+                timeout=_timeout(timeout["connect"], timeout["read"], timeout["pool"]),
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise _failure(error) from error
+        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response), request=request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        # On first use: aiohttp wants a running loop.
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._connections,
+                keepalive_timeout=_KEEP_ALIVE,
+                ssl=ssl.create_default_context() if self._url.scheme == "https" else True,
+            ),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=_proxy(self._url),
+        )
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer, piece by piece as it comes."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            while piece := await self._response.content.readany():
+                yield piece
+        except (aiohttp.ClientError, OSError) as error:
+            raise _failure(error) from error
+
+    async def aclose(self) -> None:
+        self._response.release()  # a body that was not read to its end takes the connection along
+
+
+@lru_cache
+def _timeout(connect: float, read: float, pool: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(sock_connect=connect, sock_read=read, connect=pool)
+
+
+def _failure(error: Exception) -> httpx.TransportError:
+    return next((ours for theirs, ours in _FAILURES if isinstance(error, theirs)), httpx.TransportError)("")
+
+
+def _proxy(url: httpx.URL) -> str | None:
+    """The environment's proxy for `url`, looked up once.
+
+    aiohttp's own `trust_env` looks again for each request, in two hops through threads, and takes passwords from a
+    .netrc along.
+    """
+    return None if proxy_bypass(url.host) else getproxies().get(url.scheme)
