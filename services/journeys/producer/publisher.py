@@ -27,7 +27,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -42,6 +42,7 @@ _ANY_TOPIC = "__consumer_offsets"
 _CAREFUL_BYTES = 64 * 1024
 """Records that travel together after a refusal that named several: no topic takes less than this."""
 
+_Delivered: TypeAlias = Callable[[KafkaError | None, Message], None]
 Watch: TypeAlias = Callable[[Callable[[], object], Callable[[], float]], None]
 """Runs a call that may not keep its time-out, while there are seconds left. Raises what the call raises, or
 TimeoutError where it is left behind."""
@@ -76,6 +77,17 @@ class Result:
     oversized: frozenset[int] = frozenset()
 
 
+class _Care(IntEnum):
+    """What is done to learn which record Kafka refuses. It costs time, so each step is for after an abort."""
+
+    NONE = 0
+    """Nothing: the transaction tells that there is one."""
+    REPORTS = 1
+    """Each record is asked about."""
+    APART = 2
+    """And few travel together: Kafka refuses all that travelled with one."""
+
+
 @dataclass(slots=True)
 class _Refusals:
     """Collects the delivery errors of one transaction."""
@@ -84,7 +96,7 @@ class _Refusals:
     records: int = 0
     first: KafkaError | None = None
 
-    def of(self, batch: int) -> Callable[[KafkaError | None, Message], None]:
+    def of(self, batch: int) -> _Delivered:
         def delivered(error: KafkaError | None, _: Message) -> None:
             if error is None or error.code() in _PURGED:
                 return
@@ -141,7 +153,7 @@ class Publisher:
         self._watch = watch
         self._producer: Producer | None = None
         self._latest = math.inf
-        self._careful = False
+        self._care = _Care.NONE
 
     def hurry(self, seconds: float) -> None:
         """From now on, whatever is under way or comes has so many seconds left. May be called from any thread."""
@@ -200,8 +212,8 @@ class Publisher:
     ) -> Result:
         """One transaction over all batches and the offsets of all groups, within `timeout` seconds.
 
-        Kafka refuses records by the batch they travel in. Where that names several, none is called oversized yet:
-        the next transaction sends less together, so that the right one is found.
+        A record that Kafka refuses is not known at once. The next transaction asks about each; where that names
+        several, since records are refused by the batch they travel in, the one after it sends less together.
         """
         if self._producer is None:
             return Result(outcome=Outcome.UNKNOWN, reason="no producer")
@@ -211,7 +223,7 @@ class Publisher:
             self._producer,
             lambda: min(until, self._latest) - self._clock(),
             watch=self._watch,
-            careful=self._careful,
+            care=self._care,
         )
         try:
             self._producer.begin_transaction()
@@ -225,7 +237,7 @@ class Publisher:
             return _unknown(failure.args[0])
         except TimeoutError as late:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
-        self._careful = False
+        self._care = _Care.NONE
         return Result(outcome=Outcome.COMMITTED)
 
     def _abort(self, transaction: _Transaction, error: KafkaError, refusals: _Refusals) -> Result:
@@ -240,8 +252,8 @@ class Publisher:
         error = refusals.first or error  # what follows a refusal only says that something came before
         if error.code() in _NOT_ALLOWED:
             raise HaltError(f"this client may not publish: {error.name()}: {error.str()}")
-        is_certain = self._careful or refusals.records <= 1
-        self._careful = self._careful or not is_certain
+        is_certain = self._care is _Care.APART or refusals.records <= 1
+        self._care = max(self._care, _Care.REPORTS if is_certain else _Care.APART)
         return Result(
             outcome=Outcome.ABORTED,
             reason=f"{error.name()}: {error.str()}",
@@ -257,18 +269,18 @@ class _AbortRequired(Exception):  # noqa: N818 - a signal within this module, ne
 class _Transaction:
     """The calls of one transaction, each resumed until it answers or no time is left."""
 
-    def __init__(self, producer: Producer, left: Callable[[], float], *, watch: Watch, careful: bool) -> None:
+    def __init__(self, producer: Producer, left: Callable[[], float], *, watch: Watch, care: _Care) -> None:
         self._producer = producer
         self._left = left
         self._watch = watch
-        self._careful = careful
+        self._care = care
 
     def produce(self, batches: Sequence[Iterable[Record]], refusals: _Refusals) -> None:
         together = 0
         for index, batch in enumerate(batches):
-            delivered = refusals.of(index)
+            delivered = refusals.of(index) if self._care else None
             for record in batch:
-                if self._careful:
+                if self._care is _Care.APART:
                     together += record.size
                     if together > _CAREFUL_BYTES:
                         self._deliver()
@@ -283,7 +295,7 @@ class _Transaction:
                         refusals.oversized.add(index)
                     raise _AbortRequired(error) from failure
 
-    def _produce(self, record: Record, delivered: Callable[[KafkaError | None, Message], None]) -> None:
+    def _produce(self, record: Record, delivered: _Delivered | None) -> None:
         while True:
             try:
                 self._producer.produce(

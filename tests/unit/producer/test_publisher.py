@@ -23,6 +23,7 @@ BUSY = KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, "loading", retriable=
 GONE = KafkaError(KafkaError.ILLEGAL_GENERATION, "the generation is gone", txn_requires_abort=True)
 FATAL = KafkaError(KafkaError._FATAL, "no more", fatal=True)
 FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
+REFUSED = KafkaError(KafkaError._INCONSISTENT, "1 message failed", txn_requires_abort=True)
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large", txn_requires_abort=True)
 NOT_ALLOWED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed", txn_requires_abort=True)
 FAILED_BEFORE = KafkaError(KafkaError._STATE, "the transaction has failed")
@@ -62,9 +63,10 @@ class Librdkafka:
         """As told."""
         self._call("begin_transaction")
 
-    def produce(self, *_: object, on_delivery: Delivered, **__: object) -> None:
-        """As told; the report comes with the abort or the commit."""
-        self._pending.append(on_delivery)
+    def produce(self, *_: object, on_delivery: Delivered | None, **__: object) -> None:
+        """As told; a report that is asked for comes with the abort or the commit."""
+        if on_delivery is not None:
+            self._pending.append(on_delivery)
         self._call("produce")
 
     def send_offsets_to_transaction(self, *_: object) -> None:
@@ -237,11 +239,24 @@ def test_a_record_over_the_clients_own_limit_is_blamed() -> None:
     assert bench.publish([RECORD], [RECORD]).oversized == {0}
 
 
+def test_reports_are_asked_for_only_after_an_abort() -> None:
+    """They cost time for each record, and a transaction fails without them. With the next commit that is over."""
+    bench = Bench()
+    for told in (REFUSED, GONE):
+        bench.kafka.reports.extend([PURGED] * 2)
+        bench.kafka.say("commit", told)
+        assert bench.publish([RECORD], [RECORD]).outcome is Outcome.ABORTED
+        assert len(bench.kafka.reports) == 2, "none was taken"
+        assert bench.publish([RECORD], [RECORD]).outcome is Outcome.COMMITTED
+        assert not bench.kafka.reports
+
+
 def test_the_one_record_that_was_refused_is_blamed() -> None:
     """Those that an abort purges are not; nor is the error that only says that something came before."""
     bench = Bench()
+    bench.kafka.say("commit", REFUSED, REFUSED)
+    assert bench.publish([RECORD], [RECORD], [RECORD]).oversized == frozenset()
     bench.kafka.reports.extend([PURGED, TOO_LARGE, None])
-    bench.kafka.say("commit", GONE)
     result = bench.publish([RECORD], [RECORD], [RECORD])
     assert (result.oversized, result.reason) == (frozenset({1}), "MSG_SIZE_TOO_LARGE: too large")
 
@@ -250,12 +265,14 @@ def test_of_several_refused_together_none_is_blamed_until_they_travel_apart() ->
     """Kafka names all that travelled in one batch: the next transaction waits for each handful by itself."""
     bench = Bench()
     batches = [[Record(topic="t", key=None, value=b"x" * 40_000, headers=[])] for _ in range(3)]
+    bench.kafka.say("commit", REFUSED)
+    assert bench.publish(*batches).outcome is Outcome.ABORTED
     bench.kafka.reports.extend([None, TOO_LARGE, TOO_LARGE])
-    bench.kafka.say("commit", GONE)
+    bench.kafka.say("commit", REFUSED)
     assert bench.publish(*batches).oversized == frozenset()
     assert "flush" not in bench.kafka.calls
     bench.kafka.reports.extend([None, TOO_LARGE, TOO_LARGE])
-    bench.kafka.say("commit", GONE)
+    bench.kafka.say("commit", REFUSED)
     bench.kafka.say("flush", TimeoutError())
     assert bench.publish(*batches).oversized == {1, 2}
     assert bench.kafka.calls.count("flush") == 3, "once before each but the first, and again where some was left"
@@ -275,8 +292,17 @@ def test_a_transaction_that_failed_behind_our_back_is_aborted() -> None:
 def test_who_may_not_publish_stops() -> None:
     """No waiting mends it; an abort that is repeated for ever would hide it."""
     bench = Bench()
+    bench.kafka.say("commit", NOT_ALLOWED)
+    with pytest.raises(HaltError, match="may not publish: TOPIC_AUTHORIZATION_FAILED"):
+        bench.publish()
+
+
+def test_who_may_not_publish_stops_also_where_only_a_report_tells() -> None:
+    """The transaction then says no more than that something was refused."""
+    bench = Bench()
+    bench.kafka.say("commit", REFUSED, REFUSED)
+    assert bench.publish().outcome is Outcome.ABORTED
     bench.kafka.reports.append(NOT_ALLOWED)
-    bench.kafka.say("commit", GONE)
     with pytest.raises(HaltError, match="may not publish: TOPIC_AUTHORIZATION_FAILED"):
         bench.publish()
 
