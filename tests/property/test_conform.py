@@ -152,10 +152,10 @@ def both_ways(
     """The way of an event that fits as it is, and that of any event."""
     schema = schemas.load(schemas.RECORDS[channel])
     plan, body = Plan(schema, elsewhere=SOURCES), Body(schema, native=False)
-    write = writer(schema, plan=plan, elsewhere=SOURCES, native=native)
+    write = writer(schema, plan=plan, elsewhere=SOURCES, native=native).write
     a, e, o = map(pieces.string, "aeo")
     return (
-        lambda event: write(event, pieces.long(0), a, e, o, pieces.NULL, pieces.long(1), pieces.long(0)),
+        lambda event: write(event, 0, a, e, o, pieces.NULL, pieces.long(1), pieces.long(0)),
         lambda event: body(plan(event) | PLACED),
     )
 
@@ -219,9 +219,9 @@ def test_a_time_without_offset_is_of_the_zone_given(*, native: bool) -> None:
     """Summer and winter; no table knows the zone."""
     schema = schemas.load(schemas.RECORDS[Channel.DIRECT])
     zone = ZoneInfo("Europe/Berlin")
-    write = writer(schema, plan=Plan(schema, zone=zone), zone=zone, native=native)
+    write = writer(schema, plan=Plan(schema, zone=zone), zone=zone, native=native).write
     for text, utc in (("2023-03-29 08:26:42", "2023-03-29 06:26:42"), ("20231229 08:26:42", "20231229 07:26:42")):
-        assert write({"event_at": text}, *[pieces.NULL] * len(GIVEN))[1] == moment(utc, UTC)
+        assert write({"event_at": text}, 0, *[pieces.NULL] * len(GIVEN))[1] == moment(utc, UTC)
 
 
 @given(st.sampled_from(Channel))

@@ -6,158 +6,22 @@ there. Values are in the Confluent wire format; the schema ids are looked up onc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import msgspec
-
-from journeys import avro
 from journeys.errors import RefusedError, SetupError
 from journeys.model import Journey, Json, Record
-from journeys.producer import pieces, schemas
-from journeys.producer.body import INEXACT, Body
+from journeys.producer import schemas
 from journeys.producer.channels import Channel, Channels
-from journeys.producer.conform import Datum, Plan, api_fields
-from journeys.producer.events import writer
-from journeys.producer.texts import raw_json, utf8, writable
+from journeys.producer.conform import Datum, api_fields
+from journeys.producer.kinds import Common, EventKind, Kind
+from journeys.producer.straight import Written, straight, type_of
+from journeys.producer.texts import raw_json, writable
 
 REMEDY: Final = "journeys schemas register"
-
-_Header: TypeAlias = tuple[str, str | bytes | None]
-_Headers: TypeAlias = list[_Header]
-
-
-class _Kind:
-    """What all records of one topic have in common: name and topic, schema, schema id, `schema` header."""
-
-    def __init__(self, name: str, prefix: str, schema_ids: Mapping[str, int], *, native: bool) -> None:
-        self.name = str(name)
-        self.topic = schemas.topic(prefix, name)
-        record = schemas.RECORDS[name]
-        self.schema = schemas.load(record)
-        self.header = avro.header(schema_ids[schemas.subject(prefix, name)])
-        self._body = Body(self.schema, native=native)
-        self._schema_header = ("schema", record.encode())
-
-    def value(self, datum: Datum) -> bytes:
-        """A datum in the wire format."""
-        return self.header + self._body(datum)
-
-    def record(self, key: bytes, headers: _Headers, value: bytes) -> Record:
-        """The record of a value; its headers get one more."""
-        headers.append(self._schema_header)
-        return Record(topic=self.topic, key=key, value=value, headers=headers)
-
-
-class _Events(_Kind):
-    """The records of one channel. `elsewhere` are the fields that other channels' records know."""
-
-    def __init__(
-        self,
-        name: str,
-        prefix: str,
-        schema_ids: Mapping[str, int],
-        *,
-        native: bool,
-        elsewhere: Iterable[str],
-        zone: tzinfo,
-    ) -> None:
-        super().__init__(name, prefix, schema_ids, native=native)
-        self.plan = Plan(self.schema, elsewhere=elsewhere, zone=zone)
-        self.write = writer(
-            self.schema, plan=self.plan, header=self.header, elsewhere=elsewhere, zone=zone, native=native
-        )
-
-
-class _Common(msgspec.Struct, frozen=True, kw_only=True):
-    """What all records of one journey share, built once: the key, the identifying headers, and fields."""
-
-    key: bytes
-    identity: _Headers
-    fields: Datum
-    pieces: tuple[str, ...]
-    """Of the fields that a `Writer` wants."""
-
-    @classmethod
-    def of(cls, journey: Journey) -> _Common:
-        key = journey.order_id.encode()
-        currency = utf8(journey.shop_currency)
-        size, at = len(journey.events), journey.fetched_at_ms
-        return cls(
-            key=key,
-            identity=[
-                ("order_id", key),
-                ("account", journey.account.encode()),
-                ("edition", journey.edition.encode()),
-            ],
-            fields={
-                "account": journey.account,
-                "edition": journey.edition,
-                "order_id": journey.order_id,
-                "shop_currency": currency,
-                "journey_size": size,
-                "fetched_at": at,
-            },
-            pieces=(
-                pieces.string(journey.account),
-                pieces.string(journey.edition),
-                pieces.string(journey.order_id),
-                pieces.NULL if currency is None else pieces.VALUE + pieces.string(currency),
-                pieces.long(size),
-                pieces.long(at),
-            ),
-        )
-
-    def place(self, datum: Datum, position: int) -> None:
-        """Put the fields into a datum that say whose it is, and where in the journey."""
-        datum |= self.fields
-        datum["position"] = position
-
-    def headers(self, datum: Mapping[str, Any], position: int) -> _Headers:
-        """The headers of what stands at a position; an id or a type that is null is left out."""
-        headers: _Headers = []
-        if (event_id := datum.get("event_id")) is not None:
-            headers.append(("event_id", event_id.encode()))
-        if (event_type := datum.get("event_type")) is not None:
-            headers.append(_type_header(event_type))
-        headers += self.identity
-        headers.append(_position_header(position))
-        return headers
-
-
-@lru_cache(maxsize=1024)
-def _type_header(event_type: str) -> _Header:
-    return "event_type", event_type.encode()
-
-
-@lru_cache(maxsize=1024)
-def _position_header(position: int) -> _Header:
-    return "position", b"%d" % position
-
-
-class _Tally(msgspec.Struct, kw_only=True):
-    """What a journey's summary counts while its events are encoded."""
-
-    order_id: str
-    expected: dict[str, int] = {}
-    rejected: int = 0
-    misfits: int = 0
-    first_event_at: int | None = None
-    last_event_at: int | None = None
-    conversion_seen: bool = False
-
-    def count(self, channel: str, at: int | None, checkout: Mapping[str, Any] | None) -> None:
-        """Take an event into account: its time in milliseconds, and its completed checkout."""
-        self.expected[channel] = self.expected.get(channel, 0) + 1
-        if at is not None:
-            if self.first_event_at is None or at < self.first_event_at:
-                self.first_event_at = at
-            if self.last_event_at is None or at > self.last_event_at:
-                self.last_event_at = at
-        if checkout is not None and checkout.get("other_order_id") == self.order_id:
-            self.conversion_seen = True
 
 
 class JourneyEncoder:
@@ -184,14 +48,17 @@ class JourneyEncoder:
         missing = [subject for subject in subjects if subject not in schema_ids]
         if missing:
             raise SetupError(f"no schema id for {', '.join(missing)}", remedy=REMEDY)
-        self._channels = Channels(aliases)
+        channels = Channels(aliases)
         known = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
-        self._events = {
-            channel: _Events(channel, topic_prefix, schema_ids, native=native, elsewhere=known, zone=zone)
+        kinds = {
+            channel: EventKind(channel, topic_prefix, schema_ids, native=native, elsewhere=known, zone=zone)
             for channel in Channel
         }
-        self._rejected = _Kind(schemas.REJECTED, topic_prefix, schema_ids, native=native)
-        self._summary = _Kind(schemas.SUMMARY, topic_prefix, schema_ids, native=native)
+        self._kind_of = lru_cache(maxsize=1024)(lambda event_type: kinds[channels.of(event_type)])
+        self._channel_of = {kind.topic: kind.name for kind in kinds.values()}
+        self._write = straight([*kinds.values()], self._kind_of, native=native)
+        self._rejected = Kind(schemas.REJECTED, topic_prefix, schema_ids, native=native)
+        self._summary = Kind(schemas.SUMMARY, topic_prefix, schema_ids, native=native)
 
     def encode(self, journey: Journey) -> list[Record]:
         """The records of a journey, the summary last. The same journey always gives the same bytes.
@@ -205,63 +72,60 @@ class JourneyEncoder:
             raise RefusedError(what, reason="unencodable", stage="publish") from error
 
     def _encode(self, journey: Journey) -> list[Record]:
-        common = _Common.of(journey)
-        tally = _Tally(order_id=journey.order_id)
+        common = Common.of(journey)
+        written = self._write(journey.events, common)
         events: list[Record] = []
         rejected: list[Record] = []
-        for position, event in enumerate(journey.events):
-            if type(event) is dict:
-                events.append(self._event(event, position, common, tally))
+        for position, record in enumerate(written.records):
+            if record is not None:
+                events.append(record)
+            elif type(item := journey.events[position]) is dict:
+                events.append(self._fitted(item, position, common, written))
             else:
-                rejected.append(self._reject(event, position, common))
-        tally.rejected = len(rejected)
-        summary = self._summary.value(_summary(journey, common.fields, tally))
+                rejected.append(self._reject(item, position, common))
+        expected = {self._channel_of[topic]: count for topic, count in Counter([each.topic for each in events]).items()}
+        summary = self._summary.value(_summary(journey, common, written, expected, rejected=len(rejected)))
         return [*events, *rejected, self._summary.record(common.key, [*common.identity], summary)]
 
-    def _event(self, event: dict[str, Json], position: int, common: _Common, tally: _Tally) -> Record:
-        kind = self._events[self._channels.of(event.get("event_type"))]
-        try:
-            value, at = kind.write(event, pieces.long(position), *common.pieces)
-        except INEXACT:
-            return self._fitted(kind, event, position, common, tally)
-        tally.count(kind.name, at, event.get("checkout_completed"))
-        return kind.record(common.key, common.headers(event, position), value)
-
-    def _fitted(self, kind: _Events, event: dict[str, Json], position: int, common: _Common, tally: _Tally) -> Record:
+    def _fitted(self, event: dict[str, Json], position: int, common: Common, written: Written) -> Record:
         """The record of an event that does not fit as it is."""
+        kind = self._kind_of(type_of(event))
         datum = kind.plan(event)
         common.place(datum, position)
-        tally.count(kind.name, datum["event_at"], datum["checkout_completed"])
+        if datum["event_at"] is not None:
+            written.times.append(datum["event_at"])
+        if datum["checkout_completed"] is not None:
+            written.checkouts.append(datum["checkout_completed"])
         for pointer in datum["misfits"]:
-            tally.misfits += 1
+            written.misfits.append(pointer)
             self._misfit(pointer)
         return kind.record(common.key, common.headers(datum, position), kind.value(datum))
 
-    def _reject(self, event: Json, position: int, common: _Common) -> Record:
+    def _reject(self, event: Json, position: int, common: Common) -> Record:
         datum: Datum = {"raw": raw_json(event)}
         common.place(datum, position)
         return self._rejected.record(common.key, common.headers(datum, position), self._rejected.value(datum))
 
 
-def _summary(journey: Journey, common: Datum, tally: _Tally) -> Datum:
+def _summary(journey: Journey, common: Common, written: Written, expected: dict[str, int], *, rejected: int) -> Datum:
     extra = {writable(pointer): raw_json(value) for pointer, value in journey.extra.items()}
-    if common["shop_currency"] != journey.shop_currency:
+    if common.fields["shop_currency"] != journey.shop_currency:
         extra["/shop_currency"] = raw_json(journey.shop_currency)
     return (
-        common
+        common.fields
         | _source(journey.edition)
         | {
             "order_timestamp": journey.order_timestamp_ms,
-            "expected": tally.expected,
+            "expected": expected,
             "total": journey.total,
             "pages": journey.pages,
-            "rejected": tally.rejected,
+            "rejected": rejected,
             "repeated": journey.repeated,
-            "misfits": tally.misfits,
+            "misfits": len(written.misfits),
             "consistent": journey.consistent,
-            "first_event_at": tally.first_event_at,
-            "last_event_at": tally.last_event_at,
-            "conversion_seen": tally.conversion_seen,
+            "first_event_at": min(written.times, default=None),
+            "last_event_at": max(written.times, default=None),
+            "conversion_seen": any(each.get("other_order_id") == journey.order_id for each in written.checkouts),
             "extra": extra,
         }
     )

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from journeys.model import Json
 from journeys.producer import extension, pieces
@@ -30,18 +30,28 @@ from journeys.producer.conform import ON_SITE, OWN_FIELDS, Plan
 from journeys.producer.source import Source
 from journeys.producer.texts import moment
 
-GIVEN: Final = ("position", "account", "edition", "order_id", "shop_currency", "journey_size", "fetched_at")
-"""Fields that the journey knows. A writer takes their pieces in this order; all but the first are of every event."""
-
-Writer: TypeAlias = Callable[..., tuple[bytes, int | None]]
-"""Takes an event and the pieces of the `GIVEN` fields; gives the event's value and its time in ms.
-
-Raises one of `body.INEXACT` for an event that does not fit as it is.
-"""
+GIVEN: Final = ("account", "edition", "order_id", "shop_currency", "journey_size", "fetched_at")
+"""Fields that are the same for all events of a journey. A writer takes their pieces in this order."""
 
 
-What: TypeAlias = Literal["foreign", "taken", "copied", "time", "given", "actions", "misfits", "extra"]
-_OURS: Final[Mapping[str, What]] = {"actions": "actions", "misfits": "misfits", "extra": "extra"}
+class Writer(Protocol):
+    """Writes events that fit as they are."""
+
+    @property
+    def write(self) -> Callable[..., tuple[bytes, int | None]]:
+        """Takes an event, its position and the pieces of the `GIVEN` fields; gives its value and its time in ms.
+
+        Raises one of `body.INEXACT` for an event that does not fit as it is.
+        """
+
+
+What: TypeAlias = Literal["foreign", "taken", "copied", "time", "position", "given", "actions", "misfits", "extra"]
+_OURS: Final[Mapping[str, What]] = {
+    "position": "position",
+    "actions": "actions",
+    "misfits": "misfits",
+    "extra": "extra",
+}
 
 
 class Step(NamedTuple):
@@ -51,6 +61,7 @@ class Step(NamedTuple):
     - taken: the event's value is written; where it is not null, the bits of `number` are set in the number of `actions`
     - copied: as taken, of a field that another step takes
     - time: the time that the event's value names is written
+    - position: that of the event in its journey
     - given: the piece is written that the caller gives, `number` is its place
     - actions: the names of the on-site objects that were taken before
     - misfits: nothing, since all fit
@@ -98,9 +109,8 @@ def writer(
     """
     taken = [*steps(schema, elsewhere)]
     if native and extension.native is not None:
-        return extension.native.Event(taken, header, _actions(), zone).write
-    write: Writer = EventSource(taken, header, _actions(), zone, plan.unknown).write
-    return write
+        return extension.native.Event(taken, header, _actions(), zone)
+    return EventSource(taken, header, _actions(), zone, plan.unknown)
 
 
 def _when(zone: tzinfo, text: str | None) -> int | None:
@@ -172,7 +182,7 @@ class EventSource(Source):
             body += statements
             made += parts
         body += f"return join(({', '.join(made)})).encode('latin-1'), at\n"
-        self._entry = self._define(self._name("event"), f"event, {', '.join(GIVEN)}", body)
+        self._entry = self._define(self._name("event"), f"event, position, {', '.join(GIVEN)}", body)
 
     def _step(self, step: Step, variable: str) -> tuple[str, list[str]]:
         """The statements that make the pieces of a field, and the pieces."""
@@ -192,4 +202,5 @@ class EventSource(Source):
         """The piece of a field that is not taken out of the event."""
         if step.what == "extra":  # asked for when all fields have been taken
             return f"({self._piece(step.type, 'unknown(event)')} if odd else END)"
-        return {"actions": "ACTIONS[done]", "misfits": "END"}.get(step.what, step.name)
+        pieces = {"position": "long(position)", "actions": "ACTIONS[done]", "misfits": "END"}
+        return pieces.get(step.what, step.name)

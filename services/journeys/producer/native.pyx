@@ -1,5 +1,5 @@
 # cython: language_level=3, nonecheck=True, wraparound=False, freethreading_compatible=True
-"""The encoders of `source` and `events` once more, for a compiler of C: they put bytes where these belong.
+"""The encoders of `source`, `events` and `straight` once more, for a compiler of C: they put bytes where these belong.
 
 What is written is told there; here it only takes less time. An installation without this module does the same in Python
 (`hatch_build.py`), and what is not taken raises one of `body.INEXACT` either way. Property tests hold the bytes of both
@@ -263,13 +263,14 @@ cdef class Datum:
 
 
 cdef enum _What:
-    FOREIGN, TAKEN, COPIED, TIME, GIVEN, ACTIONS, MISFITS, EXTRA
+    FOREIGN, TAKEN, COPIED, TIME, POSITION, GIVEN, ACTIONS, MISFITS, EXTRA
 
 cdef dict _WHAT = {
     "foreign": FOREIGN,
     "taken": TAKEN,
     "copied": COPIED,
     "time": TIME,
+    "position": POSITION,
     "given": GIVEN,
     "actions": ACTIONS,
     "misfits": MISFITS,
@@ -315,8 +316,14 @@ cdef class Event:
         self.known = frozenset(known)
         self.zone, self.is_utc = zone, zone is UTC
 
-    def write(self, dict event not None, *given):
+    def write(self, dict event not None, Py_ssize_t position, *given):
         """The value of an event, and its time in milliseconds. Raises one of `INEXACT`."""
+        cdef list times = []
+        value = self.value(event, position, given, times)
+        return value, times[0] if times else None
+
+    cdef bytes value(self, dict event, Py_ssize_t position, tuple given, list times):
+        """The value of an event; its time is added to `times`, where it names one."""
         cdef _Out out = _Out.__new__(_Out)
         cdef _Step step
         cdef _Place place = _Place(NULL, NULL, 0)
@@ -326,7 +333,9 @@ cdef class Event:
         out.extra = []
         out.bytes(PyBytes_AS_STRING(self.header), PyBytes_GET_SIZE(self.header))
         for step in self.steps:
-            if step.what == GIVEN:
+            if step.what == POSITION:
+                out.long(position)
+            elif step.what == GIVEN:
                 out.piece(given[step.number])
             elif step.what == ACTIONS:
                 out.piece(self.actions[done])
@@ -354,7 +363,9 @@ cdef class Event:
             out.unknown(event, self.known, NULL, foreign)
         if out.extra:
             self.insert(dict(out.extra), gap, out)
-        return out.taken(), at
+        if at is not None:
+            times.append(at)
+        return out.taken()
 
     cdef object time(self, object text):
         """The time that a text names, in milliseconds; None where it is none."""
@@ -413,3 +424,74 @@ cdef int _two(const char *text) noexcept nogil:
     if c"0" <= text[0] <= c"9" and c"0" <= text[1] <= c"9":
         return 10 * (text[0] - c"0") + text[1] - c"0"
     return 10_000
+
+
+@cython.final
+cdef class _Channel:
+    """What is wanted of a `kinds.EventKind`."""
+
+    cdef str topic
+    cdef tuple schema_header
+    cdef Event writer
+
+
+@cython.final
+cdef class Straight:
+    """As `straight.Straight`. `kinds` are all that `kind_of` may give; `record`, `written` and `inexact` as there."""
+
+    cdef object kind_of, record, written
+    cdef dict channels
+    cdef tuple inexact
+
+    def __init__(self, kinds, kind_of, *, record, written, tuple inexact not None):
+        cdef _Channel made
+        self.channels = {}
+        for kind in kinds:
+            made = self.channels[kind] = _Channel.__new__(_Channel)
+            made.topic, made.schema_header, made.writer = kind.topic, kind.schema_header, kind.writer
+        self.kind_of, self.record, self.written, self.inexact = kind_of, record, written, inexact
+
+    def write(self, tuple items not None, common):
+        """The records of a journey's items."""
+        cdef list records = [], times = [], checkouts = []
+        cdef bytes key = common.key
+        cdef list identity = common.identity
+        cdef tuple pieces = common.pieces
+        cdef Py_ssize_t position
+        cdef _Channel channel
+        for position in range(len(items)):
+            item = items[position]
+            records.append(None)
+            if not PyDict_CheckExact(item):
+                continue
+            event_type = _text(<dict>item, "event_type")
+            channel = self.channels[self.kind_of(event_type)]
+            try:
+                value = channel.writer.value(<dict>item, position, pieces, times)
+            except self.inexact:
+                continue
+            if (checkout := (<dict>item).get("checkout_completed")) is not None:
+                checkouts.append(checkout)
+            headers = []
+            if (event_id := _text(<dict>item, "event_id")) is not None:
+                headers.append(("event_id", event_id.encode()))
+            if event_type is not None:
+                headers.append(("event_type", event_type.encode()))
+            headers += identity
+            headers.append(_POSITIONS[position] if position < len(_POSITIONS) else _position(position))
+            headers.append(channel.schema_header)
+            records[position] = self.record(topic=channel.topic, key=key, value=value, headers=headers)
+        return self.written(records=records, times=times, checkouts=checkouts)
+
+
+cdef str _text(dict event, str name):
+    """A field of an event; None where it is no text."""
+    value = event.get(name)
+    return value if PyUnicode_CheckExact(value) else None
+
+
+cdef tuple _position(Py_ssize_t position):
+    return "position", b"%d" % position
+
+
+cdef list _POSITIONS = [_position(position) for position in range(1024)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.encoders import NATIVE
+from tests.support.encoders import NATIVE, needs_native
 
 from journeys import avro
 from journeys.errors import RefusedError, SetupError
@@ -16,7 +16,7 @@ from journeys.producer import schemas
 from journeys.producer.channels import Channel, Channels
 from journeys.producer.conform import Plan, api_fields
 from journeys.producer.encoder import JourneyEncoder
-from journeys.producer.events import writer
+from journeys.producer.events import GIVEN, writer
 from journeys_sandbox.journeys import journey_of
 
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
@@ -200,12 +200,32 @@ def test_what_the_api_sends_is_written_as_it_is(channel: Channel, *, native: boo
     """Unknown fields included, at any depth: only a value that does not fit takes the long way."""
     schema = schemas.load(schemas.RECORDS[channel])
     elsewhere = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
-    write = writer(schema, plan=Plan(schema, elsewhere=elsewhere), elsewhere=elsewhere, native=native)
+    write = writer(schema, plan=Plan(schema, elsewhere=elsewhere), elsewhere=elsewhere, native=native).write
     events = [event for number in range(300) for event in journey_of(f"n10-order-{number}")]
     mine = [event for event in events if Channels().of(event.get("event_type")) is channel]
     assert len(mine) > 10
     for event in mine:
-        write(event, *["\0"] * 7)
+        write(event, 0, *["\0"] * len(GIVEN))
+
+
+@needs_native
+def test_whole_journeys_are_the_same_records_in_c() -> None:
+    """With headers, rejected items, what had to be fitted, and the summary of it all."""
+    in_python, in_c = JourneyEncoder(IDS, native=False), JourneyEncoder(IDS)
+    odd: list[Any] = [{"event_type": "ads", "event_page_ip": [1]}, 7, {"event_type": {}}, {"event_id": 5}]
+    for number in range(200):
+        events = (*journey_of(f"n10-order-{number}"), *odd, *journey_of(f"n3-later-{number}"))
+        journey = msgspec.structs.replace(JOURNEY, events=events, total=len(events))
+        assert in_c.encode(journey) == in_python.encode(journey)
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_every_event_of_a_large_journey_says_where_it_stands(*, native: bool) -> None:
+    """However far that is."""
+    journey = msgspec.structs.replace(JOURNEY, events=({"event_type": "ads"},) * 1100)
+    *records, _ = JourneyEncoder(IDS, native=native).encode(journey)
+    assert [dict(record.headers)["position"] for record in records] == [b"%d" % position for position in range(1100)]
+    assert decoded(records[1099])["position"] == 1099
 
 
 def test_each_misfit_is_told_by_its_pointer() -> None:
