@@ -148,8 +148,9 @@ class Fetcher:
 
     async def _read(self, paging: Paging, seat: Seat, order: Order) -> Reading:
         while wanted := paging.wanted():
-            if 1 not in wanted and not seat.reads_on:
-                await self._wait_for_room(paging, seat, order, pages=len(wanted))
+            may_ask = 1 in wanted or seat.reads_on or await self._wait_for_room(paging, seat, order, pages=len(wanted))
+            if not may_ask:
+                continue
             if len(wanted) == 1:  # most orders have one page: no task is made for it
                 self._take(paging, seat, await self._page(order.order_id, wanted[0]))
             else:
@@ -157,12 +158,15 @@ class Fetcher:
         assert paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
         return paging.result
 
-    async def _wait_for_room(self, paging: Paging, seat: Seat, order: Order, *, pages: int) -> None:
-        """Until so many pages more may be read, each as large as what is there of the order."""
+    async def _wait_for_room(self, paging: Paging, seat: Seat, order: Order, *, pages: int) -> bool:
+        """Until so many pages more may be read, each as large as what is there of the order; else it is read anew."""
         position = order.message.position
         self._pagings.pop(position, None)
-        await self.room.read_on(seat, seat.taken * pages)
+        if not (is_there := await self.room.read_on(seat, seat.taken * pages)):
+            paging.forget()
+            await self.room.begin(seat, again=True)
         self._pagings[position] = paging
+        return is_there
 
     def _take(self, paging: Paging, seat: Seat, page: Page) -> None:
         self.room.came(seat, _DECODED * page.bytes)

@@ -86,6 +86,10 @@ class Paging:
         if len(self._pages) == len(self._asked) and self._count() == len(self._pages):
             self._judge(self._reading())
 
+    def forget(self) -> None:
+        """Drop the pages taken so far: they are wanted again."""
+        self._pages, self._asked = {}, set()
+
     def _count(self) -> int:
         """How many pages there are, by the newest answer; 1 until the first page is in."""
         if 1 not in self._pages:
@@ -109,7 +113,7 @@ class Paging:
             raise failure("journey-unsettled", "the journey keeps changing while it is read")
         else:
             self._previous = reading
-            self._pages, self._asked = {}, set()
+            self.forget()
 
     def _reading(self) -> Reading:
         pages = [self._pages[number] for number in sorted(self._pages)]

@@ -1,13 +1,19 @@
 """Memory for journeys that are being read: an order begins, and reads on beyond its first page, where there is room.
 
     begin ──► first page ──► read on ──► the other pages ──► leave
+      ▲                         │
+      └─────── give back ◄──────┘
 
 How large a journey is, only its first page tells. So orders begin within one half of the memory, with what a first
 page took lately for a guess; what a whole journey is expected to take must fit into all of it before it reads on,
-first come, first served. One of more than half may not fit beside the first pages of others: where nobody reads on,
-the first in line may all the same, once what is finished takes no more than a quarter, so that each journey is read in
-the end. Where what is finished is *held up*, by an order that is still to be read, one after the other may, however
-much that is: the one it waits for is in line. A journey that must be read again takes more than was expected of it.
+first come, first served, and while anybody waits for that, nobody begins. A large journey may not fit beside the first
+pages of others: where nobody reads on, those that came last into line give theirs back and begin anew, before all who
+have not begun yet.
+
+So the bound holds, but for two cases in which each journey must be read in the end. One that has no room for itself
+alone reads on once what is finished takes no more than a quarter. Where what is finished is *held up*, by an order that
+is still to be read, one after the other may, however much that is: the one it waits for is in line. And a journey takes
+more than was expected of it where it must be read again, or its other pages are larger than the first.
 """
 
 from __future__ import annotations
@@ -37,7 +43,8 @@ class Seat(msgspec.Struct, kw_only=True):
     reads_on: bool = False
 
 
-_Line: TypeAlias = deque[tuple[asyncio.Future[None], Seat, int]]
+_Line: TypeAlias = deque[tuple[asyncio.Future[bool], Seat, int]]
+"""Who waits, and for how many bytes; the future is told whether these are there."""
 
 
 class Room:
@@ -68,19 +75,22 @@ class Room:
         self._to_read_on: _Line = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def begin(self, seat: Seat) -> None:
-        """Wait until an order may ask for its first page."""
+    async def begin(self, seat: Seat, *, again: bool = False) -> None:
+        """Wait until an order may ask for its first page; `again` after it gave that back: then it is the next one."""
         if self._to_begin or not self._may_begin():
-            await self._wait(self._to_begin, seat, 0)
+            await self._wait(self._to_begin, seat, 0, is_next=again)
         else:
             self._expect(seat, self._first)
 
-    async def read_on(self, seat: Seat, size: int) -> None:
-        """Wait until an order may ask for its other pages, so many bytes in all."""
+    async def read_on(self, seat: Seat, size: int) -> bool:
+        """Wait until an order may ask for its other pages, so many bytes in all.
+
+        False where it is to give its first page back instead: this is not in the room any more, and it begins again.
+        """
         if self._to_read_on or not self._may_read_on(size):
-            await self._wait(self._to_read_on, seat, size)
-        else:
-            self._let_read_on(seat, size)
+            return await self._wait(self._to_read_on, seat, size)
+        self._let_read_on(seat, size)
+        return True
 
     def came(self, seat: Seat, size: int) -> None:
         """A page of an order is here."""
@@ -109,25 +119,42 @@ class Room:
         seat.reads_on = True
 
     def _may_begin(self) -> bool:
-        reading = self.taken + self._expected
-        if self.elsewhere() + reading + self._first <= self._limit / 2 or self._waived():
+        if self._waived():
             return True
-        return reading <= 0 and self._may_be_alone()
+        if self._to_read_on:
+            return False
+        reading = self.taken + self._expected
+        if self.elsewhere() + reading + self._first <= self._limit / 2:
+            return True
+        return reading <= 0 and (self._is_low() or self.is_held_up())
 
     def _may_read_on(self, size: int) -> bool:
+        if not self._readers:
+            self._take_back(size)
         if self.elsewhere() + self.taken + self._expected + size <= self._limit:
             return True
-        return not self._readers and self._may_be_alone()
+        if self._readers:
+            return False
+        is_too_large = self.taken + size > self._limit
+        return (is_too_large and self._is_low()) or self.is_held_up()
 
-    def _may_be_alone(self) -> bool:
-        """Whether a journey that finds no room may be read where no other is: what is finished goes first."""
-        return self.elsewhere() <= self._limit / 4 or self.is_held_up()
+    def _take_back(self, size: int) -> None:
+        """Make room for the first in line, as far as it is not taken by what is finished: that goes by itself."""
+        while len(self._to_read_on) > 1 and self.taken + self._expected + size > self._limit:
+            passed, seat, _ = self._to_read_on.pop()
+            if not passed.done():
+                self.taken -= seat.taken
+                seat.taken = 0
+                passed.set_result(False)
 
-    async def _wait(self, line: _Line, seat: Seat, size: int) -> None:
-        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line.append((passed, seat, size))
+    def _is_low(self) -> bool:
+        return self.elsewhere() <= self._limit / 4
+
+    async def _wait(self, line: _Line, seat: Seat, size: int, *, is_next: bool = False) -> bool:
+        passed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        (line.appendleft if is_next else line.append)((passed, seat, size))
         self._come_back()
-        await passed
+        return await passed
 
     def _look(self) -> None:
         """Let those pass for whom there is room now."""
@@ -135,12 +162,12 @@ class Room:
             passed, seat, size = self._to_read_on.popleft()
             if not passed.done():
                 self._let_read_on(seat, size)
-                passed.set_result(None)
+                passed.set_result(True)
         while self._to_begin and (self._to_begin[0][0].done() or self._may_begin()):
             passed, seat, _ = self._to_begin.popleft()
             if not passed.done():
                 self._expect(seat, self._first)
-                passed.set_result(None)
+                passed.set_result(True)
         self._come_back()
 
     def _come_back(self) -> None:

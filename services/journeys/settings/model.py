@@ -126,7 +126,7 @@ class OrdersSettings(_Group):
     max_in_hand: int = Field(default=1000, ge=1, le=1_000_000)
     """Orders a worker holds at once, at most."""
     max_bytes_in_hand: Size = Field(default=40 * 2**20, ge=2**20)
-    """Memory that orders in hand may take, about; journeys that take more than half of it may pass it."""
+    """Memory that orders in hand may take, about; a journey that takes more by itself is read all the same."""
     map_limit: int = Field(default=4000, ge=64, le=4095)
     """Longest map of finished orders in a commit, in characters (Kafka: 4,095)."""
     retry_tiers: tuple[TierName, ...] = ("1m", "10m", "1h")

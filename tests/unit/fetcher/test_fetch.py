@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 from tests.support.virtual_time import VirtualLoop, run
 
 from journeys.errors import AbsentError, PassingError, RefusedError, UnauthorizedError
@@ -21,6 +23,8 @@ from journeys.fetcher.rate import RateLimiter
 from journeys.fetcher.retries import QuickTries
 from journeys.fetcher.room import Room
 from journeys.model import Journey, Json, Order, OrderMessage, Position
+
+T = TypeVar("T")
 
 TRIES = QuickTries(tries=3, base=1.0, cap=8.0, budget=60.0)
 
@@ -287,17 +291,25 @@ def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
     assert notes.states == ["auth", "open"]
 
 
+def in_room(room: Room, script: Script, work: Callable[[Fetcher], Awaitable[T]]) -> T:
+    """What `work` returns, with a fetcher in this room."""
+
+    async def main(loop: VirtualLoop) -> T:
+        keeper = Gatekeeper(Gate(), RateLimiter(), slots=9, chance=lambda: 0.5, changed=print, clock=loop.clock)
+        return await work(
+            Fetcher(script, Policy(), keeper=keeper, observer=Notes(), chance=lambda: 0.5, room=room, clock=loop.clock)
+        )
+
+    return run(main)
+
+
 def test_a_journey_waits_for_room_before_it_is_read_on() -> None:
     """Its first page says how large it is: until there is room for that, no other page is asked for."""
     script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
     room = Room(10**6)
     room.elsewhere = lambda: 10**6 if script.asked else 0
 
-    async def main(loop: VirtualLoop) -> Journey:
-        keeper = Gatekeeper(Gate(), RateLimiter(), slots=9, chance=lambda: 0.5, changed=print, clock=loop.clock)
-        fetcher = Fetcher(
-            script, Policy(), keeper=keeper, observer=Notes(), chance=lambda: 0.5, room=room, clock=loop.clock
-        )
+    async def work(fetcher: Fetcher) -> Journey:
         fetching = asyncio.create_task(fetcher.fetch(ORDER))
         await asyncio.sleep(60)
         assert dict(script.asked) == {1: 1}
@@ -305,5 +317,20 @@ def test_a_journey_waits_for_room_before_it_is_read_on() -> None:
         room.elsewhere = lambda: 0
         return await fetching
 
-    assert len(run(main).events) == 20
+    assert len(in_room(room, script, work).events) == 20
+    assert room.taken == 0
+
+
+def test_a_first_page_that_was_given_back_is_asked_for_again() -> None:
+    """Of two journeys that have no room side by side; in the end both are whole."""
+    script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
+    size = 3 * len(page(1, 2, total=20).body)
+    room = Room(10.9 * size, first=size)
+
+    async def work(fetcher: Fetcher) -> list[Journey]:
+        other = replace(ORDER, message=replace(ORDER.message, position=Position(topic="o", partition=0, offset=2)))
+        return [*await asyncio.gather(fetcher.fetch(ORDER), fetcher.fetch(other))]
+
+    assert [len(journey.events) for journey in in_room(room, script, work)] == [20, 20]
+    assert dict(script.asked) == {1: 3} | dict.fromkeys(range(2, 11), 2)
     assert room.taken == 0

@@ -25,6 +25,8 @@ class Reader:
     finished: int = 0
     most: int = 0
     read: list[int] = field(default_factory=list)
+    began: list[int] = field(default_factory=list)
+    given_back: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.room.elsewhere = lambda: self.finished
@@ -36,10 +38,11 @@ class Reader:
         """Read one."""
         seat = Seat()
         try:
-            await self.room.begin(seat)
-            await self._pages(seat, 1)
+            await self._first_page(number, seat)
             if pages > 1:
-                await self.room.read_on(seat, self.page * (pages - 1))
+                while not await self.room.read_on(seat, self.page * (pages - 1)):
+                    self.given_back.append(number)
+                    await self._first_page(number, seat, again=True)
                 await self._pages(seat, pages - 1)
         finally:
             self.room.leave(seat)
@@ -49,6 +52,11 @@ class Reader:
         self.read.append(number)
         await asyncio.sleep(1)
         self.finished -= size
+
+    async def _first_page(self, number: int, seat: Seat, *, again: bool = False) -> None:
+        await self.room.begin(seat, again=again)
+        self.began.append(number)
+        await self._pages(seat, 1)
 
     async def _pages(self, seat: Seat, pages: int) -> None:
         for _ in range(pages):
@@ -76,6 +84,51 @@ def test_large_journeys_wait_for_room() -> None:
     reader = in_room(work, limit=64 * MIB, page=MIB // 4)
     assert sorted(reader.read) == list(range(40))
     assert 40 * MIB < reader.most <= 64 * MIB
+
+
+def test_first_pages_make_room_for_a_large_journey() -> None:
+    """They fill one half: those that came last are given back, and come again when the others are read."""
+
+    async def work(reader: Reader) -> None:
+        await asyncio.gather(*(reader.journey(number, 100) for number in range(80)))
+
+    reader = in_room(work, limit=40 * MIB, page=MIB // 4)
+    assert sorted(reader.read) == list(range(80))
+    assert reader.most <= 40 * MIB
+    again = len(reader.given_back)
+    assert 0 < again <= 20
+    assert set(reader.read[-again:]) == set(reader.given_back)
+
+
+def test_who_gave_back_is_the_next_to_begin() -> None:
+    """Before those that have not begun yet."""
+
+    async def work(reader: Reader) -> None:
+        await reader.journey(0, 1)  # now it is known what a first page takes: five may begin
+        await asyncio.gather(*(reader.journey(number, 9 if number <= 5 else 1) for number in range(1, 10)))
+
+    reader = in_room(work, limit=10 * MIB, page=MIB)
+    assert reader.most <= 10 * MIB
+    assert len(reader.given_back) >= 3
+    assert reader.began[:6] == list(range(6))
+    assert set(reader.began[6:9]) == set(reader.given_back[:3])
+
+
+def test_nobody_begins_while_another_waits_to_read_on() -> None:
+    """Or what is finished would never leave enough room at once."""
+
+    async def work(reader: Reader) -> None:
+        reader.finished = 4 * MIB
+        large = asyncio.create_task(reader.journey(0, 40))
+        await asyncio.sleep(0.1)
+        small = [asyncio.create_task(reader.journey(number, 1)) for number in range(1, 20)]
+        await asyncio.sleep(5)
+        assert (reader.read, reader.room.taken) == ([], MIB // 4)
+        reader.finished = 0
+        await asyncio.gather(large, *small)
+        assert reader.read[0] == 0
+
+    in_room(work, limit=12 * MIB, page=MIB // 4)
 
 
 def test_small_journeys_are_read_side_by_side() -> None:
@@ -189,5 +242,5 @@ def test_each_journey_is_read_and_the_bound_holds_where_it_can(
     reader = in_room(work, limit=limit * page, page=page)
     assert {number for number, (_, _, gone) in enumerate(journeys) if not gone} <= set(reader.read)
     largest = max((pages for _, pages, _ in journeys), default=0)
-    # Where the largest does not fit, it is read beside what is finished and first pages: one half each.
-    assert reader.most <= (limit + 1) * page + 2 * largest * page * (2 * largest > limit)
+    # Where the largest does not fit, it is read all the same.
+    assert reader.most <= (limit + 1) * page + largest * page * (largest > limit)
