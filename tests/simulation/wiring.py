@@ -187,7 +187,7 @@ class Worker:
             keeper=self.keeper,
             observer=self._teller,
             chance=self.process.random,
-            room=Room(MEMORY, waived=lambda: self.keeper.is_shut, first=500),
+            room=Room(MEMORY, waived=lambda: self.keeper.is_probed, first=500),
             clock=self._clock,
         )
 

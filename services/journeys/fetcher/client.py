@@ -1,4 +1,4 @@
-"""The only door to httpx: one POST to the order-event API, as an answer or an OrderError.
+"""The door to httpx: one POST to the order-event API, as an answer or an OrderError.
 
 Requests go to the transport at once, not through httpx's `AsyncClient`: what that adds (redirects, which would send
 the `ApiKey` header along to another host, cookies, authentication, a log line for each request) is nothing that is
@@ -108,7 +108,7 @@ class ApiClient:
         return request
 
     async def _read(self, response: httpx.Response, headers: Mapping[bytes, bytes]) -> bytes:
-        """The decoded body, never more of it than `max_page_bytes`: httpx sets no limit to what it unpacks."""
+        """The decoded body, none of more than `max_page_bytes`: httpx sets no limit to what it unpacks."""
         limit = self._endpoint.max_page_bytes
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:

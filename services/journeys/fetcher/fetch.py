@@ -164,7 +164,7 @@ class Fetcher:
         self._pagings.pop(position, None)
         if not (is_there := await self.room.read_on(seat, seat.taken * pages)):
             paging.forget()
-            await self.room.begin(seat, again=True)
+            await self.room.begin(seat)
         self._pagings[position] = paging
         return is_there
 

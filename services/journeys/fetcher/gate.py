@@ -83,6 +83,11 @@ class Gate:
         return "down" in self._reasons
 
     @property
+    def is_probed(self) -> bool:
+        """Whether it takes an order's request to open it."""
+        return not _PROBED.isdisjoint(self._reasons)
+
+    @property
     def is_held(self) -> bool:
         """Whether only people can open it."""
         return not _HELD.isdisjoint(self._reasons)
@@ -165,7 +170,7 @@ class Gate:
         if self.is_held:
             return math.inf
         waits = [self._paused_until - now] if "pace" in self._reasons else []
-        if not _PROBED.isdisjoint(self._reasons):
+        if self.is_probed:
             waits.append(math.inf if self._is_probing else self._probe_at - now)
         return max(0.0, *waits) if waits else math.inf
 

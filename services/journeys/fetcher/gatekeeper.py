@@ -69,6 +69,11 @@ class Gatekeeper:
         return self._gate.is_shut
 
     @property
+    def is_probed(self) -> bool:
+        """Whether it takes an order's request to let the others pass."""
+        return self._gate.is_probed
+
+    @property
     def is_held(self) -> bool:
         """Whether only people can open the gate: then nothing new is begun at all."""
         return self._gate.is_held

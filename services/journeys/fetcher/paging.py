@@ -55,7 +55,7 @@ class Paging:
         self._pages: dict[int, Page] = {}
         self._asked: set[int] = set()
         self.bytes = 0
-        """Bytes of all pages taken, also those of an earlier reading: it is kept to compare."""
+        """Bytes of all pages that came, also of an earlier reading, or forgotten."""
         self.promised = False
         """Whether any page spoke of events, or held some."""
         self.empty: Reading | None = None

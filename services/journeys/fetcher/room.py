@@ -5,24 +5,25 @@
       └─────── give back ◄──────┘
 
 How large a journey is, only its first page tells. So orders begin within one half of the memory, with what a first
-page took lately for a guess; what a whole journey is expected to take must fit into all of it before it reads on,
-first come, first served, and while anybody waits for that, nobody begins. A large journey may not fit beside the first
-pages of others: where nobody reads on, those that came last into line give theirs back and begin anew, before all who
-have not begun yet.
+page took lately for a guess; what a whole journey is expected to take must fit into all of it before it reads on. Who
+came first goes first, and while anybody waits to read on, nobody begins. A large journey may not fit beside the first
+pages of others: where nobody reads on, those that came last give theirs back and begin anew.
 
-So the bound holds, but for two cases in which each journey must be read in the end. One that has no room for itself
-alone reads on once what is finished takes no more than a quarter. Where what is finished is *held up*, by an order that
-is still to be read, one after the other may, however much that is: the one it waits for is in line. And a journey takes
-more than was expected of it where it must be read again, or its other pages are larger than the first.
+So the bound holds as far as these expectations do, but for two cases in which each journey must be read in the end. One
+that has no room for itself alone reads on once what is finished takes no more than a quarter. Where what is finished is
+*held up*, by an order that is still to be read, one after the other may, however much that is: the one it waits for is
+in line. First pages may be larger than those before them, other pages larger than the first, and a journey that is read
+again takes room twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from bisect import insort
 from collections.abc import Callable
-from typing import TypeAlias
+from itertools import count
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,6 +37,8 @@ _AGAIN = 0.02
 class Seat(msgspec.Struct, kw_only=True):
     """What one order takes."""
 
+    number: int = 0
+    """Of its coming, from 1."""
     taken: int = 0
     """Bytes of its pages."""
     expected: int = 0
@@ -43,16 +46,22 @@ class Seat(msgspec.Struct, kw_only=True):
     reads_on: bool = False
 
 
-_Line: TypeAlias = deque[tuple[asyncio.Future[bool], Seat, int]]
-"""Who waits, and for how many bytes; the future is told whether these are there."""
+class _Waiting(NamedTuple):
+    """An order in line. Sorts by `number`, of which there are no two."""
+
+    number: int
+    seat: Seat
+    size: int
+    passed: asyncio.Future[bool]
+    """True once it may go on."""
 
 
 class Room:
     """Belongs to the event loop; other threads may read `taken`.
 
     `elsewhere` tells the bytes of what was read and is not published yet, and `is_held_up` whether it cannot be, before
-    more is read. While `waived`, all may begin: behind a shut gate nothing is read. `first` is what a first page takes,
-    as long as none is known.
+    more is read. While `waived`, all may begin: somebody must, to find out whether anything can be read. `first` is
+    what a first page takes, as long as none is known.
     """
 
     def __init__(
@@ -71,14 +80,16 @@ class Room:
         self._expected = 0
         self._readers = 0
         self._first = first
-        self._to_begin: _Line = deque()
-        self._to_read_on: _Line = deque()
+        self._numbers = count(1)
+        self._to_begin: list[_Waiting] = []
+        self._to_read_on: list[_Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    async def begin(self, seat: Seat, *, again: bool = False) -> None:
-        """Wait until an order may ask for its first page; `again` after it gave that back: then it is the next one."""
+    async def begin(self, seat: Seat) -> None:
+        """Wait until an order may ask for its first page, also after it gave that back."""
+        seat.number = seat.number or next(self._numbers)
         if self._to_begin or not self._may_begin():
-            await self._wait(self._to_begin, seat, 0, is_next=again)
+            await self._wait(self._to_begin, seat, 0)
         else:
             self._expect(seat, self._first)
 
@@ -87,7 +98,7 @@ class Room:
 
         False where it is to give its first page back instead: this is not in the room any more, and it begins again.
         """
-        if self._to_read_on or not self._may_read_on(size):
+        if self._to_read_on or not self._may_read_on(seat, size):
             return await self._wait(self._to_read_on, seat, size)
         self._let_read_on(seat, size)
         return True
@@ -128,46 +139,48 @@ class Room:
             return True
         return reading <= 0 and (self._is_low() or self.is_held_up())
 
-    def _may_read_on(self, size: int) -> bool:
+    def _may_read_on(self, seat: Seat, size: int) -> bool:
         if not self._readers:
             self._take_back(size)
         if self.elsewhere() + self.taken + self._expected + size <= self._limit:
             return True
         if self._readers:
             return False
-        is_too_large = self.taken + size > self._limit
+        is_too_large = seat.taken + size > self._limit
         return (is_too_large and self._is_low()) or self.is_held_up()
 
     def _take_back(self, size: int) -> None:
         """Make room for the first in line, as far as it is not taken by what is finished: that goes by itself."""
         while len(self._to_read_on) > 1 and self.taken + self._expected + size > self._limit:
-            passed, seat, _ = self._to_read_on.pop()
-            if not passed.done():
-                self.taken -= seat.taken
-                seat.taken = 0
-                passed.set_result(False)
+            last = self._to_read_on.pop()
+            if not last.passed.done():
+                self.taken -= last.seat.taken
+                last.seat.taken = 0
+                last.passed.set_result(False)
 
     def _is_low(self) -> bool:
         return self.elsewhere() <= self._limit / 4
 
-    async def _wait(self, line: _Line, seat: Seat, size: int, *, is_next: bool = False) -> bool:
+    async def _wait(self, line: list[_Waiting], seat: Seat, size: int) -> bool:
         passed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        (line.appendleft if is_next else line.append)((passed, seat, size))
+        insort(line, _Waiting(seat.number, seat, size, passed))
         self._come_back()
         return await passed
 
     def _look(self) -> None:
         """Let those pass for whom there is room now."""
-        while self._to_read_on and (self._to_read_on[0][0].done() or self._may_read_on(self._to_read_on[0][2])):
-            passed, seat, size = self._to_read_on.popleft()
-            if not passed.done():
-                self._let_read_on(seat, size)
-                passed.set_result(True)
-        while self._to_begin and (self._to_begin[0][0].done() or self._may_begin()):
-            passed, seat, _ = self._to_begin.popleft()
-            if not passed.done():
-                self._expect(seat, self._first)
-                passed.set_result(True)
+        line = self._to_read_on
+        while line and (line[0].passed.done() or self._may_read_on(line[0].seat, line[0].size)):
+            first = line.pop(0)
+            if not first.passed.done():
+                self._let_read_on(first.seat, first.size)
+                first.passed.set_result(True)
+        line = self._to_begin
+        while line and (line[0].passed.done() or self._may_begin()):
+            first = line.pop(0)
+            if not first.passed.done():
+                self._expect(first.seat, self._first)
+                first.passed.set_result(True)
         self._come_back()
 
     def _come_back(self) -> None:

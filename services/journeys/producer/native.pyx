@@ -487,7 +487,7 @@ cdef class Straight:
 cdef str _text(dict event, str name):
     """A field of an event; None where it is no text."""
     value = event.get(name)
-    return value if PyUnicode_CheckExact(value) else None
+    return value if isinstance(value, str) else None
 
 
 cdef tuple _position(Py_ssize_t position):

@@ -76,7 +76,7 @@ def make_fetcher(settings: Settings, client: ApiClient, keeper: Gatekeeper, obse
         tries=QuickTries(tries=api.tries),
         codes=api.codes,
     )
-    room = Room(settings.orders.max_bytes_in_hand, waived=lambda: keeper.is_shut)
+    room = Room(settings.orders.max_bytes_in_hand, waived=lambda: keeper.is_probed)
     return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random, room=room)
 
 

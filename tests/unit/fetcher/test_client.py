@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -239,6 +240,20 @@ def test_a_page_too_large_is_refused(large: list[Piece]) -> None:
     error = failure(Server([large]))
     assert isinstance(error, RefusedError)
     assert error.reason == "page-too-large"
+
+
+def test_a_packed_body_is_not_unpacked_whole_before_it_is_refused() -> None:
+    """A few bytes may stand for all the memory that there is."""
+    bomb = gzip.compress(bytes(128 * 2**20))
+    head = HEAD + b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"
+    server = Server([[head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(bomb), bomb)]])
+    tracemalloc.start()
+    try:
+        assert failure(server).reason == "page-too-large"
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 64 * 2**20
 
 
 def test_a_page_of_exactly_the_limit_is_taken() -> None:

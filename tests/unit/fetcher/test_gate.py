@@ -152,6 +152,17 @@ def test_no_probe_is_sent_during_a_pause() -> None:
     assert (shut.changes_in(0.0), shut.tick(2.0), shut.tick(7.0)) == (7.0, False, True)
 
 
+def test_only_an_outage_or_a_refused_key_takes_a_probe() -> None:
+    """A pause ends by itself, and what people shut they open."""
+    refused, paused, held = gate(), gate(), gate()
+    refused.refused("status-401", is_probe=False, now=0.0, jitter=0.0)
+    paused.throttled(5.0, is_probe=False, now=0.0, jitter=0.0)
+    held.hold()
+    assert [shut.is_shut for shut in (down(), refused, paused, held)] == [True] * 4
+    assert [shut.is_probed for shut in (down(), refused, paused, held)] == [True, True, False, False]
+    assert not gate().is_probed
+
+
 def test_a_flood_of_dead_letters_waits_for_people() -> None:
     """Three in a row shut it; neither time nor an answer opens it; `resume` does, and counts anew."""
     shut = gate()
