@@ -215,7 +215,7 @@ def measured(section: Section) -> list[str]:
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, *command[1:], "--json"], stdout=subprocess.PIPE, text=True, check=True
     )
-    told = f"`{' '.join(command)}`, load of the machine before: {load:.1f}."
+    told = f"`{' '.join(command)}`, Python {platform.python_version()}, load of the machine before: {load:.1f}."
     found = json.loads(done.stdout)
     lines = [f"## {section.title}", "", told, "", *section.write(found), ""]
     if section.plot is not None:
@@ -231,8 +231,8 @@ def write(sections: Mapping[str, Sequence[str]]) -> None:
     head = [
         "# Results",
         "",
-        f"Written by `python -m benchmarks.report`: Python {platform.python_version()}, {os.cpu_count()} cores, which",
-        "broker, registry and the stand-in of the API share with what is measured.",
+        f"Written by `python -m benchmarks.report`: {os.cpu_count()} cores, which broker, registry and the stand-in of",
+        "the API share with what is measured.",
         "",
     ]
     body = [line for section in SECTIONS for line in sections.get(section.title, ())]
