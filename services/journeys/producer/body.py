@@ -1,8 +1,8 @@
 """Avro's binary encoding, by an encoder that is made for each of our schemas at start.
 
 A general writer asks of each value which branch of a union it may be. Our unions are all "null or one type", so there
-is nothing to ask: the function that `source` generates is five to seven times as fast as fastavro's
-`schemaless_writer`, `native` in C 20 to 28 times (benchmarks/encoding.py). Only what our schemas use is known here.
+is nothing to ask: the function that `source` generates is about five times as fast as fastavro's
+`schemaless_writer`, `native` in C 17 to 23 times (benchmarks/encoding.py). Only what our schemas use is known here.
 fastavro stays the reference: property tests hold bytes and refusals equal to its own, for each of our schemas and for
 random ones.
 """
