@@ -8,8 +8,7 @@ in `steps`; `native.Event` does it in C, and where an installation has no C a fu
         datum = event
         if len(datum) != 22:
             datum = fill1(datum)
-        …
-        v5 = datum['event_type']
+        v0, …, v5, … = take2(datum)
         …
         return join((HEADER, account, edition, …, nv5, v5, …)).encode('latin-1'), at
 
@@ -128,6 +127,8 @@ def _actions() -> list[str]:
     return [pieces.strings(names) for names in sets]
 
 
+_TAKEN: Final = frozenset({"foreign", "taken", "copied", "time"})
+"""What begins with a value of the event."""
 _HEAD: Final = """\
 datum = event
 if len(datum) != {fields}:
@@ -135,7 +136,7 @@ if len(datum) != {fields}:
 done = 0
 """
 _FOREIGN: Final = """\
-if datum[{name!r}] is not None:
+if {v} is not None:
     odd.append(True)
 """
 _ON_SITE: Final = """\
@@ -146,7 +147,7 @@ else:
     done += {bit}
 """
 _TIME: Final = """\
-at = {v} = when(datum[{name!r}])
+at = {v} = when({v})
 """
 
 
@@ -175,10 +176,12 @@ class EventSource(Source):
         when = partial(_when, zone)
         self._names |= {"HEADER": header.decode("latin-1"), "ACTIONS": actions, "when": when, "unknown": met}
         read = [{"name": step.name, "type": ["null"]} for step in steps if step.what in {"foreign", "taken", "time"}]
+        variables = {f"v{number}": step for number, step in enumerate(steps)}
         body = _HEAD.format(fields=len(read), fill=self._fill(read))
+        body += self._take({variable: step.name for variable, step in variables.items() if step.what in _TAKEN})
         made = ["HEADER"]
-        for number, step in enumerate(steps):
-            statements, parts = self._step(step, f"v{number}")
+        for variable, step in variables.items():
+            statements, parts = self._step(step, variable)
             body += statements
             made += parts
         body += f"return join(({', '.join(made)})).encode('latin-1'), at\n"
@@ -187,16 +190,15 @@ class EventSource(Source):
     def _step(self, step: Step, variable: str) -> tuple[str, list[str]]:
         """The statements that make the pieces of a field, and the pieces."""
         if step.what == "foreign":
-            return _FOREIGN.format(name=step.name), []
+            return _FOREIGN.format(v=variable), []
         if step.what == "time":
-            return _TIME.format(v=variable, name=step.name) + self._statement(step.type, variable), [variable]
-        if step.what not in {"taken", "copied"}:
+            return _TIME.format(v=variable) + self._statement(step.type, variable), [variable]
+        if step.what not in _TAKEN:
             return "", [self._ours(step)]
-        taken = f"{variable} = datum[{step.name!r}]\n"
         if step.number:
             piece = self._piece(step.type[1], variable)
-            return taken + _ON_SITE.format(v=variable, piece=piece, bit=step.number), [variable]
-        return taken + self._statement(step.type, variable), self._made_of(step.type, variable)
+            return _ON_SITE.format(v=variable, piece=piece, bit=step.number), [variable]
+        return self._statement(step.type, variable), self._made_of(step.type, variable)
 
     def _ours(self, step: Step) -> str:
         """The piece of a field that is not taken out of the event."""

@@ -78,5 +78,12 @@ def string(text: str) -> str:
 
 
 def strings(texts: list[str]) -> str:
-    """An array of texts."""
-    return long(len(texts)) + "".join(map(string, texts)) + END if texts else END
+    """An array of texts. Raises TypeError for anything but a list, and what `string` raises."""
+    if texts.__class__ is not list:
+        raise TypeError
+    if not texts:
+        return END
+    piece = long(len(texts))
+    for text in texts:
+        piece += string(text)
+    return piece + END

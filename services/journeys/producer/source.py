@@ -1,6 +1,6 @@
 """Writes the Python source of an encoder: one function for each record, array and map of a schema.
 
-A record's function takes its fields out of a dict one by one, turns each into one or two pieces, and joins these:
+A record's function takes its fields out of a dict, turns each into one or two pieces, and joins these:
 
     def body2(datum):
         return record1(datum).encode('latin-1')
@@ -10,20 +10,22 @@ A record's function takes its fields out of a dict one by one, turns each into o
             raise TypeError
         if len(datum) != 3:
             datum = fill1(datum)
-        v0 = datum['event_id']
+        v0, v1, v2 = take2(datum)
         if v0 is None:
-            n0 = v0 = …
+            n0, v0 = NULL, ""
+        elif …
         …
         return join((n0, v0, n1, v1, v2))
 
-What nearly every value is stands spelt out in it: a short ASCII text, a small number, null. The rest goes to `pieces`.
-Names of fields occur only as quoted strings.
+What nearly every value is stands spelt out in it: an ASCII text, a small number, null. The rest goes to `pieces`, but
+for an ASCII text of `pieces.COMMON` characters or more: that raises IndexError. Names of fields do not occur in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from textwrap import indent
 from typing import Any, Final
 
@@ -37,11 +39,13 @@ _RUNTIME: Final[Mapping[str, Any]] = {
     "END": pieces.END,
     "NUMBERS": pieces.NUMBERS,
     "SOME_NUMBERS": pieces.SOME_NUMBERS,
+    "EVEN_PAIRS": pieces.PAIRS[::2],
     "PAIRS": pieces.PAIRS,
     "LAST": pieces.LAST,
     "long": pieces.long,
     "boolean": pieces.boolean,
     "string": pieces.string,
+    "strings": pieces.strings,
     "sized": pieces.sized,
     "some_sized": pieces.some_sized,
     "join": "".join,
@@ -53,19 +57,19 @@ if datum.__class__ is not dict:
 if len(datum) != {fields}:
     datum = {fill}(datum)
 """
-_STRING: Final = f"""\
-if {{v}}.isascii() and (n := len({{v}})) < {pieces.COMMON}:
-    n{{v}} = NUMBERS[n]
+_STRING: Final = """\
+if {v}.isascii():
+    n{v} = NUMBERS[len({v})]
 else:
-    n{{v}}, {{v}} = sized({{v}})
+    n{v}, {v} = sized({v})
 """
-_NULLABLE_STRING: Final = f"""\
-if {{v}} is None:
-    n{{v}}, {{v}} = NULL, ""
-elif {{v}}.isascii() and (n := len({{v}})) < {pieces.COMMON}:
-    n{{v}} = SOME_NUMBERS[n]
+_NULLABLE_STRING: Final = """\
+if {v} is None:
+    n{v}, {v} = NULL, ""
+elif {v}.isascii():
+    n{v} = SOME_NUMBERS[len({v})]
 else:
-    n{{v}}, {{v}} = some_sized({{v}})
+    n{v}, {v} = some_sized({v})
 """
 _NULLABLE_LONG: Final = f"""\
 if {{v}} is None:
@@ -75,8 +79,10 @@ elif {{v}}.__class__ is int and 0 <= {{v}} < {pieces.COMMON}:
 else:
     {{v}} = VALUE + long({{v}})
 """
-_IS_TIME: Final = f"{{v}}.__class__ is int and {pieces.TIMES.start} <= {{v}} < {pieces.TIMES.stop}"
-_TIME_PIECES: Final = "{{PAIRS[{v} << 1 & 0x3FFF]}}{{PAIRS[{v} >> 13 & 0x3FFF]}}{{LAST[{v} >> 27]}}"
+_IS_TIME: Final = (
+    f"{{v}}.__class__ is int and {pieces.TIMES.start >> 13} <= (n := {{v}} >> 13) < {pieces.TIMES.stop >> 13}"
+)
+_TIME_PIECES: Final = "{{EVEN_PAIRS[{v} & 0x1FFF]}}{{PAIRS[n & 0x3FFF]}}{{LAST[n >> 14]}}"
 _TIME: Final = f"""\
 {{v}} = f"{_TIME_PIECES}" if {_IS_TIME} else {{piece}}
 """
@@ -150,13 +156,22 @@ class Source:
     def _record(self, kind: Mapping[str, Any]) -> str:
         name = self._records[f"{kind['namespace']}.{kind['name']}"] = self._name("record")
         body = _DICT.format(fields=len(kind["fields"]), fill=self._fill(kind["fields"]))
+        variables = {f"v{number}": field for number, field in enumerate(kind["fields"])}
+        body += self._take({variable: field["name"] for variable, field in variables.items()})
         made: list[str] = []
-        for number, field in enumerate(kind["fields"]):
-            variable = f"v{number}"
-            body += f"{variable} = datum[{field['name']!r}]\n" + self._statement(field["type"], variable)
+        for variable, field in variables.items():
+            body += self._statement(field["type"], variable)
             made += self._made_of(field["type"], variable)
         body += f"return join(({''.join(f'{piece}, ' for piece in made)}))\n"
         return self._define(name, "datum", body)
+
+    def _take(self, fields: Mapping[str, str]) -> str:
+        """The statement that gives each variable the field of its name."""
+        if not fields:
+            return ""
+        name = self._name("take")
+        self._names[name] = itemgetter(*fields.values())
+        return f"{', '.join(fields)} = {name}(datum)\n"
 
     def _fill(self, fields: Sequence[Mapping[str, Any]]) -> str:
         name = self._name("fill")
@@ -189,6 +204,8 @@ class Source:
             return name
         if name == "record":
             return self._record(kind)
+        if name == "array" and _plain(kind["items"]) == "string":
+            return "strings"
         if name == "array":
             return self._block("list", f"{self._piece(kind['items'], 'value')} for value in values")
         if name == "map":

@@ -228,6 +228,19 @@ def test_every_event_of_a_large_journey_says_where_it_stands(*, native: bool) ->
     assert decoded(records[1099])["position"] == 1099
 
 
+@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize("size", [2047, 2048, 100_000])
+@pytest.mark.parametrize("letter", ["a", "ö"])
+def test_a_long_text_is_written_whole_and_in_place(letter: str, size: int, *, native: bool) -> None:
+    """At any depth, and nothing of it counts as a misfit."""
+    text = letter * size
+    event = {"event_type": "ads", "event_page_url": text, "ad": {"ad_id": text}, "new": text}
+    journey = msgspec.structs.replace(JOURNEY, events=(event,), total=1, shop_currency=text)
+    record = decoded(JourneyEncoder(IDS, native=native).encode(journey)[0])
+    assert (record["event_page_url"], record["ad"]["ad_id"], record["shop_currency"]) == (text, text, text)
+    assert (record["extra"], record["misfits"]) == ({"/new": f'"{text}"'}, [])
+
+
 def test_each_misfit_is_told_by_its_pointer() -> None:
     """So that drift of the API shows in metrics, field by field."""
     told: list[str] = []
