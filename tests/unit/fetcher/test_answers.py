@@ -149,6 +149,8 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after(date, now=2000.0) == 0.0
     assert retry_after("soon", now=0.0) is None
     assert retry_after("-1", now=0.0) is None
+    for odd in ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"):
+        assert retry_after(odd, now=0.0) is None
     assert retry_after(None, now=0.0) is None
     error = failure(Answer(status=429, body=b"", retry_after="7"))
     assert isinstance(error, ThrottledError)
