@@ -8,9 +8,10 @@ wanted here, and was a third of a request's CPU time (benchmarks/client.py).
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import httpx
 import msgspec
@@ -21,6 +22,8 @@ from journeys.fetcher.answers import Answer
 from journeys.fetcher.failures import failure
 from journeys.fetcher.transport import AiohttpTransport
 from journeys.model import Json
+
+_GZIP: Final = frozenset({b"gzip", b"x-gzip"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class ApiClient:
                     body = await self._read(response, headers)
                 finally:
                     await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, LookupError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, LookupError, ValueError, zlib.error) as error:
             raise _passing(error) from error
         retry_after = headers.get(b"retry-after")
         return Answer(
@@ -108,20 +111,30 @@ class ApiClient:
         return request
 
     async def _read(self, response: httpx.Response, headers: Mapping[bytes, bytes]) -> bytes:
-        """The decoded body, none of more than `max_page_bytes`: httpx sets no limit to what it unpacks."""
+        """The body, unpacked where it is a page's, and of `max_page_bytes` at most either way.
+
+        httpx sets no limit to what it unpacks, and unpacks what was packed several times.
+        """
         limit = self._endpoint.max_page_bytes
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:
             raise _too_large(limit)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
-        packed = b"content-encoding" in headers
+        coding = headers.get(b"content-encoding", b"identity").lower()
+        unpack = _Gunzip() if coding != b"identity" and response.status_code == httpx.codes.OK else None
+        if unpack is not None and coding not in _GZIP:
+            raise failure("not-decodable", "the answer is packed in another way than was asked for")
         chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.aiter_bytes() if packed else response.stream:
-            size += len(chunk)
-            if size > limit:
+        came = size = 0
+        async for chunk in response.stream:
+            came += len(chunk)
+            made = chunk if unpack is None else unpack(chunk, limit - size + 1)
+            size += len(made)
+            if max(came, size) > limit:
                 raise _too_large(limit)
-            chunks.append(chunk)
+            chunks.append(made)
+        if unpack is not None and not unpack.is_whole:
+            raise failure("not-decodable", "the packed answer breaks off")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _prepared(self) -> httpx.Headers:
@@ -143,6 +156,30 @@ class ApiClient:
         return self._headers
 
 
+class _Gunzip:
+    """Unpacks a body piece by piece: gzip members, one after the other (RFC 1952, section 2.2)."""
+
+    def __init__(self) -> None:
+        self._member = _member()
+        self.is_whole = True
+        """Whether the body may end here."""
+
+    def __call__(self, piece: bytes, most: int) -> bytes:
+        """What comes of a piece, but no more than `most` bytes, which are one at least. Raises zlib.error."""
+        made = b""
+        while piece and len(made) < most:
+            if self._member.eof:
+                self._member = _member()
+            made += self._member.decompress(piece, most - len(made))
+            piece = self._member.unused_data
+            self.is_whole = self._member.eof
+        return made
+
+
+def _member() -> zlib._Decompress:
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+
 def _too_large(limit: int) -> OrderError:
     return failure("page-too-large", f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)")
 
@@ -155,6 +192,6 @@ def _passing(error: Exception) -> OrderError:
         return failure("connect", "the API cannot be reached")
     if isinstance(error, httpx.NetworkError | OSError):
         return failure("disconnected", "the connection to the API broke off")
-    if isinstance(error, httpx.DecodingError):
+    if isinstance(error, zlib.error):
         return failure("not-decodable", "the answer cannot be unpacked")
     return failure("transport", f"the API cannot be asked: {type(error.__cause__ or error).__name__}")

@@ -16,10 +16,10 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx
 
+from journeys.errors import SetupError
+
 _KEEP_ALIVE: Final = 30.0
 """Seconds that an idle connection is kept; below the 60 s at which common load balancers close theirs."""
-_PACKED: Final = 2**14
-"""Bytes of a packed body that are handed on at once: a thousand times as many may come of them."""
 
 _FAILURES: Final = (
     (TimeoutError, httpx.TimeoutException),
@@ -35,11 +35,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     """Keeps at most `connections` to one host; `url` is any address of it.
 
     Cookies and redirects are nobody's business here: neither is kept, none is followed. Made on any thread; its
-    requests belong to one event loop.
+    requests belong to one event loop. Raises SetupError for a proxy in the environment that cannot be used.
     """
 
     def __init__(self, url: httpx.URL, *, connections: int) -> None:
         self._url = url
+        self._proxy = _proxy(url)
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
@@ -76,7 +77,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=_proxy(self._url),
+            proxy=self._proxy,
         )
 
 
@@ -87,10 +88,8 @@ class _Body(httpx.AsyncByteStream):
         self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
-        is_packed = "Content-Encoding" in self._response.headers
         try:
-            while piece := await (content.read(_PACKED) if is_packed else content.readany()):
+            while piece := await self._response.content.readany():
                 yield piece
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(error) from error
@@ -109,9 +108,18 @@ def _failure(error: Exception) -> httpx.TransportError:
 
 
 def _proxy(url: httpx.URL) -> str | None:
-    """The environment's proxy for `url`, looked up once.
+    """The environment's proxy for `url`, looked up once. Raises SetupError for one that aiohttp cannot use.
 
     aiohttp's own `trust_env` looks again for each request, in two hops through threads, and takes passwords from a
     .netrc along.
     """
-    return None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+    proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+    if not proxy:
+        return None
+    scheme, separator, _ = proxy.partition("://")
+    if not separator:
+        return f"http://{proxy}"
+    if scheme not in {"http", "https"}:
+        name = f"{url.scheme}_proxy"
+        raise SetupError(f"the proxy that {name} names is of a kind that is not supported: {scheme}://")
+    return proxy

@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 import journeys
-from journeys.errors import OrderError, PassingError, RefusedError, UnauthorizedError
+from journeys.errors import OrderError, PassingError, RefusedError, SetupError, UnauthorizedError
 from journeys.fetcher.answers import Answer
 from journeys.fetcher.client import ApiClient, Endpoint
 
@@ -224,6 +224,26 @@ def test_a_packed_body_is_unpacked() -> None:
     assert server.header("Accept-Encoding") == "gzip"
 
 
+def test_a_packed_body_may_have_members() -> None:
+    """One gzip file after the other stands for one text (RFC 1952, section 2.2), also where pieces end within them."""
+    packed = b"".join(map(gzip.compress, [b"{", b"", b'"a": 1}']))
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in packed) + b"0\r\n\r\n"
+    head = HEAD + b"Transfer-Encoding: chunked\r\nContent-Encoding: X-GZip\r\n\r\n"
+    server = Server([answer(packed, "Content-Encoding: gzip"), [head, chunks]])
+
+    async def work(client: ApiClient) -> list[bytes]:
+        return [(await ask(client)).body for _ in range(2)]
+
+    assert talk(server, work) == [b'{"a": 1}', b'{"a": 1}']
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip"])
+def test_only_the_body_of_a_page_is_unpacked(coding: str) -> None:
+    """A refusal is known by its status, whatever its body is packed with, if anything."""
+    refusal = answer(b"no", f"Content-Encoding: {coding}", status="401 Unauthorized")
+    assert talk(Server([refusal]), ask).status == 401
+
+
 @pytest.mark.parametrize(
     "large",
     [
@@ -231,9 +251,11 @@ def test_a_packed_body_is_unpacked() -> None:
         [CHUNKED, *[b"200\r\n" + b" " * 512 + b"\r\n"] * 2, HANG],
         [HEAD + b"\r\n" + b" " * 1001, CLOSE],
         answer(gzip.compress(b" " * 100_000), "Content-Encoding: gzip"),
+        answer(gzip.compress(b" " * 600) * 2, "Content-Encoding: gzip"),
+        [HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"") * 51, CLOSE],
         [HEAD + b"Content-Length: " + b"9" * 18 + b"\r\n\r\n", HANG],
     ],
-    ids=["declared", "chunked", "until-close", "packed", "only-promised"],
+    ids=["declared", "chunked", "until-close", "packed", "members", "members-of-nothing", "only-promised"],
 )
 def test_a_page_too_large_is_refused(large: list[Piece]) -> None:
     """No more than the limit is taken, however the size is told or hidden."""
@@ -273,6 +295,10 @@ def test_a_page_of_exactly_the_limit_is_taken() -> None:
         ([HEAD + b"Content-Length: secret\r\n\r\n"], "transport"),
         ([HEAD + b"Secret: " + b"s" * 100_000 + b"\r\n\r\n"], "transport"),
         (answer(b"secret, not packed", "Content-Encoding: gzip"), "not-decodable"),
+        (answer(gzip.compress(b"secret")[:-1], "Content-Encoding: gzip"), "not-decodable"),
+        (answer(gzip.compress(b"{}") + b"secret", "Content-Encoding: gzip"), "not-decodable"),
+        (answer(gzip.compress(gzip.compress(b"{}")), "Content-Encoding: gzip, gzip"), "not-decodable"),
+        (answer(b"secret", "Content-Encoding: secret"), "not-decodable"),
     ],
 )
 def test_a_broken_answer_is_a_fault_that_passes(broken: list[Piece], reason: str) -> None:
@@ -359,10 +385,19 @@ def test_the_environments_proxy_is_used_but_not_for_hosts_that_it_leaves_out(mon
 
     async def main() -> None:
         async with serving(proxy), serving(Server([answer(b'"direct"')])) as direct:
-            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
             monkeypatch.setenv("no_proxy", "127.0.0.1")
-            assert (await asked("http://api.test")).body == b'"by proxy"'
+            for scheme in ("http://", ""):
+                monkeypatch.setenv("http_proxy", f"{scheme}127.0.0.1:{proxy.port}")
+                assert (await asked("http://api.test")).body == b'"by proxy"'
             assert (await asked(f"http://127.0.0.1:{direct.port}")).body == b'"direct"'
 
     asyncio.run(main())
     assert proxy.requests[0][0].startswith(b"POST http://api.test/v1/api/order/event HTTP/1.1\r\n")
+
+
+def test_a_proxy_that_cannot_be_used_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as an API that is down, and without the password."""
+    monkeypatch.setenv("http_proxy", "socks5://me:s3cret@127.0.0.1:1080")
+    with pytest.raises(SetupError, match="socks5") as refused:
+        ApiClient(Endpoint(base_url="http://api.test", version="v1"), key=lambda: None)
+    assert "s3cret" not in str(refused.value)
