@@ -129,7 +129,8 @@ class Fetcher:
                 raise
             reading = paging.empty or EMPTY
         finally:
-            self._pagings.pop(order.message.position, None)  # a later assignment may read it again by now
+            if self._pagings.get(order.message.position) is paging:  # a later assignment may read it again by now
+                del self._pagings[order.message.position]
             self.room.leave(seat)
         return Journey(
             order_id=order.order_id,

@@ -54,6 +54,8 @@ class Paging:
         self._previous: Reading | None = None
         self._pages: dict[int, Page] = {}
         self._asked: set[int] = set()
+        self._events = 0
+        """That came with these pages, repeated ones included, whatever their totals."""
         self.bytes = 0
         """Bytes of all pages that came, also of an earlier reading, or forgotten."""
         self.promised = False
@@ -77,10 +79,11 @@ class Paging:
         self.promised |= page.total > 0 or len(page.events) > 0
         if page.number not in self._asked or page.number in self._pages:
             raise ValueError(f"page {page.number} was not asked for")
-        if page.total > self._max_events:
+        self._events += len(page.events)
+        if (events := max(page.total, self._events)) > self._max_events:
             raise failure(
                 "journey-too-large",
-                f"the journey has {page.total} events; the most is {self._max_events} (JOURNEYS_API__MAX_EVENTS)",
+                f"the journey has {events} events; the most is {self._max_events} (JOURNEYS_API__MAX_EVENTS)",
             )
         self._pages[page.number] = page
         if len(self._pages) == len(self._asked) and self._count() == len(self._pages):
@@ -88,7 +91,7 @@ class Paging:
 
     def forget(self) -> None:
         """Drop the pages taken so far: they are wanted again."""
-        self._pages, self._asked = {}, set()
+        self._pages, self._asked, self._events = {}, set(), 0
 
     def _count(self) -> int:
         """How many pages there are, by the newest answer; 1 until the first page is in."""

@@ -95,6 +95,22 @@ def test_a_journey_too_large_is_refused_by_its_total() -> None:
     assert refused.value.reason == "journey-too-large"
 
 
+def test_a_journey_too_large_is_refused_by_what_came_whatever_its_total() -> None:
+    """Repeated events count: a reading holds no more than the limit, and a second one begins anew."""
+    paging = Paging(max_events=3)
+    for _ in range(2):
+        paging.wanted()
+        paging.receive(page(1, [event("a"), event("b"), event("c")], total=2, size=3))
+    assert paging.result is not None
+    paging = Paging(max_events=3)
+    paging.wanted()
+    paging.receive(page(1, [event("a"), event("b")], total=3))
+    paging.wanted()
+    with pytest.raises(RefusedError, match="has 4 events") as refused:
+        paging.receive(page(2, [event("a"), event("b")], total=3))
+    assert refused.value.reason == "journey-too-large"
+
+
 def test_a_page_that_was_not_asked_for_is_a_defect() -> None:
     """The driver may hand over only what was wanted, once."""
     with pytest.raises(ValueError, match="page 1 was not asked for"):
