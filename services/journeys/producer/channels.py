@@ -43,6 +43,8 @@ SPELLINGS: Final[Mapping[str, Channel]] = {
 }
 """Normal spelling → channel. The API document itself uses both `ad` and `ads`."""
 
+LONGEST: Final = 256
+"""Characters of a spelling, at most: what is longer is in no table, and need not be remembered."""
 _SEPARATORS: Final = re.compile(r"[\s_-]+")
 
 
@@ -67,7 +69,8 @@ class Channels:
 
     def of(self, event_type: Json) -> Channel:
         """The channel of an `event_type` as received, whatever it is."""
-        return self._look_up(event_type) if isinstance(event_type, str) else Channel.OTHER
+        is_spelling = isinstance(event_type, str) and len(event_type) <= LONGEST
+        return self._look_up(event_type) if is_spelling else Channel.OTHER
 
     def _channel(self, event_type: str) -> Channel:
         return self._table.get(normalised(event_type), Channel.OTHER)
@@ -79,6 +82,8 @@ def _objection(name: str, to: str) -> str | None:
     built_in = SPELLINGS.get(normalised(name))
     if built_in not in {None, to}:
         return f"{name!r} is built in as {built_in}; an alias cannot move it to {to!r}"
+    if len(name) > LONGEST:
+        return f"an alias has {LONGEST} characters at most, not {len(name)}"
     if not normalised(name):
         return "an empty spelling always leads to other"
     return None

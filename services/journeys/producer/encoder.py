@@ -18,14 +18,14 @@ from journeys.producer import schemas
 from journeys.producer.channels import Channel, Channels
 from journeys.producer.conform import Datum, api_fields
 from journeys.producer.kinds import Common, EventKind, Kind
-from journeys.producer.straight import Written, straight, type_of
+from journeys.producer.straight import Written, spelling_of, straight
 from journeys.producer.texts import raw_json, writable
 
 REMEDY: Final = "journeys schemas register"
 
 
 class JourneyEncoder:
-    """Turns journeys into records. Pure once it is built; building it reads the schemas' files.
+    """Turns journeys into records. Pure once it is built, for one call at a time; building it reads the schemas' files.
 
     `schema_ids` holds the registry's id for each subject (`<topic>-value`), `aliases` more spellings of event types
     (spelling → channel), `zone` the time zone of an `event_at` without offset. `misfit` is told the JSON Pointer of
@@ -89,7 +89,7 @@ class JourneyEncoder:
 
     def _fitted(self, event: dict[str, Json], position: int, common: Common, written: Written) -> Record:
         """The record of an event that does not fit as it is."""
-        kind = self._kind_of(type_of(event))
+        kind = self._kind_of(spelling_of(event))
         datum = kind.plan(event)
         common.place(datum, position)
         if datum["event_at"] is not None:

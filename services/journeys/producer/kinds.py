@@ -114,15 +114,10 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         if (event_id := datum.get("event_id")) is not None:
             headers.append(("event_id", event_id.encode()))
         if (event_type := datum.get("event_type")) is not None:
-            headers.append(_type_header(event_type))
+            headers.append(("event_type", event_type.encode()))
         headers += self.identity
         headers.append(_position_header(position))
         return headers
-
-
-@lru_cache(maxsize=1024)
-def _type_header(event_type: str) -> Header:
-    return "event_type", event_type.encode()
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ from libc.string cimport memcpy, memmove
 
 from datetime import UTC
 
+from journeys.producer.channels import LONGEST
 from journeys.producer.texts import moment, raw_json, token
 
 cdef extern from "Python.h":
@@ -465,7 +466,8 @@ cdef class Straight:
             if not PyDict_CheckExact(item):
                 continue
             event_type = _text(<dict>item, "event_type")
-            channel = self.channels[self.kind_of(event_type)]
+            spelling = event_type if event_type is not None and len(event_type) <= _LONGEST else None
+            channel = self.channels[self.kind_of(spelling)]
             try:
                 value = channel.writer.value(<dict>item, position, pieces, times)
             except self.inexact:
@@ -494,4 +496,5 @@ cdef tuple _position(Py_ssize_t position):
     return "position", b"%d" % position
 
 
+cdef Py_ssize_t _LONGEST = LONGEST
 cdef list _POSITIONS = [_position(position) for position in range(1024)]

@@ -13,6 +13,7 @@ import msgspec
 from journeys.model import Json, Record
 from journeys.producer import extension
 from journeys.producer.body import INEXACT
+from journeys.producer.channels import LONGEST
 from journeys.producer.kinds import Common, EventKind
 
 
@@ -30,7 +31,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 
 KindOf: TypeAlias = Callable[[str | None], EventKind]
-"""The kind of an event by its `event_type`; None stands for whatever is no text."""
+"""The kind of an event by its `event_type`; None stands for whatever is no spelling."""
 Write: TypeAlias = Callable[[tuple[Json, ...], Common], Written]
 
 
@@ -48,7 +49,7 @@ class Straight:
         return written
 
     def _record(self, event: dict[str, Json], position: int, common: Common, written: Written) -> Record | None:
-        kind = self._kind_of(type_of(event))
+        kind = self._kind_of(spelling_of(event))
         try:
             value, at = kind.writer.write(event, position, *common.pieces)
         except INEXACT:
@@ -60,10 +61,10 @@ class Straight:
         return kind.record(common.key, common.headers(event, position), value)
 
 
-def type_of(event: dict[str, Json]) -> str | None:
-    """The `event_type` of an event; None where it is no text."""
+def spelling_of(event: dict[str, Json]) -> str | None:
+    """The `event_type` of an event; None where it is none that a channel may have."""
     event_type = event.get("event_type")
-    return event_type if isinstance(event_type, str) else None
+    return event_type if isinstance(event_type, str) and len(event_type) <= LONGEST else None
 
 
 def straight(kinds: Sequence[EventKind], kind_of: KindOf, *, native: bool) -> Write:

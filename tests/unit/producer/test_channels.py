@@ -25,6 +25,8 @@ from journeys.producer.channels import Channel, Channels
         ("adverts", Channel.OTHER),
         ("a d", Channel.OTHER),
         ("", Channel.OTHER),
+        ("ads" + " " * 253, Channel.ADS),
+        ("ads" + " " * 254, Channel.OTHER),
         ("\ud800", Channel.OTHER),
         (None, Channel.OTHER),
         (7, Channel.OTHER),
@@ -49,7 +51,7 @@ def test_an_alias_adds_a_spelling_in_any_form() -> None:
 def test_wrong_aliases_are_all_named() -> None:
     """An unknown channel, a built-in spelling that would move, and an empty spelling are refused together."""
     with pytest.raises(SettingsError) as refused:
-        Channels({"tv": "television", "Ads": "email", " _ ": "ads", "pay-per-click": "ads"})
-    assert [name for name, _ in refused.value.problems] == ["JOURNEYS_PUBLISH__ALIASES"] * 3
+        Channels({"tv": "television", "Ads": "email", " _ ": "ads", "pay-per-click": "ads", "x" * 257: "ads"})
+    assert [name for name, _ in refused.value.problems] == ["JOURNEYS_PUBLISH__ALIASES"] * 4
     assert "television" in str(refused.value)
     assert "built in as ads" in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -226,6 +227,26 @@ def test_every_event_of_a_large_journey_says_where_it_stands(*, native: bool) ->
     *records, _ = JourneyEncoder(IDS, native=native).encode(journey)
     assert [dict(record.headers)["position"] for record in records] == [b"%d" % position for position in range(1100)]
     assert decoded(records[1099])["position"] == 1099
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_nothing_of_a_journey_stays_in_memory(*, native: bool) -> None:
+    """Types that no table knows are the API's own texts, of any length."""
+    encoder = JourneyEncoder(IDS, native=native)
+
+    def encode(start: int) -> None:
+        for number in range(start, start + 50):
+            events = ({"event_type": f"{number}" + "a" * 2**16},)
+            encoder.encode(msgspec.structs.replace(JOURNEY, events=events, total=1))
+
+    encode(0)
+    tracemalloc.start()
+    try:
+        encode(50)
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 2**20
 
 
 @pytest.mark.parametrize("native", NATIVE)
