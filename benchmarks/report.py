@@ -115,7 +115,12 @@ def _encoding(found: Found) -> list[str]:
         "to",
         "to a record",
     ]
-    told = f"Taken: {found['encoder']}. Least ratio {found['least_ratio']:.1f}; the target is {found['target']:g}."
+    least = {name: min(row[name] for row in found["rows"]) for name in ("ratio", "python_ratio")}
+    told = (
+        f"As taken, in {found['encoder'].title()}, at least {least['ratio']:.1f} times as fast, in Python at least"
+        f" {least['python_ratio']:.1f} times; the target is {found['target']:g} either way. `from` and `to` are of what"
+        " is taken."
+    )
     return [*table(heads, rows), "", told]
 
 

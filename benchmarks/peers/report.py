@@ -141,7 +141,8 @@ def _disaster(found: Found | None) -> list[str]:
         half += f" ({found['half_after_kill']} after the kill)"
     resumed = "never" if found["resumed_s"] is None else f"{found['resumed_s']:.1f}"
     states = [f"{account['lost']}", half, f"{account['doubled']}", f"{account['stalled']}"]
-    return [*states, resumed, f"{found['restarts']} times" if found["restarts"] else "no"]
+    times = {0: "no", 1: "once"}.get(found["restarts"], f"{found['restarts']} times")
+    return [*states, resumed, times]
 
 
 def _blank(found: Found | None, columns: int) -> list[str]:

@@ -85,9 +85,13 @@ def plan(
 
 def require(settings: Settings, existing: Mapping[str, int]) -> None:
     """Raise SetupError unless every topic exists and those of events have the same partition count."""
-    missing = [topic for topic in (*order_topics(settings), *journey_topics(settings)) if topic not in existing]
+    wanted = [*order_topics(settings), *journey_topics(settings)]
+    missing = [topic for topic in wanted if topic not in existing]
     if missing:
-        raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=CREATE)
+        # Where the others are there, a topic of orders is rather misspelt: made anew, it would stay empty.
+        is_odd = len(missing) < len(wanted) and not set(missing).isdisjoint(settings.orders.topics)
+        remedy = f"{CREATE}, if JOURNEYS_ORDERS__TOPICS is spelt right" if is_odd else CREATE
+        raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=remedy)
     counts = {topic: existing[topic] for topic in journey_topics(settings)}
     if len(set(counts.values())) > 1:
         raise SetupError(f"{_UNEQUAL}, but there are: {_told(counts)}")

@@ -1,7 +1,12 @@
-"""`python -m journeys_sandbox`: a broker and a registry to point a worker at, until Ctrl-C."""
+"""Starts Apache Kafka and a schema registry to point a worker at, until Ctrl-C.
+
+Both are fetched at the first start, some 250 MB. What a worker has to know goes to stdout, as `export NAME=value`.
+`python -m journeys_sandbox.api` stands in for the order-event API.
+"""
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 
@@ -11,6 +16,9 @@ from journeys_sandbox.stack import Stack
 
 def main() -> int:
     """Start, say where, wait, clean up. Returns the exit code."""
+    argparse.ArgumentParser(
+        "python -m journeys_sandbox", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     stops = {signal.SIGINT, signal.SIGTERM}
     try:
         with Stack(progress=_progress) as stack:
@@ -21,7 +29,7 @@ def main() -> int:
             sys.stdout.flush()
             signal.sigwait(stops)
     except SetupError as error:
-        sys.stderr.write(f"{error}\n" + (f"-> {error.remedy}\n" if error.remedy else ""))
+        sys.stderr.write(f"\n{error}\n" + (f"-> {error.remedy}\n" if error.remedy else ""))
         return 1
     except KeyboardInterrupt:
         return 130

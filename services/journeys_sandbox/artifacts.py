@@ -211,7 +211,7 @@ def _download(pin: Pin, into: Path, report: Callable[[int], None]) -> Path:
 
 def missing_extra(error: ImportError) -> SetupError:
     """What to say where the sandbox's own dependencies are not installed."""
-    return SetupError(f"the sandbox needs the Python package {error.name}", remedy="pip install 'journeys[demo]'")
+    return SetupError(f"the sandbox needs the Python package {error.name}", remedy="pip install '.[demo]'")
 
 
 def _is_whole(path: Path, pin: Pin) -> bool:

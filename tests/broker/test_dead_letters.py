@@ -441,6 +441,7 @@ def test_people_see_a_table_and_sums(desk: Desk) -> None:
     """A line per letter, and below it how many there are of each reason and state."""
     assert desk.run("list") == "No letters.\n"
     desk.put(["one", "two", "three"], reason=["status-400", "status-422"])
+    assert desk.run("list", "--reason", "status-40") == "No letter matches; pending in all: 3.\n"
     desk.run("replay", "--reason", "status-422", "--execute")
     told = desk.run("list", "--limit", "2")
     lines = [line.split() for line in told.splitlines()]

@@ -198,9 +198,12 @@ def test_a_missing_registry_is_one_line(
     assert f"http://127.0.0.1:{nobody}" in line
 
 
-def test_a_retention_that_is_no_duration_is_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    """Before the broker is asked."""
-    assert main(["topics", "create", "--retention", "long"]) == 2
+@pytest.mark.parametrize("retention", ["long", "30"])
+def test_a_retention_that_is_no_duration_with_a_unit_is_code_2(
+    retention: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the broker is asked: 30 seconds are hardly what somebody means."""
+    assert main(["topics", "create", "--retention", retention]) == 2
     assert "--retention" in capsys.readouterr().err
 
 

@@ -106,7 +106,7 @@ def test_every_problem_is_found_at_once(tmp_path: Path) -> None:
         "JOURNEYS_API__CONNECT_TIMEOUT": "must be a duration such as 500ms, 30s, 1m, 2h or 7d",
         "JOURNEYS_KAFKA_GROUP_ID": "no such setting; did you mean JOURNEYS_KAFKA__GROUP_ID?",
         "journeys_logs__level": "no such setting; did you mean JOURNEYS_LOGS__LEVEL?",
-        "JOURNEYS_ORDERS__TOPICS": "1: must be a topic name: letters, digits, '.', '_' and '-', at most 249",
+        "JOURNEYS_ORDERS__TOPICS": "item 2: must be a topic name: letters, digits, '.', '_' and '-', at most 249",
     }
 
 

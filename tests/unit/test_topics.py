@@ -6,7 +6,7 @@ import pytest
 
 from journeys.errors import SetupError
 from journeys.producer import schemas
-from journeys.settings import Settings, load
+from journeys.settings import OrdersSettings, Settings, load
 from journeys.topics import Plan, journey_topics, order_topics, plan, require
 
 ORDERS = ["orders.completed", "orders.retry.1m", "orders.retry.10m", "orders.retry.1h", "orders.dead-letter"]
@@ -93,6 +93,16 @@ def test_a_worker_is_told_what_is_missing() -> None:
     with pytest.raises(SetupError, match=r"missing: orders\.retry\.1m, journey\.summary") as caught:
         require(Settings(), existing)
     assert caught.value.remedy == "journeys topics create"
+
+
+def test_a_missing_topic_of_orders_may_be_misspelt() -> None:
+    """Where the others are there; made anew, it would stay empty."""
+    existing = dict.fromkeys(ORDERS + JOURNEYS, 6)
+    settings = Settings(orders=OrdersSettings(topics=("orders.complete",)))
+    for found, said in ((existing, "if JOURNEYS_ORDERS__TOPICS is spelt right"), ({}, "journeys topics create")):
+        with pytest.raises(SetupError, match=r"orders\.complete") as caught:
+            require(settings, found)
+        assert (caught.value.remedy or "").endswith(said)
 
 
 def test_a_worker_is_told_of_unequal_partition_counts() -> None:

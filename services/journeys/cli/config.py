@@ -68,8 +68,8 @@ def as_markdown() -> str:
         "Set them in the environment, `JOURNEYS_KAFKA__GROUP_ID=journeys`, or in a TOML file that `--config` or",
         '`JOURNEYS_CONFIG` names, `group_id = "journeys"` under `[kafka]`. The environment beats the file. In the',
         "environment an object is JSON, a list is JSON or `a,b`, and an empty value counts as not set. Durations",
-        "are written `500ms`, `30s`, `1m`, `2h`, `7d`; sizes `512KiB`, `64MiB`. `journeys config show` prints what",
-        "holds, and where it came from.",
+        "are written `500ms`, `30s`, `1m`, `2h`, `7d`, and a bare number is seconds; sizes `512KiB`, `64MiB`, `1GB`,",
+        "and a bare number is bytes. `journeys config show` prints what holds, and where it came from.",
     ]
     for row in _rows(Settings(), {}):
         group = row.key.partition(".")[0]

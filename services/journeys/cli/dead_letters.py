@@ -79,7 +79,8 @@ def list_(
     from journeys.dead_letters.forms import facts
 
     with open_cabinet(settings) as cabinet, screen.progress("reading") as on:
-        found = _open_only(cabinet.survey(wanted, on).letters, pending)
+        survey = cabinet.survey(wanted, on)
+    found = _open_only(survey.letters, pending)
     shown = oldest(found, limit)
     if as_json:
         typer.echo(json.dumps([facts(letter) for letter in shown], indent=2))
@@ -88,7 +89,7 @@ def list_(
     screen.letters(out, shown)
     if len(shown) < len(found):
         out.print(f"The {len(shown)} oldest of {len(found)} are shown, all are counted:")
-    screen.reasons(out, found)
+    screen.reasons(out, found, pending=survey.pending)
 
 
 @app.command(
@@ -176,7 +177,7 @@ app.command("replay", epilog=letter_replay.EPILOG)(letter_replay.replay)
     "  journeys dead-letters resume\n\n"
     "  journeys dead-letters resume --url http://worker-1:8080\n\n"
     "A worker that has given up too many orders in a row stops taking new ones until somebody has looked: "
-    "/readyz names `flood`. Exit code 1 when one of the workers was not reached.",
+    "/readyz names `flood`. It ends a hold as well (`operator`). Exit code 1 when one of the workers was not reached.",
 )
 def resume(
     *,

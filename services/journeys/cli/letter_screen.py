@@ -70,10 +70,10 @@ def state(letter: Letter) -> str:
     return letter.state.value + (f", after replay {letter.replays}" if letter.replays else "")
 
 
-def reasons(out: Console, found: Sequence[Letter]) -> None:
-    """How many letters there are of each reason and state, and in all."""
+def reasons(out: Console, found: Sequence[Letter], *, pending: int) -> None:
+    """How many letters there are of each reason and state, and in all; `pending` were not found, too."""
     if not found:
-        out.print("No letters.")
+        out.print(f"No letter matches; pending in all: {pending}." if pending else "No letters.")
         return
     counts: dict[str, Counter[State]] = {}
     for letter in found:

@@ -33,9 +33,10 @@ def create(
 ) -> None:
     """Create the topics of orders, retries, dead letters and events that do not exist yet."""
     settings = settings_of(config)
-    retention_ms = _milliseconds(retention)
+    kept = _duration(retention)
 
     from journeys.broker import Broker
+    from journeys.settings.values import format_duration
     from journeys.topics import plan
 
     broker = Broker(settings)
@@ -44,7 +45,7 @@ def create(
         broker.topics(),
         partitions=partitions,
         replication_factor=replication_factor,
-        retention_ms=retention_ms,
+        retention_ms=int(kept * 1000),
     )
     if work.problem:
         raise SetupError(work.problem, remedy=work.remedy)
@@ -56,15 +57,18 @@ def create(
         typer.echo(json.dumps({"created": new, "existing": old, "dry_run": dry_run}))
         return
     for name in new:
-        typer.echo(f"{verb:<12}  {name}  ({partitions} partitions)")
+        typer.echo(f"{verb:<12}  {name}  ({partitions} partitions, records are kept for {format_duration(kept)})")
     for name in old:
         typer.echo(f"{'exists':<12}  {name}")
 
 
-def _milliseconds(retention: str) -> int:
+def _duration(retention: str) -> float:
     from journeys.settings.values import parse_duration
 
+    option = "--retention"
+    if retention.strip().isdecimal():  # seconds in a setting; here, days are more likely meant
+        raise typer.BadParameter("must have a unit: 12h, 30d", param_hint=option)
     try:
-        return int(parse_duration(retention) * 1000)
+        return parse_duration(retention)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--retention") from None
+        raise typer.BadParameter(str(error), param_hint=option) from None

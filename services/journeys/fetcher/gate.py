@@ -29,6 +29,7 @@ Reason: TypeAlias = Literal["down", "auth", "pace", "flood", "operator"]
 REASONS: Final[tuple[Reason, ...]] = ("down", "auth", "pace", "flood", "operator")
 _PROBED: Final[frozenset[Reason]] = frozenset({"down", "auth"})
 _HELD: Final[frozenset[Reason]] = frozenset({"flood", "operator"})
+_KEYLESS: Final = "the API wants a key, and none is set: JOURNEYS_API__KEY_FILE or JOURNEYS_API__KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class GatePolicy:
     """Where the API asks for a pause and does not say how long."""
     longest_pause: float = 300.0
     """The most that is believed of what the API asks for."""
+    has_key: bool = True
+    """Whether requests bear a key: a refusal has another remedy where none is set."""
 
 
 class Gate:
@@ -125,7 +128,8 @@ class Gate:
         if is_probe:
             self._found_open("down")
         if "auth" not in self._reasons:
-            self._reasons["auth"] = f"the API does not accept the key ({reason})"
+            told = "the API does not accept the key" if self._policy.has_key else _KEYLESS
+            self._reasons["auth"] = f"{told} ({reason})"
             self._probe_after(now, self._policy.probes.wait(1, jitter=jitter))
 
     def throttled(self, asked: float | None, *, is_probe: bool, now: float, jitter: float) -> None:

@@ -193,7 +193,10 @@ def _registry(url: str, config: Mapping[str, Any]) -> Iterator[SchemaRegistryCli
     except SchemaRegistryError as error:
         raise SetupError(f"{place} {_refusal(error.http_status_code)}") from error
     except Exception as error:  # its HTTP client's own errors among them, which this module does not know
-        raise SetupError(f"{place} cannot be asked: {type(error).__name__}") from error
+        why = (
+            f"{type(error).__name__}: does it run, and are JOURNEYS_REGISTRY__URL and JOURNEYS_REGISTRY__CONFIG right?"
+        )
+        raise SetupError(f"{place} cannot be asked: {why}") from error
 
 
 def _refusal(status: int) -> str:

@@ -171,7 +171,7 @@ def _validated(found: _Found) -> Settings | None:
 
 def _problem(detail: ErrorDetails, found: _Found) -> tuple[str, str]:
     """Never holds the value: it may be a secret."""
-    location = [str(part) for part in detail["loc"]]
+    location = [f"item {part + 1}" if isinstance(part, int) else part for part in detail["loc"]]
     key = detail.get("ctx", {}).get("setting") or ".".join(location[:2])
     given = found.given.get(key)
     label = given.label if given else env_name(*key.split("."))

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from journeys.settings.values import (
     AutoDuration,
     AutoRate,
+    Brokers,
     Duration,
     Size,
     TierName,
@@ -79,7 +80,7 @@ class _Group(BaseModel):
 class KafkaSettings(_Group):
     """The cluster, and this worker's place in it."""
 
-    bootstrap_servers: str = Field(default="localhost:9092", min_length=1)
+    bootstrap_servers: Brokers = Field(default="localhost:9092", min_length=1)
     """Brokers to start from, host:port,…"""
     group_id: str = Field(default="journeys", min_length=1)
     """Consumer group; its workers share the work."""
@@ -89,7 +90,8 @@ class KafkaSettings(_Group):
     """Name of this worker within the group, unique among those running; none: random at each start.
     A stable one lets a restarted worker free what its predecessor held within a second."""
     transaction_timeout: Duration = Field(default=10.0, ge=1, le=900)
-    """How long the broker lets a vanished worker's transaction stand, and a worker waits for its own (at most 30s)."""
+    """How long the broker lets a vanished worker's transaction stand, 1s to 15m; a worker waits as long for its own,
+    but for 30s at most."""
     config: dict[str, Scalar] = Field(default_factory=dict, repr=False)
     """More librdkafka settings, as JSON (TLS, SASL, tuning); those that exactly-once rests on are refused."""
 
@@ -243,6 +245,11 @@ class ApiSettings(_Group):
         """The zone of event times that name none."""
         return _zone(self.zone)
 
+    @property
+    def has_key(self) -> bool:
+        """Whether a key is set, in whichever way."""
+        return self.key is not None or self.key_file is not None
+
     def current_key(self) -> str | None:
         """The key, read from its file at each call: a new one is found. Raises ValueError, never with its text."""
         if self.key_file is not None:
@@ -291,7 +298,7 @@ class LogsSettings(_Group):
 
 
 class OpsSettings(_Group):
-    """The HTTP server for health, metrics and links."""
+    """The HTTP server for health and metrics, and to stop the intake and go on."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
     """Address to listen on; 0.0.0.0 in a container."""

@@ -103,6 +103,12 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _brokers(value: str) -> str:
+    if "http://" in value or "https://" in value:  # librdkafka itself takes SASL_SSL:// and its like
+        raise ValueError("must be host:port,… without http://: the brokers of Kafka speak no HTTP")
+    return value
+
+
 Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 """Seconds."""
 AutoDuration = Annotated[
@@ -113,6 +119,7 @@ AutoRate = Annotated[float | None, BeforeValidator(_or_auto(parse_rate)), PlainS
 """Requests per second; None is `auto`."""
 Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size)]
 """Bytes."""
+Brokers = Annotated[str, AfterValidator(_brokers)]
 TopicName = Annotated[str, AfterValidator(_topic)]
 TierName = Annotated[str, AfterValidator(_tier)]
 """A delay that is also the last part of a topic name."""

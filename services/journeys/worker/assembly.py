@@ -59,7 +59,7 @@ def make_keeper(settings: Settings, changed: Callable[[Mapping[Reason, str]], ob
     orders, api = settings.orders, settings.api
     dead_letters = replace(GatePolicy().dead_letters, run=orders.flood_run, share=orders.flood_share)
     return Gatekeeper(
-        Gate(GatePolicy(dead_letters=dead_letters)),
+        Gate(GatePolicy(dead_letters=dead_letters, has_key=api.has_key)),
         RateLimiter(api.ceiling),
         slots=api.max_concurrency,
         chance=random.random,

@@ -117,6 +117,13 @@ def test_a_refused_key_shuts_it_and_shows_that_the_api_is_up() -> None:
     assert not shut.is_shut
 
 
+def test_a_key_that_is_not_set_is_told_with_its_settings() -> None:
+    """The same answer, another remedy."""
+    shut = Gate(GatePolicy(has_key=False))
+    shut.refused("status-401", is_probe=False, now=0.0, jitter=0.0)
+    assert "none is set: JOURNEYS_API__KEY_FILE or JOURNEYS_API__KEY (status-401)" in shut.reasons["auth"]
+
+
 def test_a_pause_ends_by_itself() -> None:
     """As long as the API asks for; a longer one extends it, a shorter one does not, and it is not believed for ever."""
     shut = gate()
