@@ -11,10 +11,10 @@
   from the append of the order to the append of its summary.
 - `quiet`: five orders a second, an API of 20 ms: the same times.
 
-All times are the broker's (`LogAppendTime`). Rates of `full` and `scale` are of the orders between the first tenth and
-the last: neither the start nor the end of a run is work at full load. The first tenth of the orders is left out of the
-times of `slow` and `quiet` as well: in its first two seconds on new topics, orders wait for some tenths more, at any
-rate. Summaries come a transaction at a time, so such a rate is right to some percent, and a share can come out above 1.
+All times are the broker's (`LogAppendTime`). Two seconds of the same work come first and are left out: on new topics,
+orders wait for some tenths more, at any rate. Rates of `full` and `scale` are from the first order's append to the last
+one's summary. Those of `rebalance`, `slow` and `quiet` are of the orders between the first tenth and the last, so that
+the last slow order is not waited for; summaries come a transaction at a time, so these are right to some percent.
 """
 
 from __future__ import annotations
@@ -41,26 +41,35 @@ from journeys_sandbox.stack import Stack
 _SHARED = 24
 """Partitions where workers share them, so that 1, 2, 4 and 8 have equal shares; each transaction is dearer for it."""
 _LATENCY = 0.2
+_WARM = 2.0
+"""Seconds of work before what is measured."""
 _WINDOW = 10.0
 """Seconds before and after a worker joins or leaves."""
 _SHORT = "n5"
 """Orders of five events: one page."""
+_FIRST = "first"
+"""What those are called that come before what is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What came of one load."""
 
-    rate: float
+    steady: float
     """Orders per second, without the first and the last tenth."""
     cpu: float
     """Milliseconds of all workers' processes per order."""
     waits: Sequence[float]
-    """Seconds from order to summary, of the orders after the first tenth that are not slow."""
+    """Seconds from order to summary, of the orders that are not slow."""
     placed: Sequence[float]
     """When each order was appended, in seconds since the epoch, in order."""
     published: Sequence[float]
     """When each summary was."""
+
+    @property
+    def rate(self) -> float:
+        """Orders per second, from the first order to the last summary."""
+        return len(self.published) / (self.published[-1] - self.placed[0])
 
     def piled_up(self, start: float, end: float) -> int:
         """The most orders that waited at a time between two moments."""
@@ -94,31 +103,36 @@ class Place:
             if any(worker.stop() for worker in made):
                 raise AssertionError("a worker failed")
 
-    def work_off(self, workers: Sequence[Worker], feed: Callable[[], int]) -> Outcome:
-        """Feed orders, and wait for the last summary."""
+    def work_off(self, workers: Sequence[Worker], feed: Callable[[], int], *, rate: float) -> Outcome:
+        """Feed orders, and wait for the last summary; before that, as many as come in two seconds at such a rate."""
+        warm = self._finish(steadily(self, rate=rate, seconds=_WARM, kind=_FIRST), 0)
         before = [cpu_seconds(worker.process.pid) for worker in workers]
-        fed = feed()
-        with progress(self.bootstrap, self.names["JOURNEYS_KAFKA__GROUP_ID"], self.topic, self.partitions) as published:
-            until(lambda: published() >= fed, f"{fed} orders", patience=300)
+        fed = self._finish(feed, warm)
         cpu = sum(cpu_seconds(worker.process.pid) - then for worker, then in zip(workers, before, strict=True))
         return self._outcome(fed, cpu)
 
+    def _finish(self, feed: Callable[[], int], already: int) -> int:
+        fed = feed()
+        with progress(self.bootstrap, self.names["JOURNEYS_KAFKA__GROUP_ID"], self.topic, self.partitions) as published:
+            until(lambda: published() >= already + fed, f"{already + fed} orders", patience=300)
+        return fed
+
     def _outcome(self, fed: int, cpu: float) -> Outcome:
-        summaries = read_committed(self.bootstrap, [f"{self.names['JOURNEYS_PUBLISH__TOPIC_PREFIX']}summary"])
+        topic = f"{self.names['JOURNEYS_PUBLISH__TOPIC_PREFIX']}summary"
+        summaries = [read for read in read_committed(self.bootstrap, [topic]) if not _is_first(read.key)]
         orders = {read.value: read.timestamp_ms for read in read_committed(self.bootstrap, [self.topic])}
+        orders = {order: at for order, at in orders.items() if not _is_first(order)}
         if len(summaries) != fed or len(orders) != fed:
             raise AssertionError(f"{fed} orders, {len(orders)} in the topic, {len(summaries)} summaries")
-        placed = sorted(at / 1000 for at in orders.values())
-        steady = 1000 * placed[len(placed) // 10]
         return Outcome(
-            rate=_steady(summaries),
+            steady=_steady(summaries),
             cpu=1000 * cpu / fed,
             waits=[
                 (summary.timestamp_ms - orders[summary.key]) / 1000
                 for summary in summaries
-                if orders[summary.key] >= steady and not (summary.key or b"").startswith(b"x-slow")
+                if not (summary.key or b"").startswith(b"x-slow")
             ],
-            placed=placed,
+            placed=sorted(at / 1000 for at in orders.values()),
             published=sorted(summary.timestamp_ms / 1000 for summary in summaries),
         )
 
@@ -135,6 +149,10 @@ def _share(worker: Worker) -> int:
     return len(mine)
 
 
+def _is_first(order: bytes | None) -> bool:
+    return f"-{_FIRST}-".encode() in (order or b"")
+
+
 def _steady(summaries: Sequence[Read]) -> float:
     times = sorted(summary.timestamp_ms for summary in summaries)
     first, last = len(times) // 10, len(times) * 9 // 10
@@ -148,7 +166,13 @@ def at_once(place: Place, orders: int) -> Callable[[], int]:
 
 
 def steadily(
-    place: Place, *, rate: float, seconds: float, slow: int = 0, at: Mapping[float, Callable[[], object]] | None = None
+    place: Place,
+    *,
+    rate: float,
+    seconds: float,
+    kind: str = "order",
+    slow: int = 0,
+    at: Mapping[float, Callable[[], object]] | None = None,
 ) -> Callable[[], int]:
     """Orders at a steady rate; one in `slow`, if any, takes the API 10 s. `at` says what else to do, and when."""
 
@@ -160,7 +184,7 @@ def steadily(
                 plan.pop(moment)()
             for number in range(fed, int(now * rate)):
                 word = "x-slow10000-" if slow and number % slow == 0 else ""
-                producer.produce(place.topic, f"{word}{_SHORT}-order-{number}", partition=number % place.partitions)
+                producer.produce(place.topic, f"{word}{_SHORT}-{kind}-{number}", partition=number % place.partitions)
             fed = int(now * rate)
             producer.poll(0.01)
         producer.flush(10)
@@ -181,7 +205,7 @@ def full(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
     with stand_in(_LATENCY) as url:
         place = Place(stack, url, concurrency=128)
         with place.workers(1) as workers:
-            done = place.work_off(workers, at_once(place, int(most * options.seconds)))
+            done = place.work_off(workers, at_once(place, int(most * options.seconds)), rate=most)
     yield {"load": "128 in flight, 200 ms", "orders/s": done.rate, "CPU ms": done.cpu, "share": done.rate / most}
 
 
@@ -192,7 +216,8 @@ def scale(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
         for number in (1, 2, 4, 8):
             place = Place(stack, url, concurrency=8, partitions=_SHARED)
             with place.workers(number) as workers:
-                done = place.work_off(workers, at_once(place, int(8 / _LATENCY * number * options.seconds)))
+                most = number * 8 / _LATENCY
+                done = place.work_off(workers, at_once(place, int(most * options.seconds)), rate=most)
             first = first or done.rate
             name = f"{number} x 8 in flight, 200 ms"
             yield {"load": name, "orders/s": done.rate, "CPU ms": done.cpu, "share": done.rate / (number * first)}
@@ -216,10 +241,10 @@ def rebalance(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
         with place.workers(2) as workers:
             feed = steadily(place, rate=rate, seconds=3 * pause, at={pause: join, 2 * pause: leave})
-            done = place.work_off(workers, feed)
+            done = place.work_off(workers, feed, rate=rate)
     for what, at in moments.items():
         cost = done.piled_up(at, at + _WINDOW) - done.piled_up(at - _WINDOW, at)
-        yield {"load": f"{rate} orders/s, {what}", "orders/s": done.rate, "cost s": max(0.0, cost / rate)}
+        yield {"load": f"{rate} orders/s, {what}", "orders/s": done.steady, "cost s": max(0.0, cost / rate)}
 
 
 def slow(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
@@ -229,9 +254,9 @@ def slow(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
             place = Place(stack, url, concurrency=128)
             with place.workers(1) as workers:
                 feed = steadily(place, rate=300, seconds=10 + options.seconds, slow=every)
-                done = place.work_off(workers, feed)
+                done = place.work_off(workers, feed, rate=300)
             name = "300 orders/s" + (", 1 % of them 10 s" if every else "")
-            yield {"load": name, "orders/s": done.rate, **_waits(done)}
+            yield {"load": name, "orders/s": done.steady, **_waits(done)}
 
 
 def quiet(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
@@ -239,8 +264,8 @@ def quiet(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
     with stand_in(0.02) as url:
         place = Place(stack, url, concurrency=128)
         with place.workers(1) as workers:
-            done = place.work_off(workers, steadily(place, rate=5, seconds=2 * options.seconds))
-    yield {"load": "5 orders/s, 20 ms", "orders/s": done.rate, **_waits(done)}
+            done = place.work_off(workers, steadily(place, rate=5, seconds=2 * options.seconds), rate=5)
+    yield {"load": "5 orders/s, 20 ms", "orders/s": done.steady, **_waits(done)}
 
 
 def _waits(done: Outcome) -> dict[str, float]:
