@@ -155,8 +155,8 @@ def _load(found: Found) -> list[str]:
     columns = ("orders/s", "share", "CPU ms", "p50 ms", "p99 ms", "cost s")
     rows = [[row["load"], *(f"{row[name]:.2f}" if name in row else "" for name in columns)] for row in found["rows"]]
     told = (
-        "`share`: of 128 / 0.2 s; of as many times the first worker's rate. The other rates come a transaction at a time,"
-        " so they are right to some percent. `p50`, `p99`: from order to summary."
+        "`share`: of 128 / 0.2 s; of as many times the first worker's rate. The other rates are right to some percent."
+        " `p50`, `p99`: from order to summary."
         " `cost`: orders that piled up, as seconds of their rate."
     )
     return [*table(["load", *columns], rows), "", told]

@@ -85,7 +85,7 @@ class Broker:
             return {}
         futures = self._client.create_topics(new, operation_timeout=_WORK, request_timeout=_WORK, validate_only=dry_run)
         created: dict[str, bool] = {}
-        refused: list[str] = []
+        refused: dict[str, list[str]] = {}
         for name, future in futures.items():
             try:
                 future.result()
@@ -93,9 +93,10 @@ class Broker:
             except KafkaException as error:
                 created[name] = False
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    refused.append(f"{name}: {_reason(error)}")
+                    refused.setdefault(_reason(error), []).append(name)
         if refused:
-            raise HaltError(f"the broker refuses topics: {'; '.join(refused)}")
+            told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
+            raise HaltError(f"the broker refuses topics: {told}")
         if not dry_run:
             self._await(set(created))
         return created
