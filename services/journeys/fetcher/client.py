@@ -24,6 +24,8 @@ from journeys.fetcher.transport import AiohttpTransport
 from journeys.model import Json
 
 _GZIP: Final = frozenset({b"gzip", b"x-gzip"})
+_MEMBER: Final = zlib.MAX_WBITS | 16
+"""How zlib names gzip, with its header and its check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,24 +162,21 @@ class _Gunzip:
     """Unpacks a body piece by piece: gzip members, one after the other (RFC 1952, section 2.2)."""
 
     def __init__(self) -> None:
-        self._member = _member()
+        self._member = zlib.decompressobj(_MEMBER)
         self.is_whole = True
         """Whether the body may end here."""
 
     def __call__(self, piece: bytes, most: int) -> bytes:
         """What comes of a piece, but no more than `most` bytes, which are one at least. Raises zlib.error."""
-        made = b""
-        while piece and len(made) < most:
+        made: list[bytes] = []
+        while piece and most:
             if self._member.eof:
-                self._member = _member()
-            made += self._member.decompress(piece, most - len(made))
+                self._member = zlib.decompressobj(_MEMBER)
+            made.append(self._member.decompress(piece, most))
+            most -= len(made[-1])
             piece = self._member.unused_data
             self.is_whole = self._member.eof
-        return made
-
-
-def _member() -> zlib._Decompress:
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        return b"".join(made)
 
 
 def _too_large(limit: int) -> OrderError:
