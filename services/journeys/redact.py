@@ -11,7 +11,7 @@ _SECRET_NAME = re.compile(
     r"|key[-_.]pem|user[-_.]info|oauthbearer[-_.]config|assertion[-_.](file|private)",
     re.IGNORECASE,
 )
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+_USER_INFO = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: a password may hold one, if it should not
 
 
 def names_secret(name: str) -> bool:

@@ -189,7 +189,8 @@ def test_metrics_tell_what_was_done(stack: Stack, namespace: str) -> None:
         assert found["journeys_transaction_seconds_count"][()] == sum(found["journeys_transactions_total"].values())
         assert found["journeys_orders_waiting"] == {(): 1}
         assert found["journeys_partitions"] == {(): 12}
-        assert [line["encoder"] for line in worker.lines("worker.started")] == [language(wanted=True)]
+        (started,) = worker.lines("worker.started")
+        assert (started["encoder"], started["api"]) == (language(wanted=True), shop.api.url)
         assert worker.stop() == 0
 
 

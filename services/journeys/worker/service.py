@@ -34,6 +34,7 @@ from journeys.ops.watch import Part, Seen
 from journeys.producer import extension
 from journeys.producer.channels import Channel
 from journeys.producer.publisher import Publisher
+from journeys.redact import without_credentials
 from journeys.settings import Settings
 from journeys.worker.assembly import (
     make_client,
@@ -197,7 +198,12 @@ class Service:
         self._watch(kafka, fetcher)
         thread = in_daemon_thread(lambda: kafka.run(lambda listener: make_sources(settings, listener)), name="kafka")
         thread.add_done_callback(lambda _: self._stop.set())
-        log("worker.started", topics=settings.orders.topics, encoder=extension.language(wanted=settings.publish.native))
+        log(
+            "worker.started",
+            topics=settings.orders.topics,
+            api=without_credentials(settings.api.base_url),
+            encoder=extension.language(wanted=settings.publish.native),
+        )
         await self._stop.wait()
         log("worker.stopping", reason="failure" if thread.done() or self._failure else "signal")
         self._health.unmet("worker.lifecycle", "the worker is stopping")
