@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from confluent_kafka.cimpl import NewTopic
 
 from journeys.errors import HaltError, SettingsError, SetupError
+from journeys.redact import without_credentials
 from journeys.settings import Settings
 from journeys.topics import TopicSpec
 
@@ -50,7 +51,7 @@ class Broker:
             self._client.poll(0)
             why = self._trouble[-1] if self._trouble else _reason(error)
             raise SetupError(
-                f"no broker answers at {self._servers} ({why}); "
+                f"no broker answers at {without_credentials(f'{self._servers} ({why})')}; "
                 "is Kafka running, and are JOURNEYS_KAFKA__BOOTSTRAP_SERVERS and JOURNEYS_KAFKA__CONFIG right?",
             ) from None
         return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}

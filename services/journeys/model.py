@@ -37,11 +37,16 @@ class OrderMessage(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     headers: Headers
     timestamp_ms: int | None
-    """The record's timestamp, milliseconds since the epoch, UTC; None where the broker has none."""
+    """The record's timestamp, milliseconds since the epoch, UTC; None where it has none that is a date."""
 
     def header(self, name: str) -> bytes | None:
         """The last value of a header, or None."""
         return next((value for key, value in reversed(self.headers) if key == name), None)
+
+    def number(self, name: str) -> int | None:
+        """A header that is a natural number of 18 digits at most, so one that a long holds; None for any other."""
+        text = self.header(name) or b""
+        return int(text) if text.isdigit() and len(text) < 19 else None
 
     @property
     def size(self) -> int:

@@ -11,6 +11,7 @@ _SECRET_NAME = re.compile(
     r"|key[-_.]pem|user[-_.]info|oauthbearer[-_.]config|assertion[-_.](file|private)",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r"(?<=sasl\.oauthbearer\.config beginning at: ).*", re.DOTALL)  # librdkafka does, from there on
 _USER_INFO = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: a password may hold one, if it should not
 
 
@@ -20,5 +21,7 @@ def names_secret(name: str) -> bool:
 
 
 def without_credentials(text: str) -> str:
-    """`text` with the user info of every URL in it hidden: `http://***@host`."""
-    return _USER_INFO.sub(f"{HIDDEN}@", text) if "@" in text else text
+    """`text` with the user info of every URL in it hidden, `http://***@host`, and a secret that librdkafka quotes."""
+    if "@" in text:
+        text = _USER_INFO.sub(f"{HIDDEN}@", text)
+    return _QUOTED.sub(HIDDEN, text) if "oauthbearer" in text else text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import (
@@ -56,6 +58,30 @@ def create_topics(
     end_offsets(admin, names)
 
 
+def produce_with_header(bootstrap_servers: str, topic: str, order: bytes, header: bytes) -> None:
+    """Put an order message with a header of this name into partition 0, once it is acknowledged.
+
+    confluent_kafka takes only names that are UTF-8, as Java's clients do; librdkafka, below it, takes any.
+    """
+    [path] = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "librdkafka" in line}
+    kafka, pointer, text = ctypes.CDLL(path), ctypes.c_void_p, ctypes.create_string_buffer(512)
+    for made in (kafka.rd_kafka_conf_new, kafka.rd_kafka_new, kafka.rd_kafka_headers_new):
+        made.restype = pointer
+    settings, headers = pointer(kafka.rd_kafka_conf_new()), pointer(kafka.rd_kafka_headers_new(ctypes.c_size_t(1)))
+    kafka.rd_kafka_conf_set(settings, b"bootstrap.servers", bootstrap_servers.encode(), text, ctypes.c_size_t(512))
+    producer = pointer(kafka.rd_kafka_new(0, settings, text, ctypes.c_size_t(512)))
+    kafka.rd_kafka_header_add(headers, header, ctypes.c_ssize_t(len(header)), b"x", ctypes.c_ssize_t(1))
+    end, of_topic, of_partition, of_value, of_headers = 0, 1, 3, 4, 10  # rd_kafka_vtype_t
+    failed = kafka.rd_kafka_producev(
+        *(producer, of_topic, topic.encode(), of_partition, ctypes.c_int32(0)),
+        *(of_value, order, ctypes.c_size_t(len(order)), of_headers, headers, end),
+    )
+    left = kafka.rd_kafka_flush(producer, 20_000)
+    kafka.rd_kafka_destroy(producer)
+    if failed or left:
+        raise AssertionError(f"librdkafka says {failed}, and {left} are left")
+
+
 def produce_orders(
     bootstrap_servers: str,
     topic: str,
@@ -64,6 +90,7 @@ def produce_orders(
     partitions: int | None = None,
     headers: list[tuple[str, str | bytes | None]] | None = None,
     timestamp_ms: int = 0,
+    compression: str = "none",
 ) -> int:
     """Put order messages in and return how many, once every one is acknowledged.
 
@@ -76,7 +103,8 @@ def produce_orders(
             "linger.ms": 5,
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
-            "message.max.bytes": 8_000_000,
+            "message.max.bytes": 100_000_000,
+            "compression.type": compression,
         }
     )
     failures: list[KafkaError] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tests.broker.kafka_tools import produce_orders, produce_with_header
 from tests.broker.shop import open_shop
 from tests.broker.workers import until
 
@@ -39,6 +40,37 @@ def test_each_bad_order_message_is_a_dead_letter(stack: Stack, namespace: str) -
             assert letter.header("error-topic") == shop.orders
             assert letter.header("error-stage") == "message"
         shop.audit(good)
+
+
+def test_a_header_whose_name_is_no_text_keeps_no_order_back(stack: Stack, namespace: str) -> None:
+    """Kafka takes any bytes. The order is published; where it fails, its dead letter says what was left out."""
+    good, dies = "n2-good", "x-400-n2-dies"
+    with open_shop(stack, namespace, environment=ENVIRONMENT) as shop:
+        for order in (good, dies):
+            produce_with_header(stack.broker.bootstrap_servers, shop.orders, order.encode(), b"\xff\x80")
+        worker = shop.crew.hire()
+        shop.until_published(1)
+        until(lambda: len(shop.read(shop.dead_letters)) >= 1, "the dead letter")
+        assert worker.stop() == 0
+        [letter] = shop.read(shop.dead_letters)
+        assert (letter.value, letter.headers[0]) == (dies.encode(), ("headers-unreadable", None))
+        shop.audit([good])
+
+
+def test_a_message_too_large_for_its_dead_letter_keeps_no_order_back(stack: Stack, namespace: str) -> None:
+    """Packed, it was small enough for its topic. What the letter tells is kept, but for the message."""
+    servers = stack.broker.bootstrap_servers
+    with open_shop(stack, namespace, environment=ENVIRONMENT) as shop:
+        produce_orders(servers, shop.orders, [b"x" * 2**24], partitions=1, compression="gzip")
+        shop.place("n2-good")
+        worker = shop.crew.hire()
+        shop.until_published(1)
+        until(lambda: len(shop.read(shop.dead_letters)) >= 1, "the dead letter")
+        assert worker.stop() == 0
+        [letter] = shop.read(shop.dead_letters)
+        assert (letter.key, letter.value) == (None, b"")
+        assert (letter.header("error-reason"), letter.header("error-left-out")) == ("order-id-too-long", str(2 * 2**24))
+        shop.audit(["n2-good"])
 
 
 def test_each_bad_answer_ends_where_it_should(stack: Stack, namespace: str) -> None:

@@ -231,7 +231,7 @@ class Worker:
             pace=Pace(
                 linger=0.1, max_records=settings.max_records, poll=settings.poll, transaction=settings.transaction
             ),
-            due_ms=Timetable(retry_topics=retry_topics, settle=settings.settle).due_ms,
+            due_ms=Timetable(retry_topics=retry_topics, longest=ROUTES.longest, settle=settings.settle).due_ms,
             gate=self.keeper,
             replace_oversized=lambda finished: _oversized(finished, ROUTES),
             bytes_in_progress=lambda: self.fetcher.bytes_in_hand + self.desk.finished.bytes,

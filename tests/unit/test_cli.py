@@ -178,6 +178,20 @@ def test_a_missing_broker_is_one_line(nobody: int, monkeypatch: pytest.MonkeyPat
     assert "JOURNEYS_KAFKA__BOOTSTRAP_SERVERS" in line
 
 
+def test_no_secret_of_the_brokers_address_is_told(
+    nobody: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor what librdkafka quotes of one."""
+    monkeypatch.setenv("JOURNEYS_KAFKA__BOOTSTRAP_SERVERS", f"SASL_PLAINTEXT://me:s3cret@127.0.0.1:{nobody}")
+    config = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER"}
+    config |= {"enable.sasl.oauthbearer.unsecure.jwt": "true", "sasl.oauthbearer.config": "secret=s3cret"}
+    monkeypatch.setenv("JOURNEYS_KAFKA__CONFIG", json.dumps(config))
+    assert main(["topics", "create"]) == 1
+    told = capsys.readouterr().err
+    assert "s3cret" not in told
+    assert "beginning at: ***" in told
+
+
 def test_a_setting_that_librdkafka_does_not_know_is_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,6 +92,7 @@ def test_secrets_are_hidden_at_any_depth() -> None:
         kafka={"sasl.password": "s3cret", "ssl": [{"ssl.key.pem": "s3cret"}]},
         registry="http://me:s3cret@registry:8081/x",
         mirror="http://me:odd@s3cret@registry:8081/x",
+        why="no token: Unrecognized sasl.oauthbearer.config beginning at: secret=s3cret",
         key="orders/0",
     )
     assert "s3cret" not in out.getvalue()

@@ -18,7 +18,7 @@ from journeys.errors import RefusedError
 from journeys.model import Json, Order, OrderMessage
 
 MAX_ID_BYTES = 1024
-"""An order id longer than this is no order id."""
+"""An order id longer than this is no order id, nor is such an edition one."""
 
 Format: TypeAlias = Literal["auto", "text", "json", "avro"]
 AvroDecoder: TypeAlias = Callable[[bytes], Json]
@@ -63,10 +63,10 @@ class OrderReader:
         return Order(
             order_id=order_id,
             account=self._account,
-            edition=_text(message.header("edition")) or str(message.position),
-            timestamp_ms=_number(message.header("order-timestamp")),
-            attempt=_number(message.header("attempt")) or 0,
-            absences=_number(message.header("absences")) or 0,
+            edition=_edition(message) or str(message.position),
+            timestamp_ms=message.number("order-timestamp"),
+            attempt=message.number("attempt") or 0,
+            absences=message.number("absences") or 0,
             message=message,
         )
 
@@ -134,10 +134,7 @@ def _refused(message: str) -> RefusedError:
     return RefusedError(message, reason=_UNREADABLE, stage="message")
 
 
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode(errors="replace")
-
-
-def _number(value: bytes | None) -> int | None:
-    text = _text(value)
-    return int(text) if text.isdecimal() else None
+def _edition(message: OrderMessage) -> str:
+    """Of a retry; empty where it names none that may stand on every event."""
+    edition = message.header("edition") or b""
+    return edition.decode(errors="replace") if len(edition) <= MAX_ID_BYTES else ""

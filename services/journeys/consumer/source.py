@@ -25,7 +25,11 @@ from journeys.model import OrderMessage, Position
 Partition = tuple[str, int]
 """(topic, partition)"""
 
+UNREADABLE_HEADERS = "headers-unreadable"
+"""Stands for the headers of a record where one of their names is not UTF-8."""
 _NO_OFFSET = -1001
+_DATES = range(253_402_300_800_000)
+"""Milliseconds since the epoch, up to the year 9999: what a reader's dates hold."""
 
 _HALTS = {
     KafkaError._AUTO_OFFSET_RESET: (  # noqa: SLF001 - librdkafka's own name for its error
@@ -195,12 +199,17 @@ def _read(message: Any) -> OrderMessage | None:
 def order_message(message: Any) -> OrderMessage:
     """A record of confluent_kafka's, which bears no error, as a value of ours."""
     kind, timestamp = message.timestamp()
+    try:
+        headers = tuple(message.headers() or ())
+    except (SystemError, UnicodeDecodeError):
+        # A name that is not UTF-8, which the client does not expect. To ask once more gives names that are null.
+        headers = ((UNREADABLE_HEADERS, None),)
     return OrderMessage(
         position=Position(topic=message.topic(), partition=message.partition(), offset=message.offset()),
         key=message.key(),
         value=message.value(),
-        headers=tuple(message.headers() or ()),
-        timestamp_ms=timestamp if kind else None,
+        headers=headers,
+        timestamp_ms=timestamp if kind and timestamp in _DATES else None,
     )
 
 

@@ -109,7 +109,7 @@ class LetterReader:
     def read(self, message: OrderMessage, marks: Marks) -> Letter:
         """The letter that a record of the dead-letter topic is; never refuses one."""
         topic = _text(message, "error-topic")
-        at_ms = _number(message, "error-time")
+        at_ms = message.number("error-time")
         at_ms = message.timestamp_ms if at_ms is None else at_ms
         parts = (topic, _text(message, "error-partition"), _text(message, "error-offset"))
         return Letter(
@@ -118,7 +118,7 @@ class LetterReader:
             reason=_text(message, "error-reason") or UNNAMED,
             stage=_text(message, "error-stage"),
             text=_text(message, "error-message"),
-            attempts=_number(message, "error-attempts"),
+            attempts=message.number("error-attempts"),
             order=self._order(message),
             topic=topic,
             source="/".join(part for part in parts if part is not None) if all(parts) else None,
@@ -136,7 +136,7 @@ class LetterReader:
 
 def replays(message: OrderMessage) -> int:
     """How often an order was replayed, as its header tells; 0 where it tells nothing."""
-    return _number(message, REPLAY_COUNT) or 0
+    return message.number(REPLAY_COUNT) or 0
 
 
 def _origin(message: OrderMessage) -> str | None:
@@ -147,8 +147,3 @@ def _origin(message: OrderMessage) -> str | None:
 def _text(message: OrderMessage, name: str) -> str | None:
     value = message.header(name)
     return value.decode(errors="replace") if value else None
-
-
-def _number(message: OrderMessage, name: str) -> int | None:
-    text = _text(message, name) or ""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

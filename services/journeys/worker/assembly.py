@@ -27,7 +27,7 @@ from journeys.settings import Settings
 from journeys.worker.assignments import Assignments
 from journeys.worker.clients import consumer_config
 from journeys.worker.desk import Desk, Finished, taken_by
-from journeys.worker.disposal import Routes, dispose
+from journeys.worker.disposal import Routes, bare, dispose
 from journeys.worker.intake import Bounds
 from journeys.worker.kafka_loop import KafkaLoop, Pace
 from journeys.worker.observer import WorkerObserver
@@ -135,7 +135,7 @@ def make_kafka(
         assignments=Assignments(start=orders.start, map_limit=orders.map_limit),
         bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
         pace=make_pace(settings),
-        due_ms=Timetable(retry_topics=_retry_topics(settings), settle=settings.settle).due_ms,
+        due_ms=Timetable(retry_topics=_retry_topics(settings), longest=routes.longest, settle=settings.settle).due_ms,
         gate=keeper,
         replace_oversized=lambda finished: _oversized(finished, routes),
         bytes_in_progress=lambda: fetcher.bytes_in_hand + desk.finished.bytes,
@@ -198,10 +198,16 @@ def _retry_topics(settings: Settings) -> frozenset[str]:
 
 
 def _oversized(finished: Finished, routes: Routes) -> Finished:
-    """The dead letter of an order whose journey holds a record that Kafka does not take. Raises HaltError."""
+    """The dead letter of an order whose journey holds a record that Kafka does not take.
+
+    Where it does not take that either, only what it tells is left of it. Raises HaltError when that is too much.
+    """
     position = finished.message.position
     if finished.outcome == "dead-lettered":
-        raise HaltError(f"Kafka does not take the dead letter of {position}: raise max.message.bytes of its topic")
+        [letter] = finished.records
+        if (told := bare(letter, finished.order)) is None:
+            raise HaltError(f"Kafka does not take the dead letter of {position}: raise max.message.bytes of its topic")
+        return structs.replace(finished, records=[told], size=taken_by([told]))
     error = RefusedError(
         f"Kafka does not take a record of the journey of {position}: it is too large (max.message.bytes)",
         reason="record-too-large",

@@ -16,6 +16,21 @@ OWN_HEADERS = frozenset(
     {"edition", "account", "order-timestamp", "attempt", "absences", "not-before", "retry-reason"},
 )
 """What a retry tier's record has beside the headers of the order message."""
+_LEFT_OUT = "error-left-out"
+"""Bytes of key and value that a dead letter does without."""
+_TOLD = frozenset(
+    {
+        "error-reason",
+        "error-stage",
+        "error-message",
+        "error-attempts",
+        "error-topic",
+        "error-partition",
+        "error-offset",
+        "error-time",
+        _LEFT_OUT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +40,11 @@ class Routes:
     retry_tiers: tuple[tuple[str, float], ...]
     dead_letter: str
     empty_after: tuple[float, ...]
+
+    @property
+    def longest(self) -> float:
+        """The longest delay of a retry."""
+        return max((*(delay for _, delay in self.retry_tiers), *self.empty_after), default=0.0)
 
     def accepts_empty(self, order: Order) -> bool:
         """Whether this order was found absent often enough to be published as an empty journey."""
@@ -59,7 +79,7 @@ def _delay(order: Order, error: OrderError, routes: Routes, *, others_heard: boo
         return None
     if isinstance(error, AbsentError) and order.absences < len(routes.empty_after):
         return routes.empty_after[order.absences]
-    tried = order.attempt - order.absences
+    tried = max(0, order.attempt - order.absences)
     if not others_heard:
         tried = min(tried, len(routes.retry_tiers) - 1)
     return routes.retry_tiers[tried][1] if tried < len(routes.retry_tiers) else None
@@ -89,7 +109,7 @@ def _retry(order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], 
 
 
 def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, topic: str, *, now_ms: int) -> Record:
-    source = str(message.position) if order is None else order.edition
+    source = str(message.position) if order is None or order.edition.count("/") < 2 else order.edition
     source_topic, partition, offset = source.rsplit("/", 2)
     return Record(
         topic=topic,
@@ -107,6 +127,20 @@ def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, 
             ("error-time", str(now_ms)),
         ],
     )
+
+
+def bare(letter: Record, order: Order | None) -> Record | None:
+    """What a dead letter tells, without the message's key, headers and value: in its place, the order id if there is
+    one, and how large it was. None where it is so already.
+
+    A replay of it asks for the same order, or makes a dead letter of it again.
+    """
+    told = {name: value for name, value in letter.headers if name in _TOLD}
+    if _LEFT_OUT in told:
+        return None
+    told[_LEFT_OUT] = str(letter.size)
+    value = b"" if order is None else order.order_id.encode()
+    return Record(topic=letter.topic, key=None, value=value, headers=[*told.items()])
 
 
 def _foreign(message: OrderMessage) -> list[tuple[str, str | bytes | None]]:

@@ -15,16 +15,20 @@ from journeys.worker.desk import Admitted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
-    """When an order message is due: a retry by its `not-before`, a new order once it is `settle` seconds old."""
+    """When an order message is due: a retry by its `not-before`, a new order once it is `settle` seconds old.
+
+    `longest` is the longest wait that any of our retries asks for, in seconds: a header that asks for more is not ours.
+    """
 
     retry_topics: frozenset[str]
+    longest: float
     settle: float
 
     def due_ms(self, message: OrderMessage, now_ms: int) -> int | None:
         """Milliseconds since the epoch; None for at once."""
         if message.position.topic in self.retry_topics:
-            value = message.header("not-before") or b""
-            return int(value) if value.isdigit() else None
+            due = message.number("not-before")
+            return None if due is None else min(due, now_ms + int(self.longest * 1000))
         if not self.settle or message.timestamp_ms is None:
             return None
         # A producer whose clock is ahead must not keep its orders waiting for longer.

@@ -119,6 +119,20 @@ def test_a_retry_keeps_its_edition() -> None:
     assert (found.edition, found.attempt, found.absences, found.timestamp_ms) == ("orders.completed/0/1", 2, 1, 77)
 
 
+def test_headers_that_no_worker_wrote_are_passed_over() -> None:
+    """Whoever may write to a retry tier: neither a number without end nor an edition of a megabyte is taken."""
+    for number in (b"9" * 19, b"9" * 5000, b"-1", "\u0662".encode(), b"\xb2"):
+        names = ("attempt", "absences", "order-timestamp")
+        headers = (("edition", b"x" * 1025), *((name, number) for name in names))
+        found = reader().read(message(b"A-1", topic="orders.retry.1m", headers=headers))
+        assert (found.edition, found.attempt, found.absences, found.timestamp_ms) == (
+            str(found.message.position),
+            0,
+            0,
+            None,
+        )
+
+
 def test_a_form_that_is_set_is_not_guessed() -> None:
     """With the form set to text, an id may start with a brace."""
     assert reader("text").read(message(b"{A-1}")).order_id == "{A-1}"

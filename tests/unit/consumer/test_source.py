@@ -28,10 +28,11 @@ HALTS = [
 class Message:
     """An order message, or an error in its place."""
 
-    def __init__(self, offset: int = 0, error: KafkaError | None = None, kind: int = 1) -> None:
+    def __init__(self, offset: int = 0, error: KafkaError | None = None, kind: int = 1, at: int = 7) -> None:
         self._offset = offset
         self._error = error
         self._kind = kind
+        self._at = at
 
     def error(self) -> KafkaError | None:
         """The error."""
@@ -61,7 +62,7 @@ class Message:
 
     def timestamp(self) -> tuple[int, int]:
         """Of a kind; 0 is none."""
-        return self._kind, 7
+        return self._kind, self._at
 
 
 class Librdkafka:
@@ -147,10 +148,11 @@ def test_messages_are_taken_without_waiting_for_more() -> None:
     assert [message.position.offset for message in bench.source.poll(0.1, 1)] == [3]
 
 
-def test_a_message_without_a_timestamp_has_none() -> None:
-    """Kafka gives a number all the same."""
+@pytest.mark.parametrize(("kind", "at"), [(0, 7), (1, -1), (1, 253_402_300_800_000), (2, 2**63 - 1)])
+def test_a_message_without_a_timestamp_that_is_a_date_has_none(kind: int, at: int) -> None:
+    """Kafka gives a number all the same, and takes any from a producer."""
     bench = Bench()
-    bench.kafka.gives = {"poll": Message(kind=0)}
+    bench.kafka.gives = {"poll": Message(kind=kind, at=at)}
     [message] = bench.source.poll(0.1, 1)
     assert message.timestamp_ms is None
 

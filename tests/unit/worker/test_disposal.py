@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from journeys.errors import AbsentError, OrderError, PassingError, RefusedError
 from journeys.model import Headers, Order, OrderMessage, Position
@@ -114,6 +115,18 @@ def test_an_order_keeps_the_count_of_its_replays(attempt: int) -> None:
     letter = routed(order(attempt=attempt, headers=(("replay-count", b"1"),)), PASSING if attempt else REFUSED)
     assert (letter[0], letter[1]["replay-count"]) == ("orders.dead-letter", b"1")
     assert routed(order(headers=(("replay-count", b"1"),)), PASSING)[1]["replay-count"] == b"1"
+
+
+def test_a_count_that_no_worker_wrote_starts_at_the_first_tier() -> None:
+    """More absences than attempts."""
+    assert routed(order(attempt=0, absences=9), PASSING)[0] == "orders.retry.1m"
+
+
+def test_an_edition_that_is_no_position_leaves_where_the_message_stood() -> None:
+    """A dead letter always says where its order came from."""
+    headers = routed(structs.replace(order(attempt=1), edition="backfill"), REFUSED)[1]
+    found = [headers[name] for name in ("error-topic", "error-partition", "error-offset")]
+    assert found == ["orders.completed", "1", "5"]
 
 
 def test_an_unreadable_message_needs_no_order() -> None:

@@ -85,10 +85,17 @@ def test_orders_of_an_assignment_gone_by_are_forgotten() -> None:
 
 
 def test_a_due_time_is_read_from_its_header() -> None:
-    """`not-before` is milliseconds since the epoch; anything else means at once."""
-    timetable = Timetable(retry_topics=frozenset({"orders.retry.1m"}), settle=1800.0)
+    """`not-before` is milliseconds since the epoch; anything else means at once, and more than we ask for is cut."""
+    timetable = Timetable(retry_topics=frozenset({"orders.retry.1m"}), longest=3600.0, settle=1800.0)
     base = waiting(1).message
-    for value, expected in ((b"1700", 1700), (b"soon", None), (None, None)):
+    for value, expected in (
+        (b"1700", 1700),
+        (b"soon", None),
+        (None, None),
+        (b"9" * 18, 9000 + 3_600_000),
+        (b"9" * 20, None),
+        (b"9" * 5000, None),
+    ):
         headers = (("not-before", value),)
         message = OrderMessage(position=base.position, key=None, value=b"", headers=headers, timestamp_ms=None)
         assert timetable.due_ms(message, 9000) == expected
@@ -96,8 +103,8 @@ def test_a_due_time_is_read_from_its_header() -> None:
 
 def test_a_new_order_is_due_once_it_has_settled() -> None:
     """The time that its record bears counts, up to now: a clock that is ahead keeps no order waiting for longer."""
-    settled = Timetable(retry_topics=frozenset(), settle=1.5)
+    settled = Timetable(retry_topics=frozenset(), longest=0.0, settle=1.5)
     base = waiting(1).message
     for written, expected in ((7000, 8500), (9000, 10_500), (99_000, 10_500), (None, None)):
         assert settled.due_ms(replace(base, timestamp_ms=written), 9000) == expected
-    assert Timetable(retry_topics=frozenset(), settle=0).due_ms(base, 9000) is None
+    assert Timetable(retry_topics=frozenset(), longest=0.0, settle=0).due_ms(base, 9000) is None

@@ -54,7 +54,7 @@ class Thread:
             assignments=Assignments(start="earliest", map_limit=map_limit),
             bounds=bounds or Bounds(orders=100, bytes=10_000),
             pace=Pace(linger=linger, max_records=50, poll=0.0, poll_when_full=0.0),
-            due_ms=Timetable(retry_topics=frozenset({"orders"}), settle=0).due_ms,
+            due_ms=Timetable(retry_topics=frozenset({"orders"}), longest=3600.0, settle=0).due_ms,
             gate=self.gate,
             replace_oversized=lambda finished: structs.replace(finished, outcome="dead-lettered", records=[], size=0),
             bytes_in_progress=lambda: 0,

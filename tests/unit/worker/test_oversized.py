@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
-from journeys.errors import HaltError
+from journeys.errors import HaltError, RefusedError
 from journeys.model import Order, OrderMessage, Position
 from journeys.worker.assembly import _oversized
 from journeys.worker.desk import Finished, taken_by
-from journeys.worker.disposal import Routes
+from journeys.worker.disposal import Routes, dispose
 
+ERROR = RefusedError("the API refuses this order", reason="status-400")
 ROUTES = Routes(retry_tiers=(("orders.retry.1m", 60.0),), dead_letter="orders.dead-letter", empty_after=())
 
 
@@ -27,7 +29,8 @@ def finished(outcome: str) -> Finished:
         absences=0,
         message=message,
     )
-    return Finished(epoch=1, message=message, outcome=outcome, records=(), size=0, at=0.0, order=order)
+    records = [] if outcome == "published" else [dispose(message, order, ERROR, ROUTES, now_ms=5)[0]]
+    return Finished(epoch=1, message=message, outcome=outcome, records=records, size=0, at=0.0, order=order)
 
 
 def test_its_dead_letter_is_that_of_the_original_message() -> None:
@@ -46,7 +49,26 @@ def test_its_dead_letter_is_that_of_the_original_message() -> None:
     assert letter.size == taken_by(letter.records)
 
 
-def test_a_dead_letter_that_is_too_large_stops_the_worker() -> None:
+def test_a_dead_letter_that_is_too_large_leaves_the_message_out() -> None:
+    """What it tells stays, the order id among it, so that a replay asks for the same order."""
+    whole = finished("dead-lettered")
+    letter = _oversized(whole, ROUTES)
+    [record] = letter.records
+    told = dict(whole.records[0].headers)
+    del told["trace"]
+    assert (letter.outcome, record.topic, record.key, record.value) == (
+        "dead-lettered",
+        "orders.dead-letter",
+        None,
+        b"A-1",
+    )
+    assert dict(record.headers) == {**told, "error-left-out": "4"}
+    assert letter.size == taken_by(letter.records)
+    unread = structs.replace(whole, order=None)
+    assert _oversized(unread, ROUTES).records[0].value == b""
+
+
+def test_a_dead_letter_that_is_too_large_even_so_stops_the_worker() -> None:
     """There is no other place for it to go."""
     with pytest.raises(HaltError, match=r"max\.message\.bytes"):
-        _oversized(finished("dead-lettered"), ROUTES)
+        _oversized(_oversized(finished("dead-lettered"), ROUTES), ROUTES)
