@@ -7,7 +7,8 @@
 A POST must bear the header `X-Journeys`: no page that a browser shows can send it to another site.
 
 A loop that is stuck does not answer, and so fails its probe; the Kafka thread's state is read from its heartbeat.
-Metrics are rendered in another thread: a scrape does not hold up orders.
+Metrics are rendered in another thread: a scrape does not hold up orders. Whoever reaches the port may open connections
+and leave them: they are bounded in number and in time, so that files are left for Kafka and the API.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 from aiohttp import web
 
@@ -39,6 +40,10 @@ _PAGES = {
     "/metrics": "Prometheus metrics",
 }
 CONTROL_HEADER = "X-Journeys"
+MOST_CONNECTIONS = 64
+"""One more, and the oldest is closed, whatever it does: a probe is not kept out by what others leave open."""
+_PATIENCE = 10.0
+"""Seconds for a request to come, from the connection's begin or the last answer, and for a body that nobody reads."""
 _GRACE = 0.5
 """Seconds for answers that are under way when the server stops."""
 
@@ -52,27 +57,59 @@ async def serve(
     ready: Callable[[], Report],
     alive: Callable[[], Report],
     controls: Mapping[str, Control] | None = None,
+    patience: float = _PATIENCE,
 ) -> AsyncIterator[str]:
     """Serve while the block runs; yields the address, `http://127.0.0.1:8080`. Port 0 is any free one.
 
     Raises SetupError when the address cannot be listened on.
     """
-    runner = web.AppRunner(
-        _application(metrics, ready, alive, controls or {}),
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=_GRACE,
-    )
+    application = _application(metrics, ready, alive, controls or {})
+    runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=_GRACE)
     await runner.setup()
+    loop = asyncio.get_running_loop()
+    connections: dict[_Connection, asyncio.Transport] = {}
+
+    def connect() -> _Connection:
+        return _Connection(connections, cast(web.Server, runner.server), loop=loop, patience=patience)
+
     try:
-        site = web.TCPSite(runner, host, port)
         try:
-            await site.start()
+            listener = await loop.create_server(connect, host, port)
         except OSError as error:
             raise _cannot_listen(host, port, error) from None
-        yield _address(host, runner)
+        try:
+            yield _address(host, listener)
+        finally:
+            listener.close()
     finally:
         await runner.cleanup()
+
+
+class _Connection(web.RequestHandler):
+    """One connection: bounded in time and, with all others in `connections`, in number."""
+
+    def __init__(
+        self,
+        connections: dict[_Connection, asyncio.Transport],
+        server: web.Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        patience: float,
+    ) -> None:
+        # aiohttp takes None for an access log that is not kept, though its type does not say so.
+        no_log: Any = None
+        super().__init__(server, loop=loop, access_log=no_log, keepalive_timeout=patience, lingering_time=patience)
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if len(self._connections) >= MOST_CONNECTIONS:
+            self._connections.pop(next(iter(self._connections))).abort()  # `close` would wait for an answer to be read
+        self._connections[self] = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._connections.pop(self, None)
+        super().connection_lost(exc)
 
 
 def _application(
@@ -129,8 +166,8 @@ def _index() -> str:
     )
 
 
-def _address(host: str, runner: web.AppRunner) -> str:
-    port = runner.addresses[0][1]
+def _address(host: str, listener: asyncio.Server) -> str:
+    port = listener.sockets[0].getsockname()[1]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,10 +13,12 @@ from aiohttp import ClientSession
 from journeys.errors import SetupError
 from journeys.ops.health import Report
 from journeys.ops.metrics import Metrics
-from journeys.ops.server import CONTROL_HEADER, Control, serve
+from journeys.ops.server import CONTROL_HEADER, MOST_CONNECTIONS, Control, serve
 
 GOOD = Report(reasons={})
 BAD = Report(reasons={"kafka.group": "not a member of the consumer group yet"})
+WHOLE = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+HALF = WHOLE[:-2]
 
 
 def ask(
@@ -24,6 +27,7 @@ def ask(
     ready: Report = GOOD,
     alive: Report = GOOD,
     controls: Mapping[str, Control] | None = None,
+    patience: float = 10.0,
 ) -> None:
     """Run `use` with a client and the server's address."""
 
@@ -38,12 +42,27 @@ def ask(
                 ready=lambda: ready,
                 alive=lambda: alive,
                 controls=controls,
+                patience=patience,
             ) as address,
             ClientSession() as client,
         ):
             await use(client, address)
 
     asyncio.run(session())
+
+
+async def sent(address: str, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which `data` was sent, and nothing after it."""
+    place = urlsplit(address)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(data)
+    return reader, writer
+
+
+async def until_closed(reader: asyncio.StreamReader) -> None:
+    """Read until the server closes the connection."""
+    with suppress(ConnectionResetError):
+        await reader.read()
 
 
 def test_a_ready_worker_says_so() -> None:
@@ -145,3 +164,33 @@ def test_a_control_needs_its_header() -> None:
 
     ask(use, controls={"/resume": resume})
     assert done == ["resume"]
+
+
+@pytest.mark.parametrize("data", [b"", HALF, WHOLE + HALF])
+def test_a_request_that_is_not_whole_in_time_is_not_waited_for(data: bytes) -> None:
+    """Nor is one that never begins, nor a later one of the same connection."""
+
+    async def use(_client: ClientSession, address: str) -> None:
+        reader, writer = await sent(address, data)
+        await until_closed(reader)
+        writer.close()
+
+    ask(use, patience=0.01)
+
+
+@pytest.mark.parametrize("data", [HALF, WHOLE])
+def test_connections_are_bounded(data: bytes) -> None:
+    """One more, and the oldest is closed: whatever others leave open, probes are answered and files stay free."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        opened = [await sent(address, data) for _ in range(3 * MOST_CONNECTIONS)]
+        async with client.get(f"{address}/healthz") as answer:
+            assert answer.status == 200
+        left = MOST_CONNECTIONS - 1  # and the client's own
+        for reader, _ in opened[:-left]:
+            await until_closed(reader)
+        assert not any(reader.at_eof() or reader.exception() for reader, _ in opened[-left:])
+        for _, writer in opened:
+            writer.close()
+
+    ask(use, patience=600)
