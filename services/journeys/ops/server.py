@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, cast
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 import journeys
 from journeys.errors import SetupError
@@ -110,6 +111,11 @@ class _Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._connections.pop(self, None)
         super().connection_lost(exc)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Tell of defects alone: what is no request is answered with 400, and anybody can send it at any rate."""
+        if not isinstance(kw.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
+            super().log_exception(*args, **kw)
 
 
 def _application(

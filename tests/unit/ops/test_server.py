@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -194,3 +195,38 @@ def test_connections_are_bounded(data: bytes) -> None:
             writer.close()
 
     ask(use, patience=600)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        WHOLE.replace(b"a\r\n\r\n", b"a" * 100_000 + b"\r\n\r\n"),
+        b"POST /resume HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde",
+        b"POST /resume HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+    ],
+)
+def test_what_is_no_request_leaves_no_trace_in_the_log(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody can send it, as often as they like: it is no defect of ours."""
+
+    async def use(_client: ClientSession, address: str) -> None:
+        reader, writer = await sent(address, data)
+        await until_closed(reader)
+        writer.close()
+
+    ask(use, controls={"/resume": dict})
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG] == []
+
+
+def test_a_defect_is_still_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever mends it needs the trace."""
+
+    def fail() -> dict[str, object]:
+        raise ZeroDivisionError
+
+    async def use(client: ClientSession, address: str) -> None:
+        async with client.post(f"{address}/resume", headers={CONTROL_HEADER: "resume"}) as answer:
+            assert answer.status == 500
+
+    ask(use, controls={"/resume": fail})
+    assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [True]
