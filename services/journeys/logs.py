@@ -2,7 +2,7 @@
 
 An event name is part of what users build alerts on: it is a type here, and a table gives its level. Fields name
 things and count them; none ever holds an event of a journey, a key or an e-mail address. Tracebacks are plain,
-without the values of local variables, for the same reason.
+without the values of local variables, for the same reason. A line that cannot be written is lost, and ends nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import logging
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping, MutableMapping
-from typing import Any, Final, Literal, TextIO, TypeAlias, get_args
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Final, Literal, TextIO, TypeAlias, cast, get_args
 
 import structlog
 from structlog.typing import Processor
@@ -91,12 +91,36 @@ class _Threshold:
     number = 100
 
 
+class _Losses:
+    """Who is told of a line that is lost: nobody, until `when_lost` was called."""
+
+    tell: Callable[[], object] = staticmethod(lambda: None)
+
+
+class _Lines:
+    """A stream of lines, each written at once. One that it does not take is lost: a full disk, a closed pipe."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, line: str) -> None:
+        try:
+            self._out.write(line)
+            self._out.flush()
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            _Losses.tell()
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
 def configure(*, form: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> bool:
     """Set up logging of this process, onto `stream` (stderr). `auto` is `console` on a terminal, else `json`.
 
     Returns whether lines are for people.
     """
     out = sys.stderr if stream is None else stream
+    lines = cast("TextIO", _Lines(out))
     pretty = form == "console" or (form == "auto" and out.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -109,12 +133,17 @@ def configure(*, form: Format = "auto", level: Level = "info", stream: TextIO | 
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.BoundLogger,
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(lines),
         cache_logger_on_first_use=False,
     )
     _Threshold.number = _NUMBERS[level]
-    _take_in_libraries(out, shared, render)
+    _take_in_libraries(lines, shared, render)
     return pretty
+
+
+def when_lost(tell: Callable[[], object]) -> None:
+    """Call `tell` for each line that cannot be written, from any thread."""
+    _Losses.tell = tell
 
 
 def log(event: EventName, **fields: Any) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from errno import ENOSPC
 from typing import Any, get_args
 
 import pytest
@@ -28,6 +29,7 @@ def _undone() -> Iterator[None]:
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
     logs._Threshold.number = 100
+    logs.when_lost(lambda: None)
 
 
 def lines(out: io.StringIO) -> list[dict[str, Any]]:
@@ -147,6 +149,34 @@ def test_a_library_that_repeats_itself_is_told_once_in_ten_seconds() -> None:
         handler.handle(logging.makeLogRecord({"name": "librdkafka", "msg": text, "created": second}))
     told = [(line["message"], line.get("left_out")) for line in lines(out)]
     assert told == [("FAIL one", None), ("SESSTMOUT", None), ("FAIL four", 2)]
+
+
+class Broken(io.StringIO):
+    """A stream that takes nothing while it has an error."""
+
+    error: Exception | None = None
+
+    def write(self, text: str) -> int:
+        """As any stream's."""
+        if self.error is not None:
+            raise self.error
+        return super().write(text)
+
+
+@pytest.mark.parametrize("error", [OSError(ENOSPC, "disk full"), BrokenPipeError(), ValueError("closed file")])
+def test_a_line_that_cannot_be_written_is_counted_and_ends_nothing(error: Exception) -> None:
+    """Logs tell of the work; they do not stop it. What libraries say goes the same way."""
+    lost: list[bool] = []
+    logs.when_lost(lambda: lost.append(True))
+    out = Broken()
+    logs.configure(stream=out)
+    out.error = error
+    log("worker.started")
+    logging.getLogger("librdkafka").warning("FAIL")
+    out.error = None
+    log("worker.stopped")
+    assert len(lost) == 2
+    assert [line["event"] for line in lines(out)] == ["worker.stopped"]
 
 
 def test_every_event_has_a_level_and_a_dotted_name() -> None:

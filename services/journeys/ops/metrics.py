@@ -36,6 +36,7 @@ CounterName: TypeAlias = Literal[
     "retries",  # orders sent to a retry tier; by tier and reason
     "dead_letters",  # orders sent to the dead letters; by reason
     "transactions",  # transactions; by outcome
+    "log.lines.lost",  # log lines that could not be written
 ]
 SecondsName: TypeAlias = Literal[
     "request.seconds",  # one HTTP request to the order-event API; by outcome
@@ -68,6 +69,7 @@ _COUNTERS: Final[Mapping[CounterName, tuple[str, Labels]]] = {
     "retries": ("Orders sent to a retry tier.", ("tier", "reason")),
     "dead_letters": ("Orders sent to the dead letters.", ("reason",)),
     "transactions": ("Transactions.", ("outcome",)),
+    "log.lines.lost": ("Log lines that could not be written.", ()),
 }
 _SECONDS: Final[Mapping[SecondsName, tuple[str, Labels]]] = {
     "request.seconds": ("Requests to the order-event API, from start to last byte.", ("outcome",)),

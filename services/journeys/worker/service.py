@@ -25,7 +25,7 @@ from journeys.errors import HaltError
 from journeys.fetcher.client import ApiClient
 from journeys.fetcher.fetch import Fetcher
 from journeys.fetcher.gate import REASONS, Reason
-from journeys.logs import log
+from journeys.logs import log, when_lost
 from journeys.model import Position
 from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
@@ -104,6 +104,7 @@ class Service:
         self._publisher = publisher
         self._instance_id = settings.kafka.instance_id or secrets.token_hex(8)
         self._metrics = Metrics()
+        when_lost(lambda: self._metrics.count("log.lines.lost"))
         self._health = Health()
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
