@@ -49,7 +49,7 @@ def resume(address: str) -> list[str]:
     try:
         answer = json.loads(body)
         ok, opened = answer["ok"], answer["opened"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise HaltError(f"{address} does not answer as a worker does: {_line(body)}") from None
     if ok is not True or not isinstance(opened, list):
         raise HaltError(f"{address} did not go on: {_line(body)}")

@@ -85,6 +85,7 @@ def test_a_worker_that_was_not_held_up_opens_nothing() -> None:
         (403, "no\nheader\x1b[31m", r"answers 403: .*\\x1b"),
         (500, "", "answers 500"),
         (200, "<html>", "does not answer as a worker does: <html>"),
+        (200, "[" * 60_000, "does not answer as a worker does"),
         (200, "[]", "does not answer as a worker does"),
         (200, '{"ok": true, "opened": "flood"}', "did not go on"),
         (200, '{"ok": false, "opened": []}', "did not go on"),
