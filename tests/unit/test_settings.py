@@ -195,6 +195,46 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert problems({}, binary) == {str(binary): "is not UTF-8"}
 
 
+DIGITS = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 100_000, "is nested too deeply"),
+        (f'{{"a": {DIGITS * 20}}}', "holds a number of too many digits"),
+        (r'{"sasl.password": "\ud800"}', "holds half of a surrogate pair"),
+    ],
+)
+def test_json_that_python_does_not_take_is_a_wrong_setting(text: str, told: str) -> None:
+    """Told in a line, like any other."""
+    assert problems({"JOURNEYS_KAFKA__CONFIG": text}) == {"JOURNEYS_KAFKA__CONFIG": told}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = " + "[" * 100_000, "is nested too deeply"),
+        (f"[api]\nrate = {DIGITS * 20}\n", "holds a number of too many digits"),
+    ],
+)
+def test_toml_that_python_does_not_take_is_a_wrong_setting(text: str, told: str, tmp_path: Path) -> None:
+    """As with JSON."""
+    file = tmp_path / "j.toml"
+    file.write_text(text)
+    assert problems({}, file) == {str(file): told}
+
+
+def test_numbers_beyond_any_float_are_wrong_settings(tmp_path: Path) -> None:
+    """TOML's integers have no end."""
+    file = tmp_path / "j.toml"
+    file.write_text(f"[api]\nrate = {DIGITS}\nread_timeout = {DIGITS}\n")
+    assert problems({}, file) == {
+        f"api.rate in {file}": "must be a number of 0 or more, or auto",
+        f"api.read_timeout in {file}": "must be a duration of 0 to 36500d",
+    }
+
+
 def test_variables_that_kubernetes_sets_are_no_settings() -> None:
     """A Service named `journeys` puts these into every pod of its namespace."""
     environ = {
@@ -242,7 +282,10 @@ def test_sizes_survive_being_written(size: int) -> None:
     assert parse_size(format_size(size)) == size
 
 
-@pytest.mark.parametrize("value", ["", "1w", "-1s", "1e3", True, None, float("nan"), float("inf"), -1, "٣s"])
+@pytest.mark.parametrize(
+    "value",
+    ["", "1w", "-1s", "1e3", True, None, float("nan"), float("inf"), -1, "٣s", "36501d", f"{DIGITS[:306]}s", 10**400],
+)
 def test_what_is_no_duration(value: object) -> None:
     """Only plain numbers and known units."""
     with pytest.raises(ValueError, match="duration"):

@@ -101,11 +101,8 @@ def _read_file(path: Path, found: _Found) -> None:
     except OSError as error:
         found.problems.append((str(path), f"cannot be read: {error.strerror}"))
         return
-    except UnicodeDecodeError:
-        found.problems.append((str(path), "is not UTF-8"))
-        return
-    except tomllib.TOMLDecodeError as error:
-        found.problems.append((str(path), f"is not TOML: {_place(str(error))}"))
+    except (ValueError, RecursionError) as error:
+        found.problems.append((str(path), _fault(error)))
         return
     known = [f"{group}.{name}" for group, name, _ in setting_names()]
     groups = list(Settings.model_fields)
@@ -140,8 +137,8 @@ def _read_environment(environ: Mapping[str, str], found: _Found) -> None:
             key, info = known[variable]
             try:
                 value = _decoded(text, get_origin(info.annotation))
-            except json.JSONDecodeError as error:
-                found.problems.append((variable, f"is not JSON (line {error.lineno}, column {error.colno})"))
+            except (ValueError, RecursionError) as error:
+                found.problems.append((variable, _fault(error)))
                 found.given.pop(key, None)
             else:
                 found.given[key] = _Given(value=value, source="env", label=variable)
@@ -150,7 +147,9 @@ def _read_environment(environ: Mapping[str, str], found: _Found) -> None:
 def _decoded(text: str, origin: Any) -> Any:
     """What the text of a variable stands for, by the kind of its setting."""
     if origin is dict or (origin is tuple and text.lstrip().startswith("[")):
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # JSON can write half of a surrogate pair, which is no text
+        return value
     if origin is tuple:
         return [part.strip() for part in text.split(",")]
     return text
@@ -184,6 +183,23 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     nearest = get_close_matches(name.upper(), [candidate.upper() for candidate in known], n=1)
     hint = next((candidate for candidate in known if [candidate.upper()] == nearest), None)
     return f"no such {what}" + (f"; did you mean {hint}?" if hint else "")
+
+
+def _fault(error: ValueError | RecursionError) -> str:
+    """Why a text could not be read, without quoting it: it may hold a secret."""
+    match error:
+        case json.JSONDecodeError():
+            return f"is not JSON (line {error.lineno}, column {error.colno})"
+        case tomllib.TOMLDecodeError():
+            return f"is not TOML: {_place(str(error))}"
+        case UnicodeDecodeError():
+            return "is not UTF-8"
+        case UnicodeEncodeError():
+            return "holds half of a surrogate pair"
+        case RecursionError():
+            return "is nested too deeply"
+        case _:
+            return "holds a number of too many digits"
 
 
 def _place(text: str) -> str:

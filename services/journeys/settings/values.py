@@ -14,6 +14,8 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
+_LONGEST = 36_500 * 86_400
+"""Seconds of a century: reckoned in milliseconds, or added to the present time, it is still a number like others."""
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _TIER = re.compile(r"[1-9]\d*[smhd]", re.ASCII)
 
@@ -26,12 +28,12 @@ def parse_duration(value: Any) -> float:
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         seconds = float(match[1]) * _SECONDS[match[2] or "s"]
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = value
     else:
         raise ValueError("must be a duration such as 500ms, 30s, 1m, 2h or 7d")
-    if seconds < 0 or not math.isfinite(seconds):
-        raise ValueError("must be a finite duration of 0 or more")
-    return seconds
+    if not 0 <= seconds <= _LONGEST:
+        raise ValueError(f"must be a duration of 0 to {format_duration(_LONGEST)}")
+    return float(seconds)
 
 
 def format_duration(seconds: float) -> str:
@@ -47,7 +49,7 @@ def parse_rate(value: Any) -> float:
     """Requests per second: a number of 0 or more. Else ValueError."""
     try:
         rate = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         rate = -1.0
     if isinstance(value, bool) or rate < 0 or not math.isfinite(rate):
         raise ValueError("must be a number of 0 or more, or auto")
