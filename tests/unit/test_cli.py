@@ -150,6 +150,16 @@ def test_people_are_told_a_fatal_error_and_its_remedy(worker: Worker, capsys: py
     assert capsys.readouterr().err.splitlines() == ["journeys: no topics", "journeys: try: journeys topics create"]
 
 
+def test_an_error_cannot_speak_to_the_terminal(worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may quote what came from outside, at any length; its beginning and its end are told."""
+    worker.ending = HaltError("no \x1b]0;owned\x07 日本\nFAKE: all fine \udcff" + "x" * 60_000 + " the remedy")
+    assert main(["run", "--log-format", "console"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(r"journeys: no \x1b]0;owned\x07 日本\nFAKE: all fine \udcff")
+    assert line.endswith("x the remedy")
+    assert len(line) < 3_000
+
+
 def test_programs_are_told_a_fatal_error_in_the_log(worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
     """The last line is JSON like all others, and has the reason."""
     worker.ending = HaltError("fenced three times")

@@ -59,6 +59,13 @@ def test_an_order_cannot_speak_to_the_terminal(order: str, terminal: bool) -> No
     assert '"A\\' in text
 
 
+def test_a_line_of_a_table_has_an_end() -> None:
+    """A header may be as long as a record; `show` and --json tell it whole."""
+    text = shown(letter("A" * 60_000 + "B"))
+    assert 1_000 < text.count("A") < 2_000
+    assert "B" in text
+
+
 def test_an_order_is_no_markup() -> None:
     """Brackets stay brackets; what is not there is a dash."""
     assert "[red]A[/red]" in shown(letter("[red]A[/red]"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from journeys.cli.texts import harmless
 from journeys.errors import HaltError, JourneysError, SettingsError
 
 
@@ -28,4 +29,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(*lines: str) -> None:
     for line in lines:
-        print(f"journeys: {line}", file=sys.stderr)  # noqa: T201 - this is where a command speaks
+        print(f"journeys: {harmless(line)}", file=sys.stderr)  # noqa: T201 - this is where a command speaks

@@ -27,6 +27,7 @@ from journeys.cli.letter_options import (
     parsed,
 )
 from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.texts import harmless
 from journeys.errors import HaltError
 from journeys.redact import without_credentials
 
@@ -209,9 +210,9 @@ def resume(
         typer.echo(json.dumps(answers))
     for answer in answers:
         if not answer["ok"]:
-            typer.echo(f"journeys: {answer['error']}", err=True)
+            typer.echo(f"journeys: {harmless(answer['error'])}", err=True)
         elif not as_json:
-            opened = ", ".join(answer["opened"])
+            opened = harmless(", ".join(answer["opened"]))
             typer.echo(f"{answer['url']}: {'goes on, opened: ' + opened if opened else 'was not held up'}")
     if not all(answer["ok"] for answer in answers):
         raise typer.Exit(1)

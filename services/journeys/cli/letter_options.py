@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from journeys.cli.texts import harmless
+
 if TYPE_CHECKING:
     from journeys.dead_letters.filters import Filter
     from journeys.dead_letters.survey import Cabinet
@@ -37,7 +39,7 @@ def open_cabinet(settings: Settings) -> Iterator[Cabinet]:
     with Cabinet(settings, now_ms=now_ms()) as cabinet:
         yield cabinet
         if cabinet.silent is not None:
-            typer.echo(f"journeys: orders in Avro are named by their keys: {cabinet.silent}", err=True)
+            typer.echo(f"journeys: orders in Avro are named by their keys: {harmless(str(cabinet.silent))}", err=True)
 
 
 def filter_of(

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from journeys.cli.texts import shortened
 from journeys.dead_letters.forms import iso
 from journeys.dead_letters.letters import Letter, State
 
@@ -56,9 +57,9 @@ def letters(out: Console, shown: Sequence[Letter]) -> None:
         table.add_row(
             f"{letter.position.partition}/{letter.position.offset}",
             plain(time_of(letter.at_ms)),
-            plain(letter.reason),
-            plain(letter.stage),
-            plain(letter.order),
+            _cell(letter.reason),
+            _cell(letter.stage),
+            _cell(letter.order),
             plain(letter.attempts),
             Text(state(letter), style=_COLOURS[letter.state]),
         )
@@ -98,7 +99,7 @@ def table(
     for index, name in enumerate(head):
         made.add_column(name, justify="right" if index else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(plain(cell) for cell in row))
+        made.add_row(*(_cell(value) for value in row))
     if totals is not None:
         made.add_section()
         made.add_row(*(Text(str(cell), style="bold") for cell in totals))
@@ -135,6 +136,11 @@ def plain(value: Any) -> Text:
         return Text("-")
     text = str(value)
     return Text(text if text.isprintable() else json.dumps(text))
+
+
+def _cell(value: Any) -> Text:
+    """As `plain`, and not too long for a line of a table."""
+    return plain(value if value is None else shortened(str(value)))
 
 
 def _content(form: Mapping[str, str] | None) -> str | None:

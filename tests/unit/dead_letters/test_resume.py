@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from journeys.cli import main
 from journeys.dead_letters.resume import address_of, resume
 from journeys.errors import HaltError, SetupError
 from journeys.settings import OpsSettings
@@ -75,6 +76,15 @@ def test_a_worker_that_was_not_held_up_opens_nothing() -> None:
     """That is no error."""
     with worker(body=json.dumps({"ok": True, "opened": []})) as stub:
         assert resume(stub.address) == []
+
+
+def test_what_a_worker_says_cannot_speak_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever listens there may be anybody."""
+    with worker(body=json.dumps({"ok": True, "opened": ["\x1b]0;owned\x07", "x" * 60_000]})) as stub:
+        assert main(["dead-letters", "resume", "--url", stub.address]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(rf"{stub.address}: goes on, opened: \x1b]0;owned\x07, xxx")
+    assert len(told) < 3_000
 
 
 @pytest.mark.parametrize(
