@@ -278,6 +278,15 @@ def test_resume_tells_which_workers_it_did_not_reach(nobody: int, capsys: pytest
     assert "s3cret" not in told.out + told.err
 
 
+def test_what_the_output_cannot_encode_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal or a file that is not UTF-8 is no reason to end in a traceback."""
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    monkeypatch.setenv("JOURNEYS_KAFKA__GROUP_ID", "日本")
+    done = python("-m", "journeys", "config", "show")
+    assert done.returncode == 0, done.stderr
+    assert r"JOURNEYS_KAFKA__GROUP_ID = \u65e5\u672c  (env)" in done.stdout
+
+
 def test_config_show_tells_value_source_and_meaning(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what is expected to go wrong is told in a line, without a trace."""
     from journeys.cli.app import app  # noqa: PLC0415 - so that importing `main` costs nothing
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # it may be no UTF-8, and an order's id anything
     try:
         app(args=None if arguments is None else list(arguments), prog_name="journeys")
     except SystemExit as end:
