@@ -276,6 +276,22 @@ def test_a_replay_that_is_interrupted_tells_how_far_it_came(desk: Desk) -> None:
     assert desk.replayed() == sorted(orders)
 
 
+def test_a_replay_that_is_interrupted_twice_tells_how_far_it_came(desk: Desk) -> None:
+    """The batch under way is left to itself: whether it went out is found out by the same command."""
+    orders = desk.put(f"a{n}" for n in range(1000))
+    process = desk.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(desk.read(desk.orders)), "the first replayed order")
+    for each in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):  # stopped, it takes both at once
+        process.send_signal(each)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted within a batch" in err
+    told = json.loads(out)["letters"]
+    rest = desk.answer("replay", "--execute")["letters"]
+    assert told in (len(orders) - rest, len(orders) - rest - 1)
+    assert desk.replayed() == sorted(orders)
+
+
 def test_the_groups_protocol_does_not_matter(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A replay joins no group; what was remembered under one protocol is known under the other."""
     orders = desk.put(f"a{n}" for n in range(10))

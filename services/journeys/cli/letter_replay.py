@@ -108,6 +108,8 @@ def replay(
             failure = _run(run, work)
         publisher.discard()
     _tell_run(run, work, as_json=as_json)
+    if isinstance(failure, KeyboardInterrupt):
+        typer.echo("journeys: interrupted within a batch; the same command finds out whether it went out", err=True)
     if failure is not None:
         raise failure
 
@@ -130,11 +132,11 @@ def _stop_on_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _run(run: Replay, work: Plan) -> HaltError | None:
+def _run(run: Replay, work: Plan) -> HaltError | KeyboardInterrupt | None:
     """Replay, and what ended it before its time: it is told after what was done."""
     try:
         run.run(work)
-    except HaltError as failure:
+    except (HaltError, KeyboardInterrupt) as failure:
         return failure
     return None
 
