@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from journeys import avro
@@ -60,3 +62,117 @@ def test_each_schema_is_asked_for_once() -> None:
         decoder.decode(value)
     assert [decoder.decode(value), decoder.decode(value)] == [-5, -5]
     assert asked == [9, 9]
+
+
+def decoded(definition: object, body: bytes) -> object:
+    """What a decoder makes of a body whose writer registered this schema."""
+    return avro.Decoder(lambda _: json.dumps(definition)).decode(avro.frame(1, body))
+
+
+def record(name: str, *kinds: object) -> dict[str, object]:
+    """A record with fields of these types."""
+    return {
+        "type": "record",
+        "name": name,
+        "fields": [{"name": f"f{number}", "type": kind} for number, kind in enumerate(kinds)],
+    }
+
+
+def chain(levels: int) -> list[object]:
+    """Records of which each holds the one before, in a text that is flat."""
+    return [record("R0", "long"), *(record(f"R{level}", f"R{level - 1}") for level in range(1, levels))]
+
+
+LIST = record("List", ["null", "List"])
+FOREST = record("Tree", {"type": "array", "items": record("Branch", "string", {"type": "map", "values": "Tree"})})
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [LIST, FOREST, ["null", LIST], {"type": "map", "values": LIST}, chain(100), record("Outer", LIST, "List")],
+    ids=["itself", "through others", "in a union", "in a map", "a long chain", "in another"],
+)
+def test_a_foreign_schema_without_a_bound_to_its_depth_is_refused(definition: object) -> None:
+    """It is read in C, without a guard: a body that goes deep enough would end the process."""
+    with pytest.raises(ValueError, match="holds itself, or has more than 100 levels"):
+        decoded(definition, b"\x02" * 20)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        "null",
+        {"type": "null"},
+        record("Empty"),
+        {"type": "fixed", "name": "Nothing", "size": 0},
+        record("Outer", record("Inner", "null"), "Inner"),
+        record("Wide", *["null"] * 20, "long"),
+    ],
+    ids=["null", "a dict of null", "an empty record", "an empty fixed", "records of such", "hardly anything"],
+)
+def test_a_foreign_schema_whose_items_take_hardly_a_byte_is_refused(items: object) -> None:
+    """Six bytes could claim 2^31 of them."""
+    with pytest.raises(ValueError, match="too few bytes"):
+        decoded(record("R", {"type": "array", "items": items}), b"\x80\x80\x80\x80\x10\x00")
+
+
+def test_a_map_of_nothing_is_bounded_by_its_keys() -> None:
+    """Each of them takes a byte at least."""
+    assert decoded({"type": "map", "values": "null"}, b"\x02\x02a\x00") == {"a": None}
+
+
+@pytest.mark.parametrize("after", [[], [{"type": "fixed", "name": "F", "size": 2**40}]], ids=["none", "many bytes"])
+def test_a_foreign_schema_that_makes_much_of_nothing_is_refused(after: list[object]) -> None:
+    """Records that hold others twice double them at each level, before the bytes that come after are missed."""
+    levels = [record("R0"), *(record(f"R{level}", f"R{level - 1}", f"R{level - 1}") for level in range(1, 40))]
+    with pytest.raises(ValueError, match="too much of too few bytes"):
+        decoded([*levels, record("Bomb", "R39", *after)], b"\x50")
+
+
+def test_marks_of_the_library_in_a_foreign_schema_mean_nothing() -> None:
+    """By them, fastavro would take the types of the marks for those that were checked."""
+    inner = record("Inner", "long")
+    marked = {
+        "type": "array",
+        "items": record("Outer", inner, "Inner"),
+        "__fastavro_parsed": True,
+        "__named_schemas": {"Inner": record("Inner", "string")},
+    }
+    assert decoded(marked, b"\x02\x02\x04\x00") == [{"f0": {"f0": 1}, "f1": {"f0": 2}}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"array","items":' * 3000 + '"string"' + "}" * 3000,
+        "".join(f'{{"type":"record","name":"R{n}","fields":[{{"name":"x","type":' for n in range(350))
+        + '"string"'
+        + "}]}" * 350,
+        "[" * 100_000,
+        '{"type":"fixed","name":"F","size":1e999,"logicalType":"decimal","precision":3}',
+        f'{{"type":"fixed","name":"F","size":1{"0" * 400},"logicalType":"decimal","precision":3}}',
+        "[]",
+        "{}",
+        "",
+    ],
+    ids=["arrays", "records", "no JSON", "infinite", "huge", "empty union", "empty object", "empty text"],
+)
+def test_whatever_a_registry_holds_is_a_schema_or_a_value_error(text: str) -> None:
+    """Never another error, which would count as a defect of ours."""
+    with pytest.raises(ValueError):
+        avro.Decoder(lambda _: text).decode(avro.frame(1, b"\x02"))
+
+
+def test_an_ordinary_foreign_schema_is_read() -> None:
+    """With a null, an empty record, and a type that is used twice."""
+    money = record("Money", "long", "string")
+    state = {"type": "enum", "name": "State", "symbols": ["paid", "sent"]}
+    line = record("Line", "string", money, ["null", "Money"])
+    order = record("Order", "string", "null", record("Empty"), {"type": "array", "items": line}, state)
+    assert decoded(order, b"\x06A-1\x02\x02x\x0a\x06EUR\x00\x00\x02") == {
+        "f0": "A-1",
+        "f1": None,
+        "f2": {},
+        "f3": [{"f0": "x", "f1": {"f0": 5, "f1": "EUR"}, "f2": None}],
+        "f4": "sent",
+    }
