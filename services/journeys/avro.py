@@ -1,7 +1,7 @@
 """The only door to fastavro: Avro values as bytes, and the Confluent wire format around them.
 
 byte 0        0
-bytes 1 to 4  id of the writer's schema in the registry, big-endian
+bytes 1 to 4  id of the writer's schema in the registry, big-endian, not negative
 the rest      the value in Avro's binary encoding
 """
 
@@ -17,7 +17,7 @@ import fastavro
 
 from journeys.model import Json
 
-_HEADER: Final = struct.Struct(">bI")
+_HEADER: Final = struct.Struct(">bi")
 _MAGIC: Final = 0
 
 _LEAST: Final = {
@@ -209,6 +209,8 @@ def unframe(value: bytes) -> tuple[int, bytes]:
     magic, schema_id = _HEADER.unpack_from(value)
     if magic != _MAGIC:
         raise ValueError(f"the first byte is {value[0]}, not 0: this is not the Confluent wire format")
+    if schema_id < 0:
+        raise ValueError(f"{schema_id} is no schema id")
     return schema_id, value[_HEADER.size :]
 
 
