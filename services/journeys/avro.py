@@ -188,8 +188,16 @@ def foreign(text: str) -> Schema:
 
 
 def _tame(part: dict[str, Any]) -> dict[str, Any]:
-    """Without fastavro's own marks, by which it would take other types for those that were checked."""
-    return {key: value for key, value in part.items() if not key.startswith("__")}
+    """Without fastavro's own marks, by which it would take other types for those that were checked.
+
+    And without decimals: the digits of a long one take minutes, in which nothing else runs.
+    """
+    is_decimal = part.get("logicalType") == "decimal"
+    return {
+        key: value
+        for key, value in part.items()
+        if not key.startswith("__") and not (is_decimal and key == "logicalType")
+    }
 
 
 def header(schema_id: int) -> bytes:

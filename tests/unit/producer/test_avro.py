@@ -170,6 +170,13 @@ def test_whatever_a_registry_holds_is_a_schema_or_a_value_error(text: str) -> No
         avro.Decoder(lambda _: text).decode(avro.frame(1, b"\x02"))
 
 
+@pytest.mark.parametrize("precision", [5, 10**9, 10**30])
+def test_decimals_of_foreign_schemas_stay_bytes(precision: int) -> None:
+    """No order id is one, and to make a number of a long one takes minutes."""
+    decimal = {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": precision}
+    assert decoded(record("R", "long", decimal), b"\x0a\x06\x7f\xff\xff") == {"f0": 5, "f1": b"\x7f\xff\xff"}
+
+
 def test_an_ordinary_foreign_schema_is_read() -> None:
     """With a null, an empty record, and a type that is used twice."""
     money = record("Money", "long", "string")
