@@ -5,7 +5,7 @@ A worker looks ids up at its start and never registers. `register` is for the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -35,6 +35,9 @@ _SUBJECT_NOT_FOUND: Final = 40401
 _VERSION_NOT_FOUND: Final = 40402
 _SCHEMA_NOT_FOUND: Final = 40403
 _COMPATIBILITY_NOT_SET: Final = 40408
+
+_REFUSED: Final = (400, 404, 422)
+"""HTTP statuses of a registry that does not give out an id, and will not if it is asked again, whatever its code."""
 
 
 class State(StrEnum):
@@ -166,14 +169,14 @@ def _schema(record: str) -> Schema:
     return Schema(schemas.text(record), "AVRO")
 
 
-def _absent(ask: Callable[[], _T], *codes: int) -> _T | None:
-    """The registry's answer, or None where it says that there is nothing, by one of these codes."""
+def _absent(ask: Callable[[], _T], *codes: int, statuses: Collection[int] = ()) -> _T | None:
+    """The registry's answer, or None where it says that there is nothing, by one of these codes or HTTP statuses."""
     from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - see _schema
 
     try:
         return ask()
     except SchemaRegistryError as error:
-        if error.error_code in codes:
+        if error.error_code in codes or error.http_status_code in statuses:
             return None
         raise
 
@@ -210,10 +213,10 @@ def _refusal(status: int) -> str:
 def schema_text(url: str, config: Mapping[str, Any], schema_id: int) -> str:
     """The schema of this id, as JSON text, whatever its subject.
 
-    Raises ValueError where the registry does not know the id, SetupError where it cannot be asked.
+    Raises ValueError where the registry does not give it out, SetupError where it cannot be asked.
     """
     with _registry(url, config) as client:
-        found = _absent(lambda: client.get_schema(schema_id), _SCHEMA_NOT_FOUND)
+        found = _absent(lambda: client.get_schema(schema_id), statuses=_REFUSED)
     if found is None or found.schema_str is None:
         raise ValueError(f"the registry knows no schema {schema_id}")
     return found.schema_str
