@@ -199,6 +199,7 @@ class Worker:
             pointer="/order_id",
             schema_text=_no_registry,
             is_retry=retry_topics.__contains__,
+            awaits=_no_registry,
         )
         return self._parts.desk(
             read=orders.read,
@@ -270,5 +271,5 @@ class OneAfterAnother(Sources):
             source.close()
 
 
-def _no_registry(number: int) -> str:
-    raise AssertionError(f"no message here needs schema {number}")
+def _no_registry(wanted: object) -> str:
+    raise AssertionError(f"no message here needs a schema: {wanted}")

@@ -97,6 +97,7 @@ def make_desk(
         pointer=orders.id_pointer,
         schema_text=lambda number: subjects.schema_text(registry.url, registry.config, number),
         is_retry=_retry_topics(settings).__contains__,
+        awaits=observer.registry,
     )
     encoder = JourneyEncoder(
         ids,

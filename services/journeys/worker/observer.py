@@ -51,6 +51,7 @@ class WorkerObserver:
         self._rejected_topic = rejected_topic
         self._shut: frozenset[Reason] = frozenset()
         self._are_waiting = False
+        self._is_awaited = False
 
     # -- the desk's side
 
@@ -61,6 +62,16 @@ class WorkerObserver:
             self._metrics.count("events.repeated", by=journey.repeated)
         if not journey.consistent:
             self._metrics.count("journeys.inconsistent")
+
+    def registry(self, reason: str | None) -> None:
+        """Orders wait for the schema registry, for this reason; None once they do not."""
+        if reason is None:
+            self._health.met("registry.schemas")
+        else:
+            self._health.unmet("registry.schemas", f"orders in Avro wait for their schemas: {reason}")
+            if not self._is_awaited:
+                log("registry.failing", reason=reason)
+        self._is_awaited = reason is not None
 
     # -- the fetcher's side
 

@@ -28,6 +28,7 @@ class Orders:
     """Reads order messages. `schema_text` asks the registry, and may block: it runs in a thread.
 
     A registry that is down costs time: the message waits for it. One that does not know the schema settles it.
+    `awaits` is told why orders wait for the registry, None once they do not.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Orders:
         pointer: str,
         schema_text: Callable[[int], str],
         is_retry: Callable[[str], bool],
+        awaits: Callable[[str | None], object],
         clock: Clock | None = None,
     ) -> None:
         self._form = form
         self._schemas = Schemas(
             lambda number: in_daemon_thread(lambda: foreign(schema_text(number)), name="order-schema"),
+            awaits=awaits,
             clock=clock or Clock(),
         )
         self._reader = OrderReader(
@@ -84,13 +87,17 @@ class Schemas:
     is asked again. However many wait for an id, there is one question at a time, which ends when nobody waits any more.
     """
 
-    def __init__(self, ask: Callable[[int], Awaitable[Schema]], *, clock: Clock) -> None:
+    def __init__(
+        self, ask: Callable[[int], Awaitable[Schema]], *, awaits: Callable[[str | None], object], clock: Clock
+    ) -> None:
         self._ask = ask
+        self._awaits = awaits
         self._clock = clock
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._known: dict[int, Schema] = {}
         self._refused: dict[int, _Refusal] = {}
         self._lookups: dict[int, _Lookup] = {}
+        self._unanswered: dict[int, str] = {}
 
     async def learn(self, value: bytes) -> None:
         """Wait until this value can be decoded, or it is known why not."""
@@ -131,9 +138,13 @@ class Schemas:
 
     async def _look_up(self, number: int) -> None:
         asked = 0
-        while not await self._is_answered(number):
-            await asyncio.sleep(_PAUSES[min(asked, len(_PAUSES) - 1)])
-            asked += 1
+        try:
+            while not await self._is_answered(number):
+                await asyncio.sleep(_PAUSES[min(asked, len(_PAUSES) - 1)])
+                asked += 1
+        finally:
+            if self._unanswered.pop(number, None) is not None:
+                self._tell()
 
     async def _is_answered(self, number: int) -> bool:
         try:
@@ -141,7 +152,9 @@ class Schemas:
                 self._known[number] = await self._ask(number)
         except ValueError as error:
             self._refuse(number, str(error))
-        except SetupError:
+        except SetupError as error:
+            self._unanswered[number] = str(error)
+            self._tell()
             return False
         return True
 
@@ -150,3 +163,6 @@ class Schemas:
         self._refused[number] = _Refusal(why, self._clock.monotonic())
         if len(self._refused) > _REFUSED:
             del self._refused[next(iter(self._refused))]
+
+    def _tell(self) -> None:
+        self._awaits(next(iter(self._unanswered.values()), None))

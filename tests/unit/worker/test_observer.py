@@ -64,3 +64,27 @@ def test_waiting_orders_are_told_once_until_none_waits() -> None:
         ("orders.waiting", 2, "2023-11-14T22:13:20.500000+00:00"),
         ("orders.waiting", 1, "2023-11-14T22:13:20.500000+00:00"),
     ]
+
+
+def test_a_registry_that_orders_wait_for_is_told_once_until_none_waits() -> None:
+    """Readiness has the newest reason for as long as they wait."""
+    out = io.StringIO()
+    configure(form="json", stream=out)
+    health = Health()
+    observer = WorkerObserver(metrics=Metrics(), health=health, channels={}, rejected_topic="rejected")
+    health.met("registry.schemas")
+    seen = []
+    for reason in ("it answers HTTP 503", "it cannot be asked", None, "it answers HTTP 401"):
+        observer.registry(reason)
+        seen.append(health.readiness().reasons.get("registry.schemas"))
+    assert seen == [
+        "orders in Avro wait for their schemas: it answers HTTP 503",
+        "orders in Avro wait for their schemas: it cannot be asked",
+        None,
+        "orders in Avro wait for their schemas: it answers HTTP 401",
+    ]
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["level"], line["reason"]) for line in lines] == [
+        ("registry.failing", "warning", "it answers HTTP 503"),
+        ("registry.failing", "warning", "it answers HTTP 401"),
+    ]

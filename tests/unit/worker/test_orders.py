@@ -35,8 +35,9 @@ class Registry:
         self.asked: Counter[int] = Counter()
         self.at: list[float] = []
         self.busy = self.busiest = 0
+        self.told: list[str | None] = []
         self._loop = loop
-        self.schemas = Schemas(self.ask, clock=loop.clock)
+        self.schemas = Schemas(self.ask, awaits=self.told.append, clock=loop.clock)
 
     async def ask(self, number: int) -> Schema:
         """The next answer."""
@@ -116,12 +117,14 @@ def test_only_so_many_unknown_ids_are_remembered() -> None:
 
 
 def test_orders_wait_for_a_registry_that_does_not_answer() -> None:
-    """It is asked with growing pauses."""
+    """It is asked with growing pauses; what they wait for is told, and that they do not wait any more."""
 
     async def use(registry: Registry) -> None:
         assert await asyncio.gather(*(registry.read(7) for _ in range(3))) == ["A-1"] * 3
 
-    assert with_registry(use, *[DOWN] * 5).at == [0, 1.5, 3.5, 6.5, 12.5, 18.5]
+    registry = with_registry(use, *[DOWN] * 5)
+    assert registry.at == [0, 1.5, 3.5, 6.5, 12.5, 18.5]
+    assert registry.told == [str(DOWN)] * 5 + [None]
 
 
 def test_an_order_that_is_cancelled_takes_the_answer_from_nobody() -> None:
@@ -139,7 +142,7 @@ def test_an_order_that_is_cancelled_takes_the_answer_from_nobody() -> None:
 
 
 def test_a_question_ends_with_the_last_order_that_waits_for_it() -> None:
-    """The next order asks anew, also at the same moment."""
+    """None waits any more, and that is told; the next order asks anew, also at the same moment."""
 
     async def use(registry: Registry) -> None:
         orders = [asyncio.create_task(registry.read(7)) for _ in range(3)]
@@ -148,6 +151,7 @@ def test_a_question_ends_with_the_last_order_that_waits_for_it() -> None:
             order.cancel()
         await asyncio.wait(orders)
         assert await registry.read(7) == "A-1"
+        assert registry.told == [str(DOWN), None]
 
     assert with_registry(use, DOWN).at == [0, 1.25]
 
@@ -160,6 +164,7 @@ def read(message: bytes, schema_text: Callable[[int], str]) -> str:
         pointer="/order_id",
         schema_text=schema_text,
         is_retry=lambda _: False,
+        awaits=lambda _: None,
     )
     position = Position(topic="orders", partition=0, offset=1)
     return asyncio.run(
