@@ -225,18 +225,27 @@ def unframe(value: bytes) -> tuple[int, bytes]:
 class Decoder:
     """Decodes values in the Confluent wire format, each by the schema that wrote it.
 
-    `schema_of` takes a schema id and gives the schema's JSON text; each id is asked for once. What it raises passes
-    through, and nothing is remembered then.
+    `schema_of` takes a schema id and gives the schema's JSON text, or raises ValueError where there is none; each id is
+    asked for once. What else it raises passes through, and nothing is remembered then.
     """
 
     def __init__(self, schema_of: Callable[[int], str]) -> None:
         self._schema_of = schema_of
         self._schemas: dict[int, Schema] = {}
+        self._refused: dict[int, str] = {}
 
     def decode(self, value: bytes) -> Json:
         """The datum of a framed value. Raises ValueError where frame, schema or body is broken."""
         schema_id, body = unframe(value)
-        schema = self._schemas.get(schema_id)
-        if schema is None:
-            schema = self._schemas[schema_id] = foreign(self._schema_of(schema_id))
-        return schema.decode(body)
+        if schema_id not in self._schemas:
+            self._learn(schema_id)
+        return self._schemas[schema_id].decode(body)
+
+    def _learn(self, schema_id: int) -> None:
+        if (why := self._refused.get(schema_id)) is not None:
+            raise ValueError(why)
+        try:
+            self._schemas[schema_id] = foreign(self._schema_of(schema_id))
+        except ValueError as error:
+            self._refused[schema_id] = str(error)
+            raise

@@ -71,6 +71,24 @@ def test_each_schema_is_asked_for_once() -> None:
     assert asked == [9, 9]
 
 
+@pytest.mark.parametrize("answer", [None, '{"type": "record", "name": "R", "fields": [{"name": "r", "type": "R"}]}'])
+def test_an_id_that_comes_to_nothing_is_asked_for_once(answer: str | None) -> None:
+    """Of all dead letters, a good part may have one that is unknown or refused."""
+    asked: list[int] = []
+
+    def schema_of(schema_id: int) -> str:
+        asked.append(schema_id)
+        if answer is None:
+            raise ValueError("the registry knows no schema 9")
+        return answer
+
+    decoder = avro.Decoder(schema_of)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="knows no schema 9" if answer is None else "holds itself"):
+            decoder.decode(avro.frame(9, b""))
+    assert asked == [9]
+
+
 def decoded(definition: object, body: bytes) -> object:
     """What a decoder makes of a body whose writer registered this schema."""
     return avro.Decoder(lambda _: json.dumps(definition)).decode(avro.frame(1, body))
