@@ -190,14 +190,11 @@ def foreign(text: str) -> Schema:
 def _tame(part: dict[str, Any]) -> dict[str, Any]:
     """Without fastavro's own marks, by which it would take other types for those that were checked.
 
-    And without decimals: the digits of a long one take minutes, in which nothing else runs.
+    And without the logical types that are not wanted: the digits of a long decimal take minutes, in which nothing else
+    runs, and an order id that is a UUID is wanted as it is written.
     """
-    is_decimal = part.get("logicalType") == "decimal"
-    return {
-        key: value
-        for key, value in part.items()
-        if not key.startswith("__") and not (is_decimal and key == "logicalType")
-    }
+    left_out = {"logicalType"} if part.get("logicalType") in ("decimal", "uuid") else set()
+    return {key: value for key, value in part.items() if not key.startswith("__") and key not in left_out}
 
 
 def header(schema_id: int) -> bytes:

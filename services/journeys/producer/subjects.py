@@ -36,6 +36,8 @@ _VERSION_NOT_FOUND: Final = 40402
 _SCHEMA_NOT_FOUND: Final = 40403
 _COMPATIBILITY_NOT_SET: Final = 40408
 
+_NOT_ITS_OWN: Final = -1
+"""What the client says of an answer that bears no code: that of a proxy, where the registry is away."""
 _REFUSED: Final = (400, 404, 422)
 """HTTP statuses of a registry that does not give out an id, and will not if it is asked again, whatever its code."""
 
@@ -176,7 +178,7 @@ def _absent(ask: Callable[[], _T], *codes: int, statuses: Collection[int] = ()) 
     try:
         return ask()
     except SchemaRegistryError as error:
-        if error.error_code in codes or error.http_status_code in statuses:
+        if error.error_code in codes or (error.http_status_code in statuses and error.error_code != _NOT_ITS_OWN):
             return None
         raise
 

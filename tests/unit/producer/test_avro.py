@@ -195,6 +195,13 @@ def test_decimals_of_foreign_schemas_stay_bytes(precision: int) -> None:
     assert decoded(record("R", "long", decimal), b"\x0a\x06\x7f\xff\xff") == {"f0": 5, "f1": b"\x7f\xff\xff"}
 
 
+def test_a_uuid_of_a_foreign_schema_is_the_text_that_was_written() -> None:
+    """It may be an order id, whose digits and letters the API is asked for."""
+    uuid = {"type": "string", "logicalType": "uuid"}
+    text = b"2F1E3A60-1b9c-4a3e-9d2f-0123456789AB"
+    assert decoded(record("R", uuid), bytes([2 * len(text)]) + text) == {"f0": text.decode()}
+
+
 def test_an_ordinary_foreign_schema_is_read() -> None:
     """With a null, an empty record, and a type that is used twice."""
     money = record("Money", "long", "string")

@@ -71,7 +71,6 @@ def test_a_schema_comes_by_its_id() -> None:
     [
         (404, '{"error_code": 40403, "message": "Schema not found"}'),
         (404, '{"error_code": 40402, "message": "Version not found"}'),
-        (404, "<html>"),
         (400, '{"error_code": 400, "message": "not an id"}'),
         (422, '{"error_code": 42201, "message": "Invalid schema"}'),
         (200, "{}"),
@@ -88,3 +87,9 @@ def test_a_registry_that_may_yet_answer_is_a_setup_error(status: int) -> None:
     """Nothing is known of the id then."""
     with pytest.raises(SetupError, match=f"HTTP {status}"):
         text_from(status, "{}")
+
+
+def test_a_404_that_is_not_the_registrys_settles_nothing() -> None:
+    """A proxy answers so while the registry behind it is away: an outage makes no dead letter."""
+    with pytest.raises(SetupError, match="answers 404"):
+        text_from(404, "<html>")
