@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from journeys.consumer.source import OrderSource, Partition
+from journeys.consumer.source import UNREADABLE_HEADERS, OrderSource, Partition
 from journeys.consumer.sources import Sources
 from journeys.errors import HaltError, SettingsError
 
@@ -155,6 +155,19 @@ def test_a_message_without_a_timestamp_that_is_a_date_has_none(kind: int, at: in
     bench.kafka.gives = {"poll": Message(kind=kind, at=at)}
     [message] = bench.source.poll(0.1, 1)
     assert message.timestamp_ms is None
+
+
+def test_headers_that_cannot_be_read_are_told_by_one_that_can() -> None:
+    """What the client raises for a name that is not UTF-8 (as on a real broker: tests/broker/test_bad_input.py)."""
+
+    class Odd(Message):
+        def headers(self) -> list[tuple[str, bytes]] | None:
+            raise SystemError("headers returned a result with an exception set")
+
+    bench = Bench()
+    bench.kafka.gives = {"poll": Odd()}
+    [message] = bench.source.poll(0.1, 1)
+    assert (message.headers, message.value) == (((UNREADABLE_HEADERS, None),), b"A-1")
 
 
 def everywhere(error: KafkaError) -> dict[str, Any]:
