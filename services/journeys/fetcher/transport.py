@@ -119,7 +119,7 @@ def _proxy(url: httpx.URL) -> str | None:
     scheme, separator, _ = proxy.partition("://")
     if not separator:
         return f"http://{proxy}"
-    if scheme not in {"http", "https"}:
+    if scheme.lower() not in {"http", "https"}:
         name = f"{url.scheme}_proxy"
         raise SetupError(f"the proxy that {name} names is of a kind that is not supported: {scheme}://")
     return proxy

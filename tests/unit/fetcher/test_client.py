@@ -375,7 +375,7 @@ def test_the_environments_proxy_is_used_but_not_for_hosts_that_it_leaves_out(mon
     async def main() -> None:
         async with serving(proxy), serving(Server([answer(b'"direct"')])) as direct:
             monkeypatch.setenv("no_proxy", "127.0.0.1")
-            for scheme in ("http://", ""):
+            for scheme in ("http://", "HTTP://", ""):
                 monkeypatch.setenv("http_proxy", f"{scheme}127.0.0.1:{proxy.port}")
                 assert (await asked("http://api.test")).body == b'"by proxy"'
             assert (await asked(f"http://127.0.0.1:{direct.port}")).body == b'"direct"'
