@@ -14,7 +14,7 @@ RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --requirement requirements/build.in \
     && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
     && /opt/journeys/bin/pip install --no-cache-dir --no-deps /dist/*.whl \
-    && /opt/journeys/bin/python -c 'import journeys.producer.native' \
+    && /opt/journeys/bin/python -c 'import journeys.producer.encoding.native' \
     && /opt/journeys/bin/pip uninstall --yes pip
 
 FROM python:3.13.9-slim-bookworm

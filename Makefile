@@ -14,7 +14,7 @@ help: ## list the commands
 setup: $(READY) ## install everything into .venv, at the locked versions
 
 # The lock files carry hashes: two installs give the same bytes, or fail.
-$(READY): requirements/dev.txt pyproject.toml hatch_build.py services/journeys/producer/native.pyx
+$(READY): requirements/dev.txt pyproject.toml hatch_build.py services/journeys/producer/encoding/native.pyx
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "journeys needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"

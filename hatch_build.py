@@ -1,4 +1,4 @@
-"""Compiles `journeys.producer.native` where there is a compiler of C; without it, Python does the same."""
+"""Compiles `journeys.producer.encoding.native` where there is a compiler of C; without it, Python does the same."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, ExecError, PlatformError
 
-NAME = "journeys.producer.native"
-FOLDER = "services/journeys/producer"
+NAME = "journeys.producer.encoding.native"
+FOLDER = "services/journeys/producer/encoding"
 
 
 class NativeEncoder(BuildHookInterface[Any]):
@@ -36,7 +36,7 @@ class NativeEncoder(BuildHookInterface[Any]):
             self.app.display_warning(f"{NAME} is left out, so events are encoded in Python: {error}")
             return
         if version != "editable":
-            build_data["force_include"][str(built)] = f"journeys/producer/{built.name}"
+            build_data["force_include"][str(built)] = f"journeys/producer/encoding/{built.name}"
             build_data |= {"pure_python": False, "infer_tag": True}
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002

@@ -32,9 +32,9 @@ from tests.broker.workers import crew
 
 from journeys import logs
 from journeys.settings import load
-from journeys.worker.child import schema_ids
 from journeys.worker.service import run
-from journeys_sandbox.stack import Stack
+from journeys.worker.subprocess_call import schema_ids
+from journeys_sandbox.stack.stack import Stack
 
 PARTS: Final[Mapping[str, str]] = {
     "/journeys/fetcher/client.py": "HTTP client",
@@ -50,7 +50,7 @@ PARTS: Final[Mapping[str, str]] = {
     "<encoder of": "events to records",
     "/journeys/consumer/": "order messages, offsets",
     "/journeys/worker/kafka_loop.py": "Kafka thread: intake, bursts",
-    "/journeys/worker/": "desk, observer",
+    "/journeys/worker/": "pool, observer",
     "/journeys/ops/": "metrics",
     "/prometheus_client/": "metrics",
     "/journeys/": "other code of ours",

@@ -26,11 +26,11 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from journeys.fetcher.client import ApiClient, Endpoint
+from journeys.fetcher.account.gate import Gate
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.gate import Gate
-from journeys.fetcher.gatekeeper import Gatekeeper
-from journeys.fetcher.rate import RateLimiter
+from journeys.fetcher.http.client import ApiClient, Endpoint
 from journeys.model import Order, OrderMessage, Position
 from journeys.worker.service import collect_rarely
 

@@ -22,14 +22,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from journeys import avro
+from journeys.avro.schema import Schema
 from journeys.model import Journey
-from journeys.producer import extension, schemas
-from journeys.producer.body import Body
+from journeys.producer import schemas
 from journeys.producer.channels import Channel, Channels
-from journeys.producer.conform import Plan, api_fields
-from journeys.producer.encoder import JourneyEncoder
-from journeys_sandbox.journeys import journey_of
+from journeys.producer.encoding import extension
+from journeys.producer.encoding.body import Body
+from journeys.producer.encoding.coerce import Plan, api_fields
+from journeys.producer.encoding.journey import JourneyEncoder
+from journeys_sandbox.api.generator import journey_of
 
 Event = dict[str, Any]
 TARGET = 5.0
@@ -95,7 +96,7 @@ def run(rounds: int) -> Iterator[Mapping[str, Any]]:
     encoder = JourneyEncoder(ids)
     for channel, events in events_by_channel().items():
         schema = schemas.load(schemas.RECORDS[channel])
-        general, generated, taken = avro.Schema(schema), Body(schema, native=False), Body(schema)
+        general, generated, taken = Schema(schema), Body(schema, native=False), Body(schema)
         data, journeys = data_of(channel, events), journeys_of(events)
         for datum in data:
             assert general.encode(datum) == generated(datum) == taken(datum)  # noqa: S101 - or there is no point

@@ -36,7 +36,7 @@ from confluent_kafka import Producer
 from tests.broker.kafka_tools import Read, produce_orders, read_committed
 from tests.broker.workers import Worker, crew, until
 
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 _SHARED = 24
 """Partitions where workers share them, so that 1, 2, 4 and 8 have equal shares; each transaction is dearer for it."""

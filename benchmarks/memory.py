@@ -37,7 +37,7 @@ from tests.broker.ops import address_of, measured
 from tests.broker.workers import Worker, crew, until
 
 from journeys.settings import load
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 DRIFT: Final = 0.05
 BUSY: Final = 150.0

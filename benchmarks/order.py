@@ -8,10 +8,10 @@ once. So everything is measured that the event loop does for an order but HTTP i
 - `decode`: an answer becomes a page.
 - `fetch`: the order becomes a journey: `decode`, and the paging rule, the tries, the gatekeeper around it.
 - `encode`: the journey becomes records.
-- `desk`: all of it, from the order message to the finished order, counted and measured as in a worker.
+- `pool`: all of it, from the order message to the finished order, counted and measured as in a worker.
 
 Each round measures each way once, one after the other. Times are of the measuring thread, and the garbage collector
-is set as in a worker. `switch` is a task that only yields once, as every request makes it do: the desk's tasks here
+is set as in a worker. `switch` is a task that only yields once, as every request makes it do: the pool's tasks here
 never wait, since nothing is sent.
 """
 
@@ -27,26 +27,27 @@ from statistics import median
 
 from benchmarks.client import orders
 
-from journeys.consumer.messages import OrderReader
-from journeys.fetcher.answers import Answer, read_page
+from journeys.consumer.order_message import OrderReader
+from journeys.fetcher.account.gate import Gate
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.gate import Gate
-from journeys.fetcher.gatekeeper import Gatekeeper
-from journeys.fetcher.rate import RateLimiter
+from journeys.fetcher.pages import Answer, read_page
 from journeys.model import Journey, Order, OrderMessage
 from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
 from journeys.producer import schemas
 from journeys.producer.channels import Channel
-from journeys.producer.encoder import JourneyEncoder
-from journeys.worker.desk import Admitted, Desk
-from journeys.worker.disposal import Routes
+from journeys.producer.encoding.journey import JourneyEncoder
+from journeys.routing import Routes
+from journeys.worker.event_loop.order_pool import OrderPool
+from journeys.worker.handover import AdmittedOrder
 from journeys.worker.observer import WorkerObserver
 from journeys.worker.service import collect_rarely
-from journeys_sandbox.contract import Api, ApiSettings
+from journeys_sandbox.api.contract import Api, ApiSettings
 
 TARGET = 200.0
-"""Microseconds of the desk's way that the project promises at most."""
+"""Microseconds of the pool's way that the project promises at most."""
 
 
 class Memory:
@@ -93,7 +94,7 @@ class Bench:
         self.failures: list[BaseException] = []
         self.encoder = JourneyEncoder(ids, misfit=observer.misfit)
         self.fetcher = Fetcher(self.client, Policy(), keeper=keeper, observer=observer, chance=random.random)
-        self.desk = Desk(
+        self.pool = OrderPool(
             read=read,
             fetch=lambda order, accept_empty: self.fetcher.fetch(order, accept_empty=accept_empty),
             encode=self.encoder.encode,
@@ -103,7 +104,7 @@ class Bench:
             observer=observer,
             failed=self.failures.append,
         )
-        self.admitted = [Admitted(epoch=1, message=order.message) for order in self.work]
+        self.admitted = [AdmittedOrder(epoch=1, message=order.message) for order in self.work]
         self.journeys: list[Journey] = []
 
     async def decode(self) -> None:
@@ -123,13 +124,13 @@ class Bench:
 
     async def all(self) -> None:
         """Order messages become finished orders."""
-        self.desk.submit(self.admitted)
-        while self.desk.finished.qsize() < len(self.work):
+        self.pool.submit(self.admitted)
+        while self.pool.finished.qsize() < len(self.work):
             await asyncio.sleep(0)
             if self.failures:
                 raise self.failures[0]
         for _ in self.work:
-            self.desk.finished.get_nowait()
+            self.pool.finished.get_nowait()
 
     async def switch(self) -> None:
         """Tasks that wait once."""
@@ -143,7 +144,7 @@ async def run(count: int, rounds: int) -> Mapping[str, list[float]]:
         "decode": bench.decode,
         "fetch": bench.fetch,
         "encode": bench.encode,
-        "desk": bench.all,
+        "pool": bench.all,
         "switch": bench.switch,
     }
     took: dict[str, list[float]] = {name: [] for name in ways}
@@ -174,8 +175,8 @@ def main() -> None:
     print(f"{'µs per order':14}{'median':>9}{'from':>9}{'to':>9}")
     for row in rows:
         print(f"{row['way']:14}{row['median']:9.1f}{row['min']:9.1f}{row['max']:9.1f}")
-    found = median(took["desk"])
-    print(f"desk: {found:.0f} µs; the target, {TARGET:g}, is {'reached' if found <= TARGET else 'missed'}")
+    found = median(took["pool"])
+    print(f"pool: {found:.0f} µs; the target, {TARGET:g}, is {'reached' if found <= TARGET else 'missed'}")
 
 
 if __name__ == "__main__":

@@ -25,14 +25,14 @@ from benchmarks.client import orders
 from benchmarks.worker import cpu_seconds, setting
 from tests.broker.kafka_tools import create_topics
 
+from journeys.kafka.config import producer_config
 from journeys.model import Journey, Record
 from journeys.producer import schemas
-from journeys.producer.encoder import JourneyEncoder
+from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.producer.publisher import Outcome, Publisher
 from journeys.settings import load
-from journeys.worker.clients import producer_config
-from journeys_sandbox.journeys import journey_of
-from journeys_sandbox.kafka import Broker
+from journeys_sandbox.api.generator import journey_of
+from journeys_sandbox.stack.kafka import Broker
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "as it is": {},

@@ -126,7 +126,7 @@ def _encoding(found: Found) -> list[str]:
 
 def _order(found: Found) -> list[str]:
     rows = [[row["way"], *(f"{row[name]:.0f}" for name in ("median", "min", "max"))] for row in found["rows"]]
-    told = f"The target for `desk` is {found['target']:g}."
+    told = f"The target for `pool` is {found['target']:g}."
     return [*table(["µs per order", "median", "from", "to"], rows), "", told]
 
 

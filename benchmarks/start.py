@@ -29,7 +29,7 @@ from benchmarks.worker import PARTITIONS, cpu_seconds, settings_of
 from tests.broker.kafka_tools import produce_orders, read_committed
 from tests.broker.workers import Crew, crew, until
 
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 TARGET = 2.0
 """Seconds to the first published event that the project promises at most."""

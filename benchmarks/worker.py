@@ -43,13 +43,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tests.broker.kafka_tools import produce_orders, read_committed
 from tests.broker.workers import Worker, crew, until
 
-from journeys.fetcher.client import ApiClient, Endpoint
+from journeys.fetcher.account.gate import Gate
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.gate import Gate
-from journeys.fetcher.gatekeeper import Gatekeeper
-from journeys.fetcher.rate import RateLimiter
+from journeys.fetcher.http.client import ApiClient, Endpoint
 from journeys.model import Order
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 PARTITIONS = 6
 TARGET = 0.5

@@ -27,7 +27,7 @@ from benchmarks.peers.peers import PEERS, NotBuiltError, Peer
 from benchmarks.peers.rounds import Course, Found, murder, outage, speed
 from confluent_kafka import KafkaException
 
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 
 def tell(line: str) -> None:

@@ -29,12 +29,13 @@ from confluent_kafka.admin import AdminClient
 from tests.broker.kafka_tools import Read, end_offsets, produce_orders, read_committed
 from tests.broker.workers import crew
 
-from journeys.avro import Schema, unframe
+from journeys.avro.schema import Schema
+from journeys.avro.wire import unframe
 from journeys.producer import schemas
 from journeys.producer.channels import Channel, Channels
-from journeys_sandbox.faults import plan_of
-from journeys_sandbox.journeys import journey_of
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.api.faults import plan_of
+from journeys_sandbox.api.generator import journey_of
+from journeys_sandbox.stack.stack import Stack
 
 CONCURRENCY: Final = 128
 _LOOK_S: Final = 0.25

@@ -5,11 +5,11 @@
       HaltError                the worker cannot go on; exit 1 with this reason
         SetupError             a broker, topic or subject is missing; names the command that mends it
       OrderError               one order cannot be published now; carries a verdict and a reason
-        PassingError           connect or read error, time-out, 5xx, 408, broken body      AGAIN
+        TransientError           connect or read error, time-out, 5xx, 408, broken body      AGAIN
         ThrottledError         429, with the pause it asks for                             SLOW_DOWN
         UnauthorizedError      401, 403                                                    WAIT
-        AbsentError            404, or a journey of no events: not there yet               LATER
-        RefusedError           400, 422, too large a journey, an unreadable message        DEAD_LETTER
+        NotFoundYetError            404, or a journey of no events: not there yet               LATER
+        RejectedOrderError           400, 422, too large a journey, an unreadable message        DEAD_LETTER
 
 An error that concerns an order says what to do next by its `verdict`; nobody parses its text. Which failure of the
 API comes to which of them is one table, in `fetcher/failures.py`. `reason` is a
@@ -72,7 +72,7 @@ class OrderError(JourneysError):
         super().__init__(message)
 
 
-class PassingError(OrderError):
+class TransientError(OrderError):
     """A fault that passes by itself."""
 
     verdict = Verdict.AGAIN
@@ -94,13 +94,13 @@ class UnauthorizedError(OrderError):
     verdict = Verdict.WAIT
 
 
-class AbsentError(OrderError):
+class NotFoundYetError(OrderError):
     """The API has no journey for this order yet."""
 
     verdict = Verdict.LATER
 
 
-class RefusedError(OrderError):
+class RejectedOrderError(OrderError):
     """This order can never be published as it is."""
 
     verdict = Verdict.DEAD_LETTER

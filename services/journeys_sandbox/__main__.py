@@ -11,7 +11,7 @@ import signal
 import sys
 
 from journeys.errors import SetupError
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 
 def main() -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.broker.shop import Shop
 
-from journeys_sandbox.kafka import Broker
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.kafka import Broker
+from journeys_sandbox.stack.stack import Stack
 
 _HERE = Path(__file__).parent
 _FIRST_START_S = 900

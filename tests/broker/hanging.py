@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from journeys.cli import main
-from journeys.fetcher.answers import Answer
-from journeys.fetcher.client import ApiClient
-from journeys.ops.watch import Patience
+from journeys.fetcher.http.client import ApiClient
+from journeys.fetcher.pages import Answer
+from journeys.ops.stuck import Patience
 from journeys.settings import Settings
 from journeys.worker import assembly, service
 

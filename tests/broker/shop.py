@@ -14,13 +14,13 @@ from tests.broker.kafka_tools import Read, produce_orders, read_committed
 from tests.broker.workers import Crew, crew, until
 from tests.expectations import lost
 
-from journeys.avro import Decoder
+from journeys.avro.wire import Decoder
 from journeys.producer.channels import Channel, Channels
-from journeys.producer.subjects import schema_text
-from journeys_sandbox.api import StandInThread
-from journeys_sandbox.contract import ApiSettings
-from journeys_sandbox.journeys import journey_of
-from journeys_sandbox.stack import Stack
+from journeys.producer.registry import schema_text
+from journeys_sandbox.api.contract import ApiSettings
+from journeys_sandbox.api.generator import journey_of
+from journeys_sandbox.api.server import StandInThread
+from journeys_sandbox.stack.stack import Stack
 
 KEY = "sandbox-key"
 CHANNELS = tuple(Channel)

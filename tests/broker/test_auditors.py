@@ -17,7 +17,7 @@ from tests.chaos.companion import Companion
 
 from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 Batches = Sequence[Iterable[Record]]
 Groups = Sequence[GroupOffsets]

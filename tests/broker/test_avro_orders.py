@@ -8,8 +8,9 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from tests.broker.shop import open_shop
 from tests.broker.workers import until
 
-from journeys import avro
-from journeys_sandbox.stack import Stack
+from journeys.avro import wire
+from journeys.avro.schema import Schema as OurSchema
+from journeys_sandbox.stack.stack import Stack
 
 ORDER = {"type": "record", "name": "Order", "fields": [{"name": "order_id", "type": "string"}]}
 LIST = {"type": "record", "name": "List", "fields": [{"name": "next", "type": ["null", "List"]}]}
@@ -28,12 +29,12 @@ def test_whatever_schema_a_message_names_the_worker_lives(stack: Stack, namespac
             for schema in (ORDER, LIST, NULLS)
         )
         bad = [
-            avro.frame(endless, b"\x02" * 900_000),
-            avro.frame(nulls, b"\x80\x80\x80\x80\x10\x00"),
-            avro.frame(2**31 - 1, b""),
+            wire.frame(endless, b"\x02" * 900_000),
+            wire.frame(nulls, b"\x80\x80\x80\x80\x10\x00"),
+            wire.frame(2**31 - 1, b""),
             b"\x00\xff\xff\xff\xff",
         ]
-        shop.place(*bad, *(avro.frame(order, avro.Schema(ORDER).encode({"order_id": name})) for name in good))
+        shop.place(*bad, *(wire.frame(order, OurSchema(ORDER).encode({"order_id": name})) for name in good))
         worker = shop.crew.hire()
         shop.until_published(len(good))
         until(lambda: len(shop.read(shop.dead_letters)) >= len(bad), "the dead letters")

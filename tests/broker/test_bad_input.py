@@ -8,7 +8,7 @@ from tests.broker.kafka_tools import produce_orders, produce_with_header
 from tests.broker.shop import open_shop
 from tests.broker.workers import until
 
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 ENVIRONMENT = {"JOURNEYS_API__TRIES": "2", "JOURNEYS_API__READ_TIMEOUT": "1s"}
 

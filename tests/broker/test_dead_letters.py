@@ -21,20 +21,20 @@ from tests.broker.workers import until
 
 from journeys.cli import main
 from journeys.dead_letters.filters import Filter
-from journeys.dead_letters.forms import data_of
+from journeys.dead_letters.formats import data_of
 from journeys.dead_letters.plan import Routing, plan
 from journeys.dead_letters.replay import Replay, replay_publisher
-from journeys.dead_letters.survey import Cabinet
+from journeys.dead_letters.scan import Cabinet
 from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import Settings, load
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 NOW_MS = time.time_ns() // 1_000_000
 DAY_MS = 86_400_000
 
 
-class Desk:
+class OrderPool:
     """A topic of dead letters without a worker, and the commands in front of it."""
 
     def __init__(
@@ -130,13 +130,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk(
+def pool(
     bootstrap_servers: str, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Desk:
+) -> OrderPool:
     """Topics of this test's own, and no setting of the developer's."""
     for name in [name for name in os.environ if name.startswith("JOURNEYS_") and "SANDBOX" not in name]:
         monkeypatch.delenv(name)
-    return Desk(bootstrap_servers, namespace, monkeypatch, capsys)
+    return OrderPool(bootstrap_servers, namespace, monkeypatch, capsys)
 
 
 def test_a_workers_letters_are_listed_shown_exported_and_replayed(
@@ -196,124 +196,124 @@ def test_a_workers_letters_are_listed_shown_exported_and_replayed(
         assert worker.stop() == 0
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(desk: Desk) -> None:
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(pool: OrderPool) -> None:
     """Counts by reason and by topic; without --execute nothing is sent and nothing is remembered."""
-    desk.put([f"a{n}" for n in range(5)])
-    desk.put(["b0"], reason="status-422", source=desk.others, at_ms=NOW_MS + 1)
-    told = desk.answer("replay", "--limit", "5")
+    pool.put([f"a{n}" for n in range(5)])
+    pool.put(["b0"], reason="status-422", source=pool.others, at_ms=NOW_MS + 1)
+    told = pool.answer("replay", "--limit", "5")
     assert told == {
         "executed": False,
         "letters": 5,
         "reasons": {"status-400": 5},
-        "topics": {desk.orders: 5},
+        "topics": {pool.orders: 5},
         "left": 1,
     }
-    assert desk.answer("replay")["topics"] == {desk.orders: 5, desk.others: 1}
-    assert "nothing was sent" in desk.run("replay")
-    assert desk.read(desk.orders) == []
-    assert desk.read(desk.others) == []
-    assert desk.states() == {("status-400", "pending"): 5, ("status-422", "pending"): 1}
+    assert pool.answer("replay")["topics"] == {pool.orders: 5, pool.others: 1}
+    assert "nothing was sent" in pool.run("replay")
+    assert pool.read(pool.orders) == []
+    assert pool.read(pool.others) == []
+    assert pool.states() == {("status-400", "pending"): 5, ("status-422", "pending"): 1}
 
 
-def test_a_replayed_order_is_the_message_it_was(desk: Desk) -> None:
+def test_a_replayed_order_is_the_message_it_was(pool: OrderPool) -> None:
     """Key, value and headers are the original's, the error's are gone, and the replays are counted."""
-    desk.put(["one"], headers=[("trace", "t"), ("replay-count", "1")])
-    desk.run("replay", "--execute")
-    [record] = desk.read(desk.orders)
+    pool.put(["one"], headers=[("trace", "t"), ("replay-count", "1")])
+    pool.run("replay", "--execute")
+    [record] = pool.read(pool.orders)
     assert (record.key, record.value) == (b"one", b"one")
     assert record.headers == (("trace", b"t"), ("replay-count", b"2"))
 
 
-def test_what_a_filter_passes_over_is_replayed_by_another(desk: Desk) -> None:
+def test_what_a_filter_passes_over_is_replayed_by_another(pool: OrderPool) -> None:
     """Filters in any order: each letter goes out once, and the newest ones are found where others were left before."""
-    first = desk.put([f"a{n}" for n in range(40)])
-    second = desk.put([f"b{n}" for n in range(40)], reason="status-422")
-    third = desk.put([f"c{n}" for n in range(40)])
-    told = desk.answer("replay", "--reason", "status-422", "--execute")
+    first = pool.put([f"a{n}" for n in range(40)])
+    second = pool.put([f"b{n}" for n in range(40)], reason="status-422")
+    third = pool.put([f"c{n}" for n in range(40)])
+    told = pool.answer("replay", "--reason", "status-422", "--execute")
     assert told == {"executed": True, "letters": 40, "reasons": {"status-422": 40}, "left": 80}
-    assert desk.replayed() == sorted(second)
-    assert desk.states() == {("status-400", "pending"): 80, ("status-422", "replayed"): 40}
-    assert desk.answer("replay", "--order", "c7", "--execute")["letters"] == 1
-    assert desk.answer("replay", "--limit", "10", "--execute", "--batch-size", "3")["letters"] == 10
-    fourth = desk.put(["d0"], reason="status-422")
-    assert desk.answer("replay", "--reason", "status-422", "--execute")["left"] == 69
-    assert desk.answer("replay", "--execute") == {
+    assert pool.replayed() == sorted(second)
+    assert pool.states() == {("status-400", "pending"): 80, ("status-422", "replayed"): 40}
+    assert pool.answer("replay", "--order", "c7", "--execute")["letters"] == 1
+    assert pool.answer("replay", "--limit", "10", "--execute", "--batch-size", "3")["letters"] == 10
+    fourth = pool.put(["d0"], reason="status-422")
+    assert pool.answer("replay", "--reason", "status-422", "--execute")["left"] == 69
+    assert pool.answer("replay", "--execute") == {
         "executed": True,
         "letters": 69,
         "reasons": {"status-400": 69},
         "left": 0,
     }
-    assert desk.replayed() == sorted(first + second + third + fourth)
-    assert desk.answer("replay", "--execute")["letters"] == 0
+    assert pool.replayed() == sorted(first + second + third + fourth)
+    assert pool.answer("replay", "--execute")["letters"] == 0
 
 
-def test_a_replay_that_is_killed_goes_on_and_repeats_nothing(desk: Desk) -> None:
+def test_a_replay_that_is_killed_goes_on_and_repeats_nothing(pool: OrderPool) -> None:
     """SIGKILL after the first transactions: the same command sends exactly the rest."""
-    orders = desk.put(f"a{n}" for n in range(1000))
-    process = desk.start("replay", "--execute", "--batch-size", "1")
-    until(lambda: bool(desk.read(desk.orders)), "the first replayed order")
+    orders = pool.put(f"a{n}" for n in range(1000))
+    process = pool.start("replay", "--execute", "--batch-size", "1")
+    until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
     process.kill()
     process.communicate(timeout=20)
     assert process.returncode == -signal.SIGKILL
-    told = desk.answer("replay", "--execute")
+    told = pool.answer("replay", "--execute")
     assert 0 < told["letters"] < len(orders)
     assert told["left"] == 0
-    assert desk.replayed() == sorted(orders)
+    assert pool.replayed() == sorted(orders)
 
 
-def test_a_replay_that_is_interrupted_tells_how_far_it_came(desk: Desk) -> None:
+def test_a_replay_that_is_interrupted_tells_how_far_it_came(pool: OrderPool) -> None:
     """Ctrl-C lets the batch under way come to its end: the counts are exact, and the rest goes out later."""
-    orders = desk.put(f"a{n}" for n in range(1000))
-    process = desk.start("replay", "--execute", "--batch-size", "1", "--json")
-    until(lambda: bool(desk.read(desk.orders)), "the first replayed order")
+    orders = pool.put(f"a{n}" for n in range(1000))
+    process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert "the same command goes on" in err
     told = json.loads(out)
-    assert told["letters"] == len(desk.read(desk.orders)) == len(orders) - told["left"]
-    assert desk.answer("replay", "--execute")["letters"] == told["left"]
-    assert desk.replayed() == sorted(orders)
+    assert told["letters"] == len(pool.read(pool.orders)) == len(orders) - told["left"]
+    assert pool.answer("replay", "--execute")["letters"] == told["left"]
+    assert pool.replayed() == sorted(orders)
 
 
-def test_a_replay_that_is_interrupted_twice_tells_how_far_it_came(desk: Desk) -> None:
+def test_a_replay_that_is_interrupted_twice_tells_how_far_it_came(pool: OrderPool) -> None:
     """The batch under way is left to itself: whether it went out is found out by the same command."""
-    orders = desk.put(f"a{n}" for n in range(1000))
-    process = desk.start("replay", "--execute", "--batch-size", "1", "--json")
-    until(lambda: bool(desk.read(desk.orders)), "the first replayed order")
+    orders = pool.put(f"a{n}" for n in range(1000))
+    process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
     for each in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):  # stopped, it takes both at once
         process.send_signal(each)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "interrupted within a batch" in err
     told = json.loads(out)["letters"]
-    rest = desk.answer("replay", "--execute")["letters"]
+    rest = pool.answer("replay", "--execute")["letters"]
     assert told in (len(orders) - rest, len(orders) - rest - 1)
-    assert desk.replayed() == sorted(orders)
+    assert pool.replayed() == sorted(orders)
 
 
-def test_the_groups_protocol_does_not_matter(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_groups_protocol_does_not_matter(pool: OrderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A replay joins no group; what was remembered under one protocol is known under the other."""
-    orders = desk.put(f"a{n}" for n in range(10))
-    assert desk.answer("replay", "--limit", "4", "--execute")["letters"] == 4
+    orders = pool.put(f"a{n}" for n in range(10))
+    assert pool.answer("replay", "--limit", "4", "--execute")["letters"] == 4
     monkeypatch.setenv("JOURNEYS_KAFKA__GROUP_PROTOCOL", "consumer")
-    assert desk.answer("replay", "--execute")["letters"] == 6
-    assert desk.replayed() == sorted(orders)
+    assert pool.answer("replay", "--execute")["letters"] == 6
+    assert pool.replayed() == sorted(orders)
 
 
-def test_of_two_replays_at_once_the_later_one_goes_on(desk: Desk) -> None:
+def test_of_two_replays_at_once_the_later_one_goes_on(pool: OrderPool) -> None:
     """The first is fenced and says so; together they replay each letter once."""
-    orders = desk.put(f"a{n}" for n in range(1000))
-    process = desk.start("replay", "--execute", "--batch-size", "1", "--json")
-    until(lambda: bool(desk.read(desk.orders)), "the first replayed order")
-    second = desk.answer("replay", "--execute")
+    orders = pool.put(f"a{n}" for n in range(1000))
+    process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
+    second = pool.answer("replay", "--execute")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert "another replay of this group has begun" in err
     first = json.loads(out)
     assert first["letters"] + second["letters"] == len(orders)
     assert first["letters"] > 0
-    assert desk.replayed() == sorted(orders)
+    assert pool.replayed() == sorted(orders)
 
 
 class Amnesiac(Publisher):
@@ -336,10 +336,10 @@ class Amnesiac(Publisher):
         return Result(outcome=outcome, reason="as scripted")
 
 
-def test_an_unknown_outcome_is_read_back(desk: Desk) -> None:
+def test_an_unknown_outcome_is_read_back(pool: OrderPool) -> None:
     """What took effect without our knowing is counted and not sent again; what did not is sent."""
-    orders = desk.put(f"a{n}" for n in range(100))
-    settings = desk.settings
+    orders = pool.put(f"a{n}" for n in range(100))
+    settings = pool.settings
     routing = Routing.of(settings, None)
     publisher = replay_publisher(settings, Amnesiac)
     assert isinstance(publisher, Amnesiac)
@@ -366,100 +366,100 @@ def test_an_unknown_outcome_is_read_back(desk: Desk) -> None:
     publisher.discard()
     assert publisher.script == ()
     assert run.replayed == {"status-400": len(orders)}
-    assert desk.replayed() == sorted(orders)
+    assert pool.replayed() == sorted(orders)
 
 
-def test_letters_older_than_kafkas_memory_need_a_word(desk: Desk) -> None:
+def test_letters_older_than_kafkas_memory_need_a_word(pool: OrderPool) -> None:
     """No position is kept and they are older than Kafka keeps one: nobody can know, so nothing is sent unasked."""
-    desk.put([f"old{n}" for n in range(4)], at_ms=NOW_MS - 10 * DAY_MS)
-    new = desk.put([f"new{n}" for n in range(4)], reason="status-422")
-    assert desk.states() == {("status-400", "unknown"): 4, ("status-422", "pending"): 4}
-    assert "--forgotten" in desk.run("replay", "--reason", "status-422", "--execute", code=1)
-    assert desk.read(desk.orders) == []
-    told = desk.answer("replay", "--forgotten", "skip", "--execute")
+    pool.put([f"old{n}" for n in range(4)], at_ms=NOW_MS - 10 * DAY_MS)
+    new = pool.put([f"new{n}" for n in range(4)], reason="status-422")
+    assert pool.states() == {("status-400", "unknown"): 4, ("status-422", "pending"): 4}
+    assert "--forgotten" in pool.run("replay", "--reason", "status-422", "--execute", code=1)
+    assert pool.read(pool.orders) == []
+    told = pool.answer("replay", "--forgotten", "skip", "--execute")
     assert (told["letters"], told["left"]) == (4, 0)
-    assert desk.replayed() == sorted(new)
-    assert desk.states() == {("status-400", "replayed"): 4, ("status-422", "replayed"): 4}
+    assert pool.replayed() == sorted(new)
+    assert pool.states() == {("status-400", "replayed"): 4, ("status-422", "replayed"): 4}
 
 
-def test_old_letters_are_replayed_when_told_to(desk: Desk) -> None:
+def test_old_letters_are_replayed_when_told_to(pool: OrderPool) -> None:
     """With a position kept from then on, they are not asked about again."""
-    old = desk.put([f"old{n}" for n in range(6)], at_ms=NOW_MS - 10 * DAY_MS)
-    assert desk.answer("replay", "--forgotten", "replay", "--limit", "4", "--execute")["left"] == 2
-    assert desk.answer("replay", "--execute")["letters"] == 2
-    assert desk.replayed() == sorted(old)
+    old = pool.put([f"old{n}" for n in range(6)], at_ms=NOW_MS - 10 * DAY_MS)
+    assert pool.answer("replay", "--forgotten", "replay", "--limit", "4", "--execute")["left"] == 2
+    assert pool.answer("replay", "--execute")["letters"] == 2
+    assert pool.replayed() == sorted(old)
 
 
 def test_a_map_that_would_not_fit_is_refused_before_anything_is_sent(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    pool: OrderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says what to do, and what it says works."""
     monkeypatch.setenv("JOURNEYS_ORDERS__MAP_LIMIT", "64")
-    orders = desk.put((f"a{n}" for n in range(1600)), reason=["status-400", "status-422"])
-    told = desk.run("replay", "--reason", "status-422", "--execute", code=1)
+    orders = pool.put((f"a{n}" for n in range(1600)), reason=["status-400", "status-422"])
+    told = pool.run("replay", "--reason", "status-422", "--execute", code=1)
     assert "JOURNEYS_ORDERS__MAP_LIMIT" in told
     assert "0/0" in told
-    assert desk.read(desk.orders) == []
-    assert desk.answer("replay", "--reason", "status-422", "--limit", "100", "--execute")["letters"] == 100
-    desk.run("replay", "--reason", "status-400", "--to", desk.aside, "--limit", "100", "--execute")
-    desk.run("replay", "--execute")
-    assert len(desk.replayed(desk.aside)) == 100
-    assert sorted(desk.replayed(desk.aside) + desk.replayed()) == sorted(orders)
+    assert pool.read(pool.orders) == []
+    assert pool.answer("replay", "--reason", "status-422", "--limit", "100", "--execute")["letters"] == 100
+    pool.run("replay", "--reason", "status-400", "--to", pool.aside, "--limit", "100", "--execute")
+    pool.run("replay", "--execute")
+    assert len(pool.replayed(pool.aside)) == 100
+    assert sorted(pool.replayed(pool.aside) + pool.replayed()) == sorted(orders)
 
 
-def test_letters_of_a_tier_and_of_nowhere_go_to_the_orders(desk: Desk) -> None:
+def test_letters_of_a_tier_and_of_nowhere_go_to_the_orders(pool: OrderPool) -> None:
     """A retry tier takes no letters; its own headers are left behind."""
-    desk.put(
+    pool.put(
         ["tier"],
-        source=desk.retries,
-        headers=[("edition", f"{desk.others}/1/5"), ("attempt", "2"), ("not-before", "5"), ("trace", "t")],
+        source=pool.retries,
+        headers=[("edition", f"{pool.others}/1/5"), ("attempt", "2"), ("not-before", "5"), ("trace", "t")],
     )
-    produce_orders(desk.environment["JOURNEYS_KAFKA__BOOTSTRAP_SERVERS"], desk.letters, ["nowhere"], partitions=2)
-    assert desk.answer("replay", "--execute")["reasons"] == {"status-400": 1, "unnamed": 1}
-    assert [(record.value, record.headers) for record in desk.read(desk.others)] == [
+    produce_orders(pool.environment["JOURNEYS_KAFKA__BOOTSTRAP_SERVERS"], pool.letters, ["nowhere"], partitions=2)
+    assert pool.answer("replay", "--execute")["reasons"] == {"status-400": 1, "unnamed": 1}
+    assert [(record.value, record.headers) for record in pool.read(pool.others)] == [
         (b"tier", (("trace", b"t"), ("replay-count", b"1")))
     ]
-    assert desk.replayed() == ["nowhere"]
+    assert pool.replayed() == ["nowhere"]
 
 
-def test_letters_of_a_strange_topic_go_where_they_are_told(desk: Desk) -> None:
+def test_letters_of_a_strange_topic_go_where_they_are_told(pool: OrderPool) -> None:
     """A letter's own word does not send it to any topic: the settings or the operator name it."""
-    desk.put(["stray"], source="somebody.elses")
-    assert "somebody.elses (1)" in desk.run("replay", "--execute", code=1)
-    desk.run("replay", "--to", desk.aside, "--execute")
-    assert desk.replayed(desk.aside) == ["stray"]
+    pool.put(["stray"], source="somebody.elses")
+    assert "somebody.elses (1)" in pool.run("replay", "--execute", code=1)
+    pool.run("replay", "--to", pool.aside, "--execute")
+    assert pool.replayed(pool.aside) == ["stray"]
 
 
-def test_what_is_not_there_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_there_is_told(pool: OrderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A position without a letter, a target that is missing, a topic of dead letters that is missing."""
-    desk.put(["one"])
-    assert "0 to 1" in desk.run("show", "7/0", code=1)
-    assert "no letter at 1/5" in desk.run("show", "1/5", code=1)
-    assert "nowhere" in desk.run("replay", "--to", "nowhere", code=1)
+    pool.put(["one"])
+    assert "0 to 1" in pool.run("show", "7/0", code=1)
+    assert "no letter at 1/5" in pool.run("show", "1/5", code=1)
+    assert "nowhere" in pool.run("replay", "--to", "nowhere", code=1)
     monkeypatch.setenv("JOURNEYS_ORDERS__DEAD_LETTER", "no-such-topic")
-    assert "journeys topics create" in desk.run("list", code=1)
+    assert "journeys topics create" in pool.run("list", code=1)
 
 
 def test_an_order_is_named_as_the_worker_reads_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pool: OrderPool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By the id in its message; by its key where the registry that knows the message's schema is away."""
     monkeypatch.setenv("JOURNEYS_REGISTRY__URL", "http://127.0.0.1:1")
-    desk.put(['{"order_id": 12345678901234567890}', "\x00\x00\x00\x00\x01abc"])
+    pool.put(['{"order_id": 12345678901234567890}', "\x00\x00\x00\x00\x01abc"])
     assert main(["dead-letters", "list", "--json"]) == 0
     told = capsys.readouterr()
     assert [letter["order"] for letter in json.loads(told.out)] == ["12345678901234567890", "\x00\x00\x00\x00\x01abc"]
     assert "orders in Avro are named by their keys" in told.err
-    assert desk.answer("replay", "--order", "12345678901234567890")["letters"] == 1
+    assert pool.answer("replay", "--order", "12345678901234567890")["letters"] == 1
 
 
-def test_people_see_a_table_and_sums(desk: Desk) -> None:
+def test_people_see_a_table_and_sums(pool: OrderPool) -> None:
     """A line per letter, and below it how many there are of each reason and state."""
-    assert desk.run("list") == "No letters.\n"
-    desk.put(["one", "two", "three"], reason=["status-400", "status-422"])
-    assert desk.run("list", "--reason", "status-40") == "No letter matches; pending in all: 3.\n"
-    desk.run("replay", "--reason", "status-422", "--execute")
-    told = desk.run("list", "--limit", "2")
+    assert pool.run("list") == "No letters.\n"
+    pool.put(["one", "two", "three"], reason=["status-400", "status-422"])
+    assert pool.run("list", "--reason", "status-40") == "No letter matches; pending in all: 3.\n"
+    pool.run("replay", "--reason", "status-422", "--execute")
+    told = pool.run("list", "--limit", "2")
     lines = [line.split() for line in told.splitlines()]
     assert [(line[0], line[-1]) for line in lines if "fetch" in line] == [("0/0", "pending"), ("0/1", "replayed")]
     assert "The 2 oldest of 3 are shown, all are counted:" in told
@@ -469,17 +469,17 @@ def test_people_see_a_table_and_sums(desk: Desk) -> None:
         ["status-422", "0", "1", "1"],
         ["all", "2", "1", "3"],
     ]
-    assert f"source        {desk.orders}/0/0" in desk.run("show", "0/0").splitlines()
+    assert f"source        {pool.orders}/0/0" in pool.run("show", "0/0").splitlines()
 
 
-def test_a_record_too_large_for_its_target_is_named(desk: Desk, bootstrap_servers: str, namespace: str) -> None:
+def test_a_record_too_large_for_its_target_is_named(pool: OrderPool, bootstrap_servers: str, namespace: str) -> None:
     """It stays pending, and the others can be replayed without it."""
     tight = f"{namespace}tight"
     create_topics(bootstrap_servers, tight, partitions=1, config={"max.message.bytes": "1000"})
     large = os.urandom(2000).hex()
-    desk.put([large, "other", "small"])
-    assert "max.message.bytes" in desk.run("replay", "--to", tight, "--execute", code=1)
+    pool.put([large, "other", "small"])
+    assert "max.message.bytes" in pool.run("replay", "--to", tight, "--execute", code=1)
     for order in ("other", "small"):
-        desk.run("replay", "--order", order, "--to", tight, "--execute")
-    assert desk.replayed(tight) == ["other", "small"]
-    assert [letter["order"] for letter in desk.answer("list", "--pending")] == [large]
+        pool.run("replay", "--order", order, "--to", tight, "--execute")
+    assert pool.replayed(tight) == ["other", "small"]
+    assert [letter["order"] for letter in pool.answer("list", "--pending")] == [large]

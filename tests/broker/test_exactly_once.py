@@ -7,8 +7,8 @@ import signal
 from tests.broker.shop import KEY, open_shop
 from tests.broker.workers import until
 
-from journeys_sandbox.contract import ApiSettings
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.api.contract import ApiSettings
+from journeys_sandbox.stack.stack import Stack
 
 
 def names(count: int) -> list[str]:

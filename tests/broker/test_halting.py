@@ -5,7 +5,7 @@ from __future__ import annotations
 from confluent_kafka import Consumer, TopicPartition
 from tests.broker.shop import open_shop
 
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 
 def test_a_group_without_offsets_stops_a_worker_that_must_not_start_over(stack: Stack, namespace: str) -> None:

@@ -14,8 +14,8 @@ from tests.broker.workers import until
 
 from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
-from journeys_sandbox.contract import ApiSettings
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.api.contract import ApiSettings
+from journeys_sandbox.stack.stack import Stack
 
 FORGETFUL = {
     "transactional.id.expiration.ms": "1500",

@@ -20,7 +20,7 @@ from tests.broker.places import Found, Place, place_of_each, traces
 from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import Worker, until
 
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 ENVIRONMENT = {
     "JOURNEYS_API__TRIES": "2",

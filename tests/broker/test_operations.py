@@ -20,9 +20,9 @@ from tests.broker.ops import address_of, measured, reasons
 from tests.broker.shop import CHANNELS, KEY, Shop, open_shop
 from tests.broker.workers import Crew, crew, until
 
-from journeys.producer.extension import language
-from journeys_sandbox.journeys import journey_of
-from journeys_sandbox.stack import Stack
+from journeys.producer.encoding.extension import language
+from journeys_sandbox.api.generator import journey_of
+from journeys_sandbox.stack.stack import Stack
 
 QUICK_TRIES = {"JOURNEYS_API__TRIES": "2", "JOURNEYS_API__READ_TIMEOUT": "1s"}
 

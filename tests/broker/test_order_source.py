@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 from tests.broker.kafka_tools import produce_orders
 from tests.broker.workers import until
 
-from journeys.consumer.source import OrderSource, Partition
+from journeys.consumer.consumer import OrderConsumer, Partition
 from journeys.model import OrderMessage
 
 
@@ -29,7 +29,7 @@ class Onlooker:
 
 
 @contextmanager
-def source(bootstrap_servers: str, namespace: str) -> Iterator[OrderSource]:
+def source(bootstrap_servers: str, namespace: str) -> Iterator[OrderConsumer]:
     """A source that is in no group's way: its partition is given and taken by the test."""
     topic = f"{namespace}orders"
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
@@ -42,11 +42,11 @@ def source(bootstrap_servers: str, namespace: str) -> Iterator[OrderSource]:
         "enable.auto.commit": False,
         "partition.assignment.strategy": "cooperative-sticky",
     }
-    with closing(OrderSource(config, [f"{namespace}other"], Onlooker())) as made:
+    with closing(OrderConsumer(config, [f"{namespace}other"], Onlooker())) as made:
         yield made
 
 
-def read(orders: OrderSource, count: int) -> list[OrderMessage]:
+def read(orders: OrderConsumer, count: int) -> list[OrderMessage]:
     """The next messages, as many as asked for."""
     found: list[OrderMessage] = []
 
@@ -67,7 +67,7 @@ def read(orders: OrderSource, count: int) -> list[OrderMessage]:
     ids=["paused", "held"],
 )
 def test_a_partition_that_left_paused_is_read_when_it_comes_back(
-    bootstrap_servers: str, namespace: str, stop: Callable[[OrderSource, Partition], object]
+    bootstrap_servers: str, namespace: str, stop: Callable[[OrderConsumer, Partition], object]
 ) -> None:
     """Librdkafka remembers a pause beyond the assignment, so taking over must end it."""
     at = (f"{namespace}orders", 0)

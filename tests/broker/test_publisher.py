@@ -14,7 +14,7 @@ from tests.broker.kafka_tools import create_topics, read_committed
 
 from journeys.model import GroupOffsets, OffsetCommit, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
-from journeys_sandbox.kafka import Broker
+from journeys_sandbox.stack.kafka import Broker
 
 LIMIT = 100_000
 NOISE = random.Random(7)  # does not compress

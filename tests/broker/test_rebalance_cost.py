@@ -6,8 +6,8 @@ import pytest
 from tests.broker.shop import KEY, open_shop
 from tests.broker.workers import Worker, until
 
-from journeys_sandbox.contract import ApiSettings
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.api.contract import ApiSettings
+from journeys_sandbox.stack.stack import Stack
 
 IN_TIME = 10.0
 """Seconds, generously: a revoke means to be over in 5. The requests under way would take a minute."""
@@ -30,7 +30,7 @@ def published(worker: Worker) -> set[str]:
     return {line["order_id"] for line in worker.lines("order.published")}
 
 
-def given_up(worker: Worker, topic: str) -> list[str]:
+def cancelled(worker: Worker, topic: str) -> list[str]:
     """The partitions of orders that it was told to give back."""
     return [name for line in worker.lines("orders.revoked") for name in line["partitions"] if name.startswith(topic)]
 
@@ -47,9 +47,9 @@ def test_a_revoke_waits_for_no_request(stack: Stack, namespace: str, protocol: d
         until(lambda: shop.api.stats.in_flight == len(SLOW), "the quick ones to be answered")
         new = shop.crew.hire()
         new.until("worker.started")
-        until(lambda: bool(given_up(old, shop.orders)), "partitions to be given up", patience=IN_TIME)
+        until(lambda: bool(cancelled(old, shop.orders)), "partitions to be given up", patience=IN_TIME)
         until(lambda: shop.api.stats.in_flight < len(SLOW), "their requests to be cancelled", patience=IN_TIME)
-        moved = [order for order, place in placed(shop.orders).items() if place in given_up(old, shop.orders)]
+        moved = [order for order, place in placed(shop.orders).items() if place in cancelled(old, shop.orders)]
         assert published(old) == set(moved) & set(QUICK)
         # The requests of partitions that the old one keeps go on; those of the others are asked for anew.
         until(lambda: published(new) == set(moved) - set(QUICK), "the new owner to take them up")

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from tests.broker.kafka_tools import create_topics, produce_orders, read_committed
 
-from journeys_sandbox.kafka import Broker
+from journeys_sandbox.stack.kafka import Broker
 
 
 def test_orders_are_read_back(bootstrap_servers: str, namespace: str) -> None:
@@ -76,7 +76,7 @@ def test_a_crashed_broker_comes_back_with_its_data() -> None:
 def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
     """When the process that started a broker is killed with SIGKILL, the broker and its files go with it."""
     script = (
-        "from journeys_sandbox.kafka import Broker\n"
+        "from journeys_sandbox.stack.kafka import Broker\n"
         "broker = Broker()\n"
         "broker.start()\n"
         "print(broker.pid, broker.guard_pid, flush=True)\n"

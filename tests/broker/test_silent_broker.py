@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from tests.broker.shop import Shop, open_shop
 
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 ORDERS = [f"order-{number}" for number in range(600)]
 IN_TIME = 10.0

@@ -7,10 +7,10 @@ import os
 
 import pytest
 
-from journeys.broker import Broker
 from journeys.cli import main
+from journeys.kafka.admin import KafkaAdmin
+from journeys.kafka.topics import journey_topics, order_topics, require
 from journeys.settings import Settings, load
-from journeys.topics import journey_topics, order_topics, require
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_topics_are_created_once(settings: Settings, capsys: pytest.CaptureFixtu
         answers.append(json.loads(capsys.readouterr().out))
     assert [sorted(answer["created"]) for answer in answers] == [sorted(wanted), sorted(wanted), []]
     assert answers[2]["existing"] == wanted
-    topics = Broker(settings).topics()
+    topics = KafkaAdmin(settings).topics()
     assert {topics[name] for name in wanted} == {2}
     require(settings, topics)
 

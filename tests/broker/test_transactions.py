@@ -20,9 +20,9 @@ from tests.broker.shop import Shop, open_shop
 from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import load
-from journeys.worker.child import schema_ids
 from journeys.worker.service import Service
-from journeys_sandbox.stack import Stack
+from journeys.worker.subprocess_call import schema_ids
+from journeys_sandbox.stack.stack import Stack
 
 P = TypeVar("P", bound=Publisher)
 

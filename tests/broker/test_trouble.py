@@ -17,8 +17,8 @@ from tests.broker.places import Found, Place, place_of_each, traces
 from tests.broker.shop import CHANNELS, Shop, open_shop
 from tests.broker.workers import until
 
-from journeys_sandbox.journeys import journey_of
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.api.generator import journey_of
+from journeys_sandbox.stack.stack import Stack
 
 HOUR_MS = 3_600_000
 PUBLISHED = Found(place=Place.PUBLISHED)

@@ -14,7 +14,7 @@ from tests.broker.ops import address_of, measured, reasons
 from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import until
 
-from journeys_sandbox.stack import Stack
+from journeys_sandbox.stack.stack import Stack
 
 IMPATIENT = {"JOURNEYS_OPS__STALLED_AFTER": "2s", "JOURNEYS_KAFKA__TRANSACTION_TIMEOUT": "60s"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from journeys_sandbox.registry import Registry
+from journeys_sandbox.stack.registry import Registry
 
 _HERE = Path(__file__).parent
 _ROUND_S = 300

@@ -18,11 +18,11 @@ from tests.chaos.flow import Flow
 from tests.chaos.stage import Place, Stage
 from tests.chaos.story import WORKERS, story
 
-from journeys.avro import Decoder
-from journeys.producer.subjects import lookup, schema_text
-from journeys_sandbox.contract import ApiSettings
-from journeys_sandbox.registry import Registry
-from journeys_sandbox.stack import Stack
+from journeys.avro.wire import Decoder
+from journeys.producer.registry import lookup, schema_text
+from journeys_sandbox.api.contract import ApiSettings
+from journeys_sandbox.stack.registry import Registry
+from journeys_sandbox.stack.stack import Stack
 
 NAMESPACE = "chaos."
 SESSION = {"group.consumer.session.timeout.ms": "3000"}

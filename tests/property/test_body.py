@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.encoders import NATIVE
 
-from journeys import avro
+from journeys.avro.schema import Schema
 from journeys.producer import schemas
-from journeys.producer.body import Body
-from journeys.producer.refusal import Unfit
+from journeys.producer.encoding.body import Body
+from journeys.producer.encoding.validate import Unfit
 
 thorough = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -102,7 +102,7 @@ def is_right(schema: dict[str, Any], datum: Any) -> bool:
     if not fastavro.validate(datum, schema, raise_errors=False):
         return False
     try:
-        avro.Schema(schema).encode(datum)
+        Schema(schema).encode(datum)
     except (ValueError, TypeError, AttributeError):  # a lone surrogate; a datum that is no object
         return False
     return True
@@ -116,7 +116,7 @@ def test_every_schema_of_ours_gives_fastavros_bytes(record: str, data: st.DataOb
     """Every datum of every schema has one encoding."""
     schema = schemas.load(record)
     datum = data.draw(values_of(schema))
-    assert Body(schema, native=native)(datum) == avro.Schema(schema).encode(datum)
+    assert Body(schema, native=native)(datum) == Schema(schema).encode(datum)
 
 
 @pytest.mark.parametrize("native", NATIVE)
@@ -126,7 +126,7 @@ def test_random_schemas_give_fastavros_bytes(data: st.DataObject, *, native: boo
     """Whatever the names, the depth and the defaults."""
     schema = data.draw(random_schemas())
     datum = data.draw(values_of(schema))
-    assert Body(schema, native=native)(datum) == avro.Schema(schema).encode(datum)
+    assert Body(schema, native=native)(datum) == Schema(schema).encode(datum)
 
 
 @pytest.mark.parametrize("native", NATIVE)
@@ -138,7 +138,7 @@ def test_what_fastavro_refuses_is_refused_and_nothing_else(data: st.DataObject, 
     datum = spoilt(data.draw, data.draw(values_of(schema)))
     body = Body(schema, native=native)
     if is_right(schema, datum):
-        assert body(datum) == avro.Schema(schema).encode(datum)
+        assert body(datum) == Schema(schema).encode(datum)
     else:
         with pytest.raises(Unfit):
             body(datum)

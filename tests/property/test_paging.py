@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeys.errors import AbsentError, PassingError, RefusedError
-from journeys.fetcher.answers import Page
+from journeys.errors import NotFoundYetError, RejectedOrderError, TransientError
+from journeys.fetcher.pages import Page
 from journeys.fetcher.paging import Paging, Reading
 from journeys.model import Json
 
@@ -75,7 +75,7 @@ def test_a_journey_that_changes_is_whole_or_not_read(
     paging = Paging(max_events=100)
     try:
         reading, answered = read(paging, versions, size, data)
-    except (AbsentError, PassingError):
+    except (NotFoundYetError, TransientError):
         return  # it was empty once, or never settled
     assert reading.consistent == (len(reading.events) == reading.total)
     identities = [event["event_id"] for event in reading.events if isinstance(event, dict) and "event_id" in event]
@@ -98,6 +98,6 @@ def test_reading_ends_whatever_total_claims(totals: list[int], size: int, data: 
             number = waiting.pop(data.draw(st.integers(0, len(waiting) - 1)))
             paging.receive(page_of([{"n": number}], number, size, totals[answered]))
             answered += 1
-    except (AbsentError, PassingError, RefusedError):
+    except (NotFoundYetError, TransientError, RejectedOrderError):
         pass
     assert answered <= 3 * 40

@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 import msgspec
 from tests.simulation.scheduler import Process, Scheduler
 
-from journeys.errors import PassingError
-from journeys.fetcher.answers import Answer
+from journeys.errors import TransientError
+from journeys.fetcher.pages import Answer
 
 Kind: TypeAlias = Literal["plain", "growing", "late", "absent", "refused", "large", "heavy", "unsteady"]
 """growing: more events with time; late: no journey at first, and every other one of them heavy; large: more events than
@@ -79,11 +79,11 @@ class Api:
         self.scheduler.after(seconds, recover)
 
     def answer(self, order_id: str, page: int) -> Answer:
-        """What it says now. Raises PassingError where nobody listens."""
+        """What it says now. Raises TransientError where nobody listens."""
         mood = self.mood
         if mood == "down":
             if self.random() < 0.5:
-                raise PassingError("the API cannot be reached", reason="connect")
+                raise TransientError("the API cannot be reached", reason="connect")
             return Answer(status=503, body=b"")
         if mood == "strict" and self.random() < 0.7:
             return Answer(status=429, body=b"", retry_after="2" if self.random() < 0.5 else None)

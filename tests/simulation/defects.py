@@ -16,20 +16,20 @@ from tests.simulation.encoder import SUMMARY
 from tests.simulation.wiring import DEAD_LETTER, Parts
 
 from journeys.consumer import offset_map
+from journeys.consumer.consumer import OrderConsumer, Partition
+from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.ledger import Commit, Ledger
-from journeys.consumer.source import OrderSource, Partition
-from journeys.consumer.sources import Sources
 from journeys.model import GroupOffsets, OffsetCommit, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
-from journeys.worker.assignments import Assignments
-from journeys.worker.desk import Finished
-from journeys.worker.kafka_loop import KafkaLoop
-from journeys.worker.outbox import partition_of
-from journeys.worker.states import State
+from journeys.worker.handover import FinishedOrder
+from journeys.worker.kafka_thread.assignments import Assignments
+from journeys.worker.kafka_thread.loop import KafkaLoop
+from journeys.worker.kafka_thread.results import partition_of
+from journeys.worker.kafka_thread.states import State
 
 Batches = Sequence[Iterable[Record]]
 Groups = Sequence[GroupOffsets]
-Plan = tuple[dict[Partition, Commit], list[Finished]]
+Plan = tuple[dict[Partition, Commit], list[FinishedOrder]]
 
 
 # -- what goes into which transaction
@@ -86,10 +86,10 @@ class SummaryOutside(Publisher):
 class PollInside(KafkaLoop):
     """The consumer is polled while a transaction is open, until the group knows us."""
 
-    def run(self, connect: Callable[[KafkaLoop], Sources]) -> None:
+    def run(self, connect: Callable[[KafkaLoop], OrderConsumers]) -> None:
         """Run with sources that poll before they say who we are."""
 
-        def connected(loop: KafkaLoop) -> Sources:
+        def connected(loop: KafkaLoop) -> OrderConsumers:
             sources = connect(loop)
             usual = sources.in_groups
 
@@ -141,7 +141,7 @@ class MapDropped(KafkaLoop):
         return {at: replace(commit, metadata="") for at, commit in commits.items()}, finished
 
 
-class MapNotRead(OrderSource):
+class MapNotRead(OrderConsumer):
     """A new owner starts at the watermark, whatever was published beyond it."""
 
     def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
@@ -150,14 +150,14 @@ class MapNotRead(OrderSource):
         return found and (found[0], "")
 
 
-class ReadUncommitted(OrderSource):
+class ReadUncommitted(OrderConsumer):
     """Committed offsets are read while a transaction may still move them."""
 
     def __init__(self, config: Mapping[str, Any], *args: Any, **options: Any) -> None:
         super().__init__({**config, "isolation.level": "read_uncommitted"}, *args, **options)
 
 
-class StaleMetadata(OrderSource):
+class StaleMetadata(OrderConsumer):
     """Who we are in the group is asked once, not in each transaction."""
 
     _first: object = None
@@ -174,9 +174,9 @@ class StaleMetadata(OrderSource):
 class AbortForgets(KafkaLoop):
     """What an aborted transaction held is taken for done."""
 
-    def _aborted(self, oversized: Sequence[Finished]) -> Outcome:
+    def _aborted(self, oversized: Sequence[FinishedOrder]) -> Outcome:
         outcome = super()._aborted(oversized)
-        self._outbox.settle(self._plan(self._assignments.ledgers)[0])
+        self._results.settle(self._plan(self._assignments.ledgers)[0])
         return outcome
 
 
@@ -201,7 +201,7 @@ class UnknownIsDone(KafkaLoop):
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         found = super()._effect(partition, deadline)
-        return replace(found, covers=frozenset(self._outbox.offsets(partition)))
+        return replace(found, covers=frozenset(self._results.offsets(partition)))
 
 
 class TimeoutIsAbort(Publisher):
@@ -248,7 +248,7 @@ class EpochNotChecked(Assignments):
 class LateAccepted(KafkaLoop):
     """A result is published if its partition is ours, without asking the ledger."""
 
-    def _take(self, finished: Finished) -> None:
+    def _take(self, finished: FinishedOrder) -> None:
         ledger = self._assignments.ledgers.get(partition_of(finished))
         if ledger is None:
             return
@@ -256,25 +256,25 @@ class LateAccepted(KafkaLoop):
             ledger.finish(finished.message.position.offset)
         except KeyError:
             ledger.polled(finished.message.position.offset)
-        self._outbox.add(structs.replace(finished, epoch=ledger.epoch))
+        self._results.add(structs.replace(finished, epoch=ledger.epoch))
 
 
 class RevokeWithoutCancel(KafkaLoop):
     """HTTP goes on for partitions that have gone."""
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Without telling the desk."""
-        usual, self._desk.cancel = self._desk.cancel, _nothing  # type: ignore[assignment, method-assign]  # a defect
+        """Without telling the pool."""
+        usual, self._pool.cancel = self._pool.cancel, _nothing  # type: ignore[assignment, method-assign]  # a defect
         try:
             super().revoked(partitions)
         finally:
-            self._desk.cancel = usual  # type: ignore[method-assign]  # restored
+            self._pool.cancel = usual  # type: ignore[method-assign]  # restored
 
 
 class HeldForEver(Assignments):
     """A partition whose offset Kafka did not say at once is not asked for again."""
 
-    def ask_again(self, source: Sources, now: float) -> None:
+    def ask_again(self, source: OrderConsumers, now: float) -> None:
         """Never."""
 
 
@@ -312,7 +312,7 @@ class NeverResumed(KafkaLoop):
 class StarvedHeir(Assignments):
     """Intake asks for room in the map even where nothing is in hand: so it was once."""
 
-    def _open(self, source: Sources, partition: Partition, timeout: float) -> bool:
+    def _open(self, source: OrderConsumers, partition: Partition, timeout: float) -> bool:
         opened = super()._open(source, partition, timeout)
         if opened:
             self.ledgers[partition].__class__ = _Starved

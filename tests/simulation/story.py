@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from journeys.consumer.source import Partition
-from journeys.fetcher.gate import Reason
+from journeys.consumer.consumer import Partition
+from journeys.fetcher.account.gate import Reason
 from journeys.model import Journey, OrderMessage
 from journeys.producer.publisher import Result
-from journeys.worker.desk import Finished
+from journeys.worker.handover import FinishedOrder
 
 
 class Story:
@@ -29,7 +29,7 @@ class Story:
 
 
 class Teller:
-    """Hears what a worker would log, and what its fetcher and desk would count."""
+    """Hears what a worker would log, and what its fetcher and pool would count."""
 
     def __init__(self, story: Story, who: str) -> None:
         self._story = story
@@ -70,7 +70,7 @@ class Teller:
         """A null value."""
         self._tell(f"skipped {message.position}")
 
-    def transaction(self, result: Result, finished: Sequence[Finished], seconds: float) -> None:
+    def transaction(self, result: Result, finished: Sequence[FinishedOrder], seconds: float) -> None:
         """A transaction ended."""
         self._story.counts[f"transactions {result.outcome}"] += 1
         self._story.counts["fences"] += result.fenced

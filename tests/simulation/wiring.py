@@ -21,23 +21,23 @@ from tests.simulation.scheduler import Process
 from tests.simulation.story import Teller
 
 from journeys.clock import Clock
-from journeys.consumer.source import OrderSource
-from journeys.consumer.sources import Sources
+from journeys.consumer.consumer import OrderConsumer
+from journeys.consumer.groups import OrderConsumers
+from journeys.fetcher.account.gate import Gate, GatePolicy, Limit, Reason
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
+from journeys.fetcher.backoff import Backoff, QuickTries
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.gate import Gate, GatePolicy, Limit, Reason
-from journeys.fetcher.gatekeeper import Gatekeeper
-from journeys.fetcher.rate import RateLimiter
-from journeys.fetcher.retries import Backoff, QuickTries
-from journeys.fetcher.room import Room
+from journeys.fetcher.memory import Room
 from journeys.producer.publisher import Publisher
+from journeys.routing import Routes
 from journeys.worker.assembly import _oversized
-from journeys.worker.assignments import Assignments
-from journeys.worker.desk import Desk
-from journeys.worker.disposal import Routes
-from journeys.worker.intake import Bounds
-from journeys.worker.kafka_loop import KafkaLoop, Pace
-from journeys.worker.orders import Orders
-from journeys.worker.waiting import Timetable
+from journeys.worker.event_loop.order_pool import OrderPool
+from journeys.worker.event_loop.order_reader import Orders
+from journeys.worker.kafka_thread.assignments import Assignments
+from journeys.worker.kafka_thread.intake import Bounds
+from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
+from journeys.worker.kafka_thread.scheduled import Schedule
 
 ORDERS = "orders.completed"
 DEAD_LETTER = "orders.dead-letter"
@@ -71,10 +71,10 @@ class WorkerSettings:
 class Parts:
     """The classes a worker is made of: a defect replaces one."""
 
-    source: type[OrderSource] = OrderSource
+    source: type[OrderConsumer] = OrderConsumer
     publisher: type[Publisher] = Publisher
     assignments: type[Assignments] = Assignments
-    desk: type[Desk] = Desk
+    pool: type[OrderPool] = OrderPool
     loop: type[KafkaLoop] = KafkaLoop
     consumer: Callable[..., ModelConsumer] = ModelConsumer
     map_limit: int | None = None
@@ -105,7 +105,7 @@ class Worker:
         self.wall_offset = 0.0
         self.consumers: list[ModelConsumer] = []
         self.failure: BaseException | None = None
-        """What the desk calls a defect."""
+        """What the pool calls a defect."""
         self._parts = parts
         self._cluster = cluster
         self._teller = teller
@@ -121,7 +121,7 @@ class Worker:
         with process.loop.running():
             self.keeper = self._keeper()
             self.fetcher = self._fetcher(api)
-            self.desk = self._desk()
+            self.pool = self._pool()
         self.kafka = self._kafka()
         self.kafka.on_beat = lambda _now: on_beat(self)
         self.thread = process.thread(self._run)
@@ -130,14 +130,14 @@ class Worker:
         """SIGTERM."""
         self.kafka.stop()
         with self.process.loop.running():
-            self.desk.close()
+            self.pool.close()
 
     def _run(self) -> None:
         self.kafka.run(self._connect)
         self.kafka.leave()
 
-    def _connect(self, listener: KafkaLoop) -> Sources:
-        sources: dict[OrderSource, list[str]] = {}
+    def _connect(self, listener: KafkaLoop) -> OrderConsumers:
+        sources: dict[OrderConsumer, list[str]] = {}
         for group, topics in (("journeys", [ORDERS]), ("journeys.retry", [topic for topic, _ in TIERS])):
             config = {
                 "group.id": group,
@@ -174,7 +174,7 @@ class Worker:
 
     def _gate_changed(self, reasons: Mapping[Reason, str]) -> None:
         self._teller.gate(reasons)
-        self.desk.resume()
+        self.pool.resume()
 
     def _fetcher(self, api: Api) -> Fetcher:
         return Fetcher(
@@ -191,7 +191,7 @@ class Worker:
             clock=self._clock,
         )
 
-    def _desk(self) -> Desk:
+    def _pool(self) -> OrderPool:
         retry_topics = frozenset(topic for topic, _ in TIERS)
         orders = Orders(
             account="default",
@@ -201,7 +201,7 @@ class Worker:
             is_retry=retry_topics.__contains__,
             awaits=_no_registry,
         )
-        return self._parts.desk(
+        return self._parts.pool(
             read=orders.read,
             fetch=lambda order, accept_empty: self.fetcher.fetch(order, accept_empty=accept_empty),
             encode=encoder.encode,
@@ -226,20 +226,20 @@ class Worker:
                 producer=self._producer,
                 watch=self._watch,
             ),
-            desk=self.desk,
+            pool=self.pool,
             assignments=self.assignments,
             bounds=Bounds(orders=settings.orders_in_hand, bytes=MEMORY),
             pace=Pace(
                 linger=0.1, max_records=settings.max_records, poll=settings.poll, transaction=settings.transaction
             ),
-            due_ms=Timetable(retry_topics=retry_topics, longest=ROUTES.longest, settle=settings.settle).due_ms,
+            due_ms=Schedule(retry_topics=retry_topics, longest=ROUTES.longest, settle=settings.settle).due_ms,
             gate=self.keeper,
             replace_oversized=lambda finished: _oversized(finished, ROUTES),
-            bytes_in_progress=lambda: self.fetcher.bytes_in_hand + self.desk.finished.bytes,
+            bytes_in_progress=lambda: self.fetcher.bytes_in_hand + self.pool.finished.bytes,
             observer=self._teller,
             clock=self._clock,
         )
-        self.fetcher.room.elsewhere = lambda: kafka.finished_bytes + self.desk.finished.bytes
+        self.fetcher.room.elsewhere = lambda: kafka.finished_bytes + self.pool.finished.bytes
         self.fetcher.room.is_held_up = lambda: kafka.is_held_up
         return kafka
 
@@ -262,8 +262,8 @@ class Worker:
 ROUTES = Routes(retry_tiers=TIERS, dead_letter=DEAD_LETTER, empty_after=(2.0, 5.0))
 
 
-class OneAfterAnother(Sources):
-    """Sources that are closed without threads."""
+class OneAfterAnother(OrderConsumers):
+    """OrderConsumers that are closed without threads."""
 
     def close(self) -> None:
         """Leave all groups."""

@@ -238,7 +238,7 @@ class World:
         if worker.process.loop.failures:
             self.audit.violated(f"{worker.process.name} has a defect: {worker.process.loop.failures[0]}")
         if worker.process.loop.is_up_to_date:
-            for admitted in worker.desk._running.values():
+            for admitted in worker.pool._running.values():
                 if worker.assignments.partition_of(admitted.epoch) is None:
                     self.audit.violated(
                         f"{worker.process.name} still works on {admitted.message.position}, not its own"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from journeys.worker.states import FIRST, NEXT, State
+from journeys.worker.kafka_thread.states import FIRST, NEXT, State
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "exactly-once.md"
 _BEGIN, _END = "<!-- from worker/states.py: python -m tests.support.diagram -->\n", "<!-- end -->\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from journeys.producer import extension
+from journeys.producer.encoding import extension
 
 needs_native = pytest.mark.skipif(extension.native is None, reason="installed without a compiler of C")
 NATIVE = [pytest.param(False, id="python"), pytest.param(True, id="c", marks=needs_native)]

@@ -1,4 +1,4 @@
-"""Stand-ins for what the Kafka thread talks to: a group, a producer and a desk, all in memory and without waiting.
+"""Stand-ins for what the Kafka thread talks to: a group, a producer and a pool, all in memory and without waiting.
 
 The source and the publisher share one `Group`: what a transaction commits is what the next assignment finds.
 """
@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from journeys.consumer.source import Listener, OrderSource, Partition
+from journeys.consumer.consumer import Listener, OrderConsumer, Partition
 from journeys.model import GroupOffsets, OffsetCommit, OrderMessage, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
-from journeys.worker.desk import Admitted, Desk, Finished, Tray
-from journeys.worker.kafka_loop import Observer
+from journeys.worker.event_loop.order_pool import OrderPool
+from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
+from journeys.worker.kafka_thread.loop import Observer
 
 COMMITTED = Result(outcome=Outcome.COMMITTED)
 
@@ -34,7 +35,7 @@ class Group:
             self.offsets[commit.topic, commit.partition] = (commit.offset, commit.metadata)
 
 
-class FakeSource(OrderSource):
+class FakeSource(OrderConsumer):
     """A consumer whose messages and rebalances are queued by the test; each `poll` serves one rebalance first."""
 
     def __init__(self, group: Group, listener: Listener) -> None:
@@ -152,16 +153,16 @@ class FakePublisher(Publisher):
         return answer
 
 
-class FakeDesk(Desk):
-    """A desk without an event loop: the test says when an order is finished."""
+class FakeDesk(OrderPool):
+    """A pool without an event loop: the test says when an order is finished."""
 
     def __init__(self) -> None:
-        self.orders: dict[Position, Admitted] = {}
+        self.orders: dict[Position, AdmittedOrder] = {}
         self.submitted: list[Position] = []
         self.cancelled: list[set[int] | None] = []
-        self.finished = Tray()
+        self.finished = ResultQueue()
 
-    def submit(self, orders: Sequence[Admitted]) -> None:
+    def submit(self, orders: Sequence[AdmittedOrder]) -> None:
         """Take orders in."""
         for order in orders:
             self.orders[order.message.position] = order
@@ -178,7 +179,7 @@ class FakeDesk(Desk):
             key = str(position).encode()
             made = [Record(topic="journey.ads", key=key, value=b"12345", headers=[]) for _ in range(records)]
             self.finished.put(
-                Finished(
+                FinishedOrder(
                     epoch=admitted.epoch,
                     message=admitted.message,
                     outcome="published",
@@ -195,15 +196,19 @@ class FakeGate:
 
     is_shut: bool = False
     is_held: bool = False
-    hungry: bool = False
+    wants_one_more: bool = False
     heard: bool = True
     dead: list[bool] = field(default_factory=list)
+
+    def admit_one(self) -> None:
+        """The order that was wanted is in."""
+        self.wants_one_more = False
 
     def ended(self, *, is_dead: bool) -> None:
         """Remember it."""
         self.dead.append(is_dead)
 
-    def others_heard(self, order_id: str, *, since: float) -> bool:  # noqa: ARG002 - the same for all
+    def others_answered(self, order_id: str, *, since: float) -> bool:  # noqa: ARG002 - the same for all
         """As the test says."""
         return self.heard
 
@@ -227,7 +232,7 @@ class Silent(Observer):
     def recovered(self, published: int, owed: int) -> None:
         """Not remembered."""
 
-    def transaction(self, result: Result, finished: Sequence[Finished], seconds: float) -> None:  # noqa: ARG002
+    def transaction(self, result: Result, finished: Sequence[FinishedOrder], seconds: float) -> None:  # noqa: ARG002
         """One more."""
         self.outcomes.append(result.outcome)
 

@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from journeys.cli.texts import harmless
+from journeys.cli.terminal import harmless
 from journeys.errors import HaltError, JourneysError, SettingsError
 
 

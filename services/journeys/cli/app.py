@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 import journeys
-from journeys.cli import config, dead_letters, demo, run, schemas, topics
+from journeys.cli import config, demo, run, schemas, topics
+from journeys.cli.dead_letters.app import app as dead_letters
 
 app = typer.Typer(
     name="journeys",
@@ -41,7 +42,7 @@ def _top(
 
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
-app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(topics.app, name="topics")
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(config.app, name="config")

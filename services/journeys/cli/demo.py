@@ -19,6 +19,6 @@ def demo() -> None:
     if not all(find_spec(module) for module in _NEEDED):
         raise SetupError("the demo's own parts are not installed", remedy="pip install '.[demo]'")
 
-    from journeys_sandbox.demo import main
+    from journeys_sandbox.demo.run import main
 
     raise typer.Exit(main())

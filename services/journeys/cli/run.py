@@ -36,7 +36,7 @@ def run(
     settings = settings_of(config, {name: value for name, value in overrides.items() if value})
 
     from journeys import logs
-    from journeys.worker.child import schema_ids
+    from journeys.worker.subprocess_call import schema_ids
 
     for_people = logs.configure(form=settings.logs.format, level=settings.logs.level)
     try:

@@ -24,9 +24,9 @@ def register(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Register every schema that is not there yet, and guard each subject's compatibility."""
     settings = settings_of(config)
 
-    from journeys.producer import subjects
+    from journeys.producer import registry
 
-    done = subjects.register(settings.registry.url, settings.registry.config, settings.publish.topic_prefix)
+    done = registry.register(settings.registry.url, settings.registry.config, settings.publish.topic_prefix)
     if as_json:
         rows = [
             {"subject": each.subject, "record": each.record, "id": each.schema_id, "created": each.created}
@@ -48,9 +48,9 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Compare the registry with the schemas of this version."""
     settings = settings_of(config)
 
-    from journeys.producer import subjects
+    from journeys.producer import registry
 
-    found = subjects.check(settings.registry.url, settings.registry.config, settings.publish.topic_prefix)
+    found = registry.check(settings.registry.url, settings.registry.config, settings.publish.topic_prefix)
     if as_json:
         rows = [
             {
@@ -67,7 +67,7 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
         for each in found:
             note = "" if each.compatible else ", incompatible"
             typer.echo(f"{each.state.value:<12}  {each.name}  ({each.record}{note})")
-    if any(each.state is not subjects.State.OK for each in found):
+    if any(each.state is not registry.State.OK for each in found):
         if not as_json:
-            typer.echo(f"journeys: try: {subjects.REMEDY}", err=True)
+            typer.echo(f"journeys: try: {registry.REMEDY}", err=True)
         raise typer.Exit(1)

@@ -35,11 +35,11 @@ def create(
     settings = settings_of(config)
     kept = _duration(retention)
 
-    from journeys.broker import Broker
+    from journeys.kafka.admin import KafkaAdmin
+    from journeys.kafka.topics import plan
     from journeys.settings.values import format_duration
-    from journeys.topics import plan
 
-    broker = Broker(settings)
+    broker = KafkaAdmin(settings)
     work = plan(
         settings,
         broker.topics(),

@@ -101,7 +101,7 @@ class Letter:
 
 
 class LetterReader:
-    """Reads letters. `read_order` takes an order message and raises RefusedError where it names no order."""
+    """Reads letters. `read_order` takes an order message and raises RejectedOrderError where it names no order."""
 
     def __init__(self, read_order: Callable[[OrderMessage], Order]) -> None:
         self._read_order = read_order

@@ -19,8 +19,8 @@ from journeys.dead_letters.filters import oldest
 from journeys.dead_letters.letters import ERROR_HEADERS, REPLAY_COUNT, Letter, Marks, State, replays
 from journeys.errors import HaltError, SetupError
 from journeys.model import OrderMessage, Record
+from journeys.routing import OWN_HEADERS
 from journeys.settings import Settings
-from journeys.worker.disposal import OWN_HEADERS
 
 Forgotten: TypeAlias = Literal["replay", "skip"]
 """What is done with letters of which Kafka may have forgotten that they were replayed."""

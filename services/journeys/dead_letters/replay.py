@@ -19,13 +19,13 @@ from typing import Any
 from journeys.consumer.ledger import Commit
 from journeys.dead_letters.letters import UNNAMED, Marks, State
 from journeys.dead_letters.plan import Lane, Leg, Plan, Routing
+from journeys.dead_letters.scan import Progress
 from journeys.dead_letters.store import LetterStore
-from journeys.dead_letters.survey import Progress
 from journeys.errors import HaltError
+from journeys.kafka.config import producer_config
 from journeys.model import GroupOffsets, OffsetCommit, OrderMessage
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import Settings
-from journeys.worker.clients import producer_config
 
 _BATCH_BYTES = 16 * 2**20
 """A batch ends beyond that, however few its letters are."""

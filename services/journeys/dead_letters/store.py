@@ -19,13 +19,13 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from journeys.consumer.source import order_message
+from journeys.consumer.consumer import order_message
 from journeys.dead_letters.letters import Marks
 from journeys.dead_letters.plan import Shelf
 from journeys.errors import HaltError, SettingsError
+from journeys.kafka.config import consumer_config
 from journeys.model import OrderMessage
 from journeys.settings import Settings
-from journeys.worker.clients import consumer_config
 
 _ANSWER = 10.0
 """Seconds to wait for an answer about offsets."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from journeys.errors import (
-    AbsentError,
+    NotFoundYetError,
     OrderError,
-    PassingError,
-    RefusedError,
+    RejectedOrderError,
     ThrottledError,
+    TransientError,
     UnauthorizedError,
     Verdict,
 )
@@ -77,7 +77,8 @@ FAILURES: Final = tuple(
 
 _VERDICTS: Final = {row.reason: row.verdict for row in FAILURES}
 _ERRORS: Final[Mapping[Verdict, type[OrderError]]] = {
-    kind.verdict: kind for kind in (PassingError, ThrottledError, UnauthorizedError, AbsentError, RefusedError)
+    kind.verdict: kind
+    for kind in (TransientError, ThrottledError, UnauthorizedError, NotFoundYetError, RejectedOrderError)
 }
 
 

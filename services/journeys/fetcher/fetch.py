@@ -15,13 +15,13 @@ from typing import Protocol
 import msgspec
 
 from journeys.clock import Clock
-from journeys.errors import AbsentError, OrderError, PassingError, ThrottledError, UnauthorizedError
-from journeys.fetcher.answers import Answer, Page, read_page
+from journeys.errors import NotFoundYetError, OrderError, ThrottledError, TransientError, UnauthorizedError
+from journeys.fetcher.account.gatekeeper import Gatekeeper, Turn
+from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.failures import Meaning, failure
-from journeys.fetcher.gatekeeper import Gatekeeper, Turn
+from journeys.fetcher.memory import Room, Seat
+from journeys.fetcher.pages import Answer, Page, read_page
 from journeys.fetcher.paging import EMPTY, Paging, Reading
-from journeys.fetcher.retries import QuickTries
-from journeys.fetcher.room import Room, Seat
 from journeys.model import Journey, Order, Position
 
 _DECODED = 3
@@ -116,13 +116,13 @@ class Fetcher:
         return {position: paging.bytes for position, paging in list(self._pagings.items())}
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
-        """The whole journey of an order. Raises OrderError; AbsentError for none, unless `accept_empty`."""
+        """The whole journey of an order. Raises OrderError; NotFoundYetError for none, unless `accept_empty`."""
         paging, seat = Paging(max_events=self._policy.max_events), Seat()
         try:
             await self.room.begin(seat)
             self._pagings[order.message.position] = paging
             reading = await self._read(paging, seat, order)
-        except AbsentError as absent:
+        except NotFoundYetError as absent:
             if paging.promised:  # a page that is missing later must never make an empty journey
                 raise failure("journey-unsettled", "the journey vanished while it was read") from absent
             if not accept_empty:
@@ -196,21 +196,21 @@ class Fetcher:
             turn = await self._keeper.turn(order_id)
             try:
                 page = await self._request(order_id, number)
-            except PassingError as error:
+            except TransientError as error:
                 await self._pass_over(error, effort, turn)
             except (ThrottledError, UnauthorizedError) as error:
                 self._bear_with(error, effort, turn)
             except OrderError:
-                self._keeper.heard(turn)
+                self._keeper.answered(turn)
                 raise
             except BaseException:
-                self._keeper.given_up(turn)
+                self._keeper.cancelled(turn)
                 raise
             else:
-                self._keeper.heard(turn)
+                self._keeper.answered(turn)
                 return page
 
-    async def _pass_over(self, error: PassingError, effort: _Effort, turn: Turn) -> None:
+    async def _pass_over(self, error: TransientError, effort: _Effort, turn: Turn) -> None:
         """Wait for the next try. Raises the error when it was the last one."""
         if not self._keeper.failed(turn, error.reason):  # the API is down: not this order's fault
             effort.probed += turn.is_probe
@@ -227,7 +227,7 @@ class Fetcher:
 
     def _bear_with(self, error: ThrottledError | UnauthorizedError, effort: _Effort, turn: Turn) -> None:
         """Count no try, unless others are heard in between: then it is about this order. Raises the error if it is."""
-        effort.singled_out += self._keeper.others_heard(turn.order_id, since=effort.refused_at)
+        effort.singled_out += self._keeper.others_answered(turn.order_id, since=effort.refused_at)
         effort.refused_at = turn.sent
         if isinstance(error, ThrottledError):
             most = self._policy.throttled

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from journeys.fetcher.answers import Page
 from journeys.fetcher.failures import failure
+from journeys.fetcher.pages import Page
 from journeys.model import Json
 
 
@@ -61,7 +61,7 @@ class Paging:
         self.promised = False
         """Whether any page spoke of events, or held some."""
         self.empty: Reading | None = None
-        """What an API that knows of no events said all the same; set before AbsentError is raised for it."""
+        """What an API that knows of no events said all the same; set before NotFoundYetError is raised for it."""
         self.result: Reading | None = None
         """The accepted reading; None while pages are wanted."""
 
@@ -74,7 +74,10 @@ class Paging:
         return numbers
 
     def receive(self, page: Page) -> None:
-        """Take a page that was wanted. Raises AbsentError, RefusedError or PassingError where that settles it."""
+        """Take a page that was wanted.
+
+        Raises NotFoundYetError, RejectedOrderError or TransientError where that settles it.
+        """
         self.bytes += page.bytes
         self.promised |= page.total > 0 or len(page.events) > 0
         if page.number not in self._asked or page.number in self._pages:

@@ -9,30 +9,31 @@ from dataclasses import replace
 from msgspec import structs
 
 from journeys.clock import Clock
-from journeys.consumer.source import OrderSource
-from journeys.consumer.sources import Sources
-from journeys.errors import HaltError, RefusedError
-from journeys.fetcher.client import ApiClient, Endpoint
+from journeys.consumer.consumer import OrderConsumer
+from journeys.consumer.groups import OrderConsumers
+from journeys.errors import HaltError, RejectedOrderError
+from journeys.fetcher.account.gate import Gate, GatePolicy, Reason
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
+from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.gate import Gate, GatePolicy, Reason
-from journeys.fetcher.gatekeeper import Gatekeeper
-from journeys.fetcher.rate import RateLimiter
-from journeys.fetcher.retries import QuickTries
-from journeys.fetcher.room import Room
-from journeys.ops.watch import Patience
-from journeys.producer import subjects
-from journeys.producer.encoder import JourneyEncoder
+from journeys.fetcher.http.client import ApiClient, Endpoint
+from journeys.fetcher.memory import Room
+from journeys.kafka.config import consumer_config
+from journeys.ops.stuck import Patience
+from journeys.producer import registry
+from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.producer.publisher import Publisher
+from journeys.routing import Routes, bare, route_failure
 from journeys.settings import Settings
-from journeys.worker.assignments import Assignments
-from journeys.worker.clients import consumer_config
-from journeys.worker.desk import Desk, Finished, taken_by
-from journeys.worker.disposal import Routes, bare, dispose
-from journeys.worker.intake import Bounds
-from journeys.worker.kafka_loop import KafkaLoop, Pace
+from journeys.worker.event_loop.order_pool import OrderPool
+from journeys.worker.event_loop.order_reader import Orders
+from journeys.worker.handover import FinishedOrder, taken_by
+from journeys.worker.kafka_thread.assignments import Assignments
+from journeys.worker.kafka_thread.intake import Bounds
+from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
+from journeys.worker.kafka_thread.scheduled import Schedule
 from journeys.worker.observer import WorkerObserver
-from journeys.worker.orders import Orders
-from journeys.worker.waiting import Timetable
 
 _SLOTS = 2
 """Orders being worked on for each request that may be in flight: while one encodes or waits, another asks."""
@@ -80,7 +81,7 @@ def make_fetcher(settings: Settings, client: ApiClient, keeper: Gatekeeper, obse
     return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random, room=room)
 
 
-def make_desk(
+def make_pool(
     settings: Settings,
     ids: Mapping[str, int],
     fetcher: Fetcher,
@@ -88,14 +89,14 @@ def make_desk(
     keeper: Gatekeeper,
     observer: WorkerObserver,
     failed: Callable[[BaseException], None],
-) -> Desk:
+) -> OrderPool:
     """The event loop's side; `ids` are the registry's schema ids. To be made on the event loop."""
-    api, orders, registry = settings.api, settings.orders, settings.registry
+    api, orders, place = settings.api, settings.orders, settings.registry
     reader = Orders(
         account=api.account,
         form=orders.format,
         pointer=orders.id_pointer,
-        schema_text=lambda number: subjects.schema_text(registry.url, registry.config, number),
+        schema_text=lambda number: registry.schema_text(place.url, place.config, number),
         is_retry=_retry_topics(settings).__contains__,
         awaits=observer.registry,
     )
@@ -107,7 +108,7 @@ def make_desk(
         misfit=observer.misfit,
         native=settings.publish.native,
     )
-    return Desk(
+    return OrderPool(
         read=reader.read,
         fetch=lambda order, accept_empty: fetcher.fetch(order, accept_empty=accept_empty),
         encode=encoder.encode,
@@ -122,7 +123,7 @@ def make_desk(
 def make_kafka(
     settings: Settings,
     publisher: Publisher,
-    desk: Desk,
+    pool: OrderPool,
     fetcher: Fetcher,
     *,
     keeper: Gatekeeper,
@@ -132,17 +133,17 @@ def make_kafka(
     orders, routes = settings.orders, _routes(settings)
     kafka = KafkaLoop(
         publisher=publisher,
-        desk=desk,
+        pool=pool,
         assignments=Assignments(start=orders.start, map_limit=orders.map_limit),
         bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
         pace=make_pace(settings),
-        due_ms=Timetable(retry_topics=_retry_topics(settings), longest=routes.longest, settle=settings.settle).due_ms,
+        due_ms=Schedule(retry_topics=_retry_topics(settings), longest=routes.longest, settle=settings.settle).due_ms,
         gate=keeper,
         replace_oversized=lambda finished: _oversized(finished, routes),
-        bytes_in_progress=lambda: fetcher.bytes_in_hand + desk.finished.bytes,
+        bytes_in_progress=lambda: fetcher.bytes_in_hand + pool.finished.bytes,
         observer=observer,
     )
-    fetcher.room.elsewhere = lambda: kafka.finished_bytes + desk.finished.bytes
+    fetcher.room.elsewhere = lambda: kafka.finished_bytes + pool.finished.bytes
     fetcher.room.is_held_up = lambda: kafka.is_held_up
     return kafka
 
@@ -173,13 +174,13 @@ def make_pace(settings: Settings) -> Pace:
     )
 
 
-def make_sources(settings: Settings, listener: KafkaLoop) -> Sources:
+def make_consumers(settings: Settings, listener: KafkaLoop) -> OrderConsumers:
     """Orders in the group that the user named, retry tiers in one beside it."""
     group = settings.kafka.group_id
     topics = {group: settings.orders.topics, f"{group}.retry": tuple(topic for topic, _ in settings.orders.tiers)}
-    return Sources(
+    return OrderConsumers(
         {
-            OrderSource(consumer_config(settings, group_id=group_id), names, listener): names
+            OrderConsumer(consumer_config(settings, group_id=group_id), names, listener): names
             for group_id, names in topics.items()
             if names
         }
@@ -198,7 +199,7 @@ def _retry_topics(settings: Settings) -> frozenset[str]:
     return frozenset(topic for topic, _ in settings.orders.tiers)
 
 
-def _oversized(finished: Finished, routes: Routes) -> Finished:
+def _oversized(finished: FinishedOrder, routes: Routes) -> FinishedOrder:
     """The dead letter of an order whose journey holds a record that Kafka does not take.
 
     Where it does not take that either, only what it tells is left of it. Raises HaltError when that is too much.
@@ -209,10 +210,10 @@ def _oversized(finished: Finished, routes: Routes) -> Finished:
         if (told := bare(letter, finished.order)) is None:
             raise HaltError(f"Kafka does not take the dead letter of {position}: raise max.message.bytes of its topic")
         return structs.replace(finished, records=[told], size=taken_by([told]))
-    error = RefusedError(
+    error = RejectedOrderError(
         f"Kafka does not take a record of the journey of {position}: it is too large (max.message.bytes)",
         reason="record-too-large",
         stage="publish",
     )
-    record, outcome = dispose(finished.message, finished.order, error, routes, now_ms=Clock().wall_ms())
+    record, outcome = route_failure(finished.message, finished.order, error, routes, now_ms=Clock().wall_ms())
     return structs.replace(finished, outcome=outcome, records=[record], size=taken_by([record]), reason=error.reason)

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from journeys.consumer.source import Partition
-from journeys.fetcher.gate import Reason
+from journeys.consumer.consumer import Partition
+from journeys.fetcher.account.gate import Reason
 from journeys.logs import EventName, log, wants
 from journeys.model import Journey, OrderMessage
 from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome, Result
-from journeys.worker.desk import Finished
+from journeys.worker.handover import FinishedOrder
 
 _LOGGED: dict[str, EventName] = {
     "published": "order.published",
@@ -42,7 +42,7 @@ _OPENED: dict[Reason, EventName | None] = {
 
 
 class WorkerObserver:
-    """Listens to the gate, the desk and the Kafka thread. `channels` names the channel of each topic of events."""
+    """Listens to the gate, the pool and the Kafka thread. `channels` names the channel of each topic of events."""
 
     def __init__(self, *, metrics: Metrics, health: Health, channels: dict[str, str], rejected_topic: str) -> None:
         self._metrics = metrics
@@ -53,7 +53,7 @@ class WorkerObserver:
         self._are_waiting = False
         self._is_awaited = False
 
-    # -- the desk's side
+    # -- the pool's side
 
     def fetched(self, journey: Journey) -> None:
         """A journey was read."""
@@ -115,7 +115,7 @@ class WorkerObserver:
         self._metrics.count("orders.skipped")
         log("order.skipped", position=str(message.position))
 
-    def transaction(self, result: Result, finished: Sequence[Finished], seconds: float) -> None:
+    def transaction(self, result: Result, finished: Sequence[FinishedOrder], seconds: float) -> None:
         """A transaction ended; what it published is public only now."""
         self._metrics.count("transactions", result.outcome)
         self._metrics.observe("transaction.seconds", seconds)
@@ -143,7 +143,7 @@ class WorkerObserver:
             log("orders.waiting", orders=orders, next_due=datetime.fromtimestamp(next_due, UTC).isoformat())
         self._are_waiting = orders > 0
 
-    def _published(self, finished: Sequence[Finished]) -> None:
+    def _published(self, finished: Sequence[FinishedOrder]) -> None:
         topics = Counter(record.topic for order in finished for record in order.records)
         for topic, events in topics.items():
             if (channel := self._channels.get(topic)) is not None:
@@ -154,7 +154,7 @@ class WorkerObserver:
         for order in finished:
             self._order(order)
 
-    def _order(self, order: Finished) -> None:
+    def _order(self, order: FinishedOrder) -> None:
         event = _LOGGED.get(order.outcome)
         if event is None:
             return

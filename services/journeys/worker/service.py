@@ -1,7 +1,7 @@
 """One worker, from its start to its end: builds the parts, wires them, waits, and takes them down.
 
 Start: the ops server comes first, so that probes tell what a start waits for; Kafka's topics and the registry's
-schema ids are looked at side by side; then come the desk and the Kafka thread. Stop: SIGTERM or SIGINT cancels HTTP
+schema ids are looked at side by side; then come the pool and the Kafka thread. Stop: SIGTERM or SIGINT cancels HTTP
 at once, commits what is finished (4 s at most), leaves the group (5 s at most, in a thread of its own, since it can
 sit behind a pending join), and returns 0.
 """
@@ -18,38 +18,38 @@ from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
-from journeys import topics
-from journeys.broker import Broker
-from journeys.consumer.source import Partition
+from journeys.consumer.consumer import Partition
 from journeys.errors import HaltError
-from journeys.fetcher.client import ApiClient
+from journeys.fetcher.account.gate import REASONS, Reason
 from journeys.fetcher.fetch import Fetcher
-from journeys.fetcher.gate import REASONS, Reason
+from journeys.fetcher.http.client import ApiClient
+from journeys.kafka import topics
+from journeys.kafka.admin import KafkaAdmin
+from journeys.kafka.config import producer_config
 from journeys.logs import log, when_lost
 from journeys.model import Position
 from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import serve
-from journeys.ops.watch import Part, Seen
-from journeys.producer import extension
+from journeys.ops.stuck import Part, Seen
 from journeys.producer.channels import Channel
+from journeys.producer.encoding import extension
 from journeys.producer.publisher import Publisher
 from journeys.redact import without_credentials
 from journeys.settings import Settings
 from journeys.worker.assembly import (
     make_client,
-    make_desk,
+    make_consumers,
     make_fetcher,
     make_kafka,
     make_keeper,
-    make_sources,
+    make_pool,
     patience,
 )
-from journeys.worker.child import Child
-from journeys.worker.clients import producer_config
-from journeys.worker.desk import Desk
-from journeys.worker.kafka_loop import KafkaLoop
+from journeys.worker.event_loop.order_pool import OrderPool
+from journeys.worker.kafka_thread.loop import KafkaLoop
 from journeys.worker.observer import WorkerObserver
+from journeys.worker.subprocess_call import Child
 from journeys.worker.threads import in_daemon_thread
 from journeys.worker.watchdog import Watchdog
 
@@ -108,7 +108,7 @@ class Service:
         self._health = Health()
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
-        self._desk: Desk | None = None
+        self._pool: OrderPool | None = None
         self._fetcher: Fetcher | None = None
         self._beats: dict[Part, float] = {}
         prefix = settings.publish.topic_prefix
@@ -148,7 +148,7 @@ class Service:
 
     async def _prepare(self) -> dict[str, int]:
         """The schema ids, once the topics are known to be there too. Raises SetupError for what is missing."""
-        cluster = in_daemon_thread(lambda: Broker(self._settings).topics(), name="kafka-topics")
+        cluster = in_daemon_thread(lambda: KafkaAdmin(self._settings).topics(), name="kafka-topics")
         ids = asyncio.create_task(self._ids.result())
         try:
             topics.require(self._settings, await cluster)
@@ -192,12 +192,12 @@ class Service:
     async def _work(self, ids: dict[str, int], client: ApiClient) -> None:
         settings, keeper, observer = self._settings, self._keeper, self._observer
         fetcher = make_fetcher(settings, client, keeper, observer)
-        desk = make_desk(settings, ids, fetcher, keeper=keeper, observer=observer, failed=self._fail)
+        pool = make_pool(settings, ids, fetcher, keeper=keeper, observer=observer, failed=self._fail)
         publisher = self._publisher(producer_config(settings, instance_id=self._instance_id))
-        kafka = make_kafka(settings, publisher, desk, fetcher, keeper=keeper, observer=observer)
-        self._desk, self._fetcher = desk, fetcher
+        kafka = make_kafka(settings, publisher, pool, fetcher, keeper=keeper, observer=observer)
+        self._pool, self._fetcher = pool, fetcher
         self._watch(kafka, fetcher)
-        thread = in_daemon_thread(lambda: kafka.run(lambda listener: make_sources(settings, listener)), name="kafka")
+        thread = in_daemon_thread(lambda: kafka.run(lambda listener: make_consumers(settings, listener)), name="kafka")
         thread.add_done_callback(lambda _: self._stop.set())
         log(
             "worker.started",
@@ -209,7 +209,7 @@ class Service:
         log("worker.stopping", reason="failure" if thread.done() or self._failure else "signal")
         self._health.unmet("worker.lifecycle", "the worker is stopping")
         kafka.stop()
-        desk.close()
+        pool.close()
         if not await _within(_SETTLE, thread):  # it sits in a call; to close the consumer beside it is not safe
             raise HaltError(f"Kafka did not let go within {_SETTLE:g} s; what is not committed goes to another worker")
         self._beats.pop("kafka", None)
@@ -243,14 +243,14 @@ class Service:
         )
 
     def _task_of(self, position: Position) -> asyncio.Task[None] | None:
-        return None if self._desk is None else self._desk.tasks().get(position)
+        return None if self._pool is None else self._pool.tasks().get(position)
 
     # -- the gate
 
     def _gate_changed(self, reasons: Mapping[Reason, str]) -> None:
         self._observer.gate(reasons)
-        if self._desk is not None:
-            self._desk.resume()
+        if self._pool is not None:
+            self._pool.resume()
 
     def _hold(self) -> dict[str, object]:
         self._keeper.hold()

@@ -18,7 +18,7 @@ from typing import Any
 from journeys.clock import Clock
 from journeys.logs import log
 from journeys.model import Position
-from journeys.ops.watch import Part, Patience, Seen, Stuck, Watch
+from journeys.ops.stuck import Part, Patience, Seen, Stuck, Watch
 
 Stack = list[str]
 """`file:line function`, the innermost last."""

@@ -8,7 +8,7 @@ import pytest
 
 from journeys.dead_letters.filters import Filter, moment_ms, oldest, place
 from journeys.dead_letters.letters import Letter, LetterReader, Marks, State
-from journeys.errors import RefusedError
+from journeys.errors import RejectedOrderError
 from journeys.model import Headers, Order, OrderMessage, Position
 
 NOW_MS = 1_764_064_800_000  # 2025-11-25T10:00:00Z
@@ -42,7 +42,7 @@ def read(letter: OrderMessage, marks: Marks = NEW) -> Letter:
 
     def order(of: OrderMessage) -> Order:
         if of.value == b"?":
-            raise RefusedError("unreadable", reason="message-unreadable", stage="message")
+            raise RejectedOrderError("unreadable", reason="message-unreadable", stage="message")
         return Order(
             order_id=(of.value or b"").decode(),
             account="default",

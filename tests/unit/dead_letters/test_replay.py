@@ -11,7 +11,7 @@ from journeys.dead_letters.letters import LetterReader, Marks
 from journeys.dead_letters.plan import Plan, Routing, Shelf, Survey, plan
 from journeys.dead_letters.replay import Replay
 from journeys.dead_letters.store import LetterStore
-from journeys.errors import HaltError, RefusedError
+from journeys.errors import HaltError, RejectedOrderError
 from journeys.model import Order, OrderMessage, Position
 from journeys.producer.publisher import Outcome, Result
 
@@ -58,7 +58,7 @@ def whole_plan(messages: list[OrderMessage]) -> Plan:
     """All of them."""
 
     def unreadable(_message: OrderMessage) -> Order:
-        raise RefusedError("unreadable", reason="message-unreadable", stage="message")
+        raise RejectedOrderError("unreadable", reason="message-unreadable", stage="message")
 
     marks = Marks(watermark=0)
     reader = LetterReader(unreadable)

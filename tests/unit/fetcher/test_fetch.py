@@ -14,14 +14,14 @@ import pytest
 from msgspec.structs import replace
 from tests.support.virtual_time import VirtualLoop, run
 
-from journeys.errors import AbsentError, PassingError, RefusedError, UnauthorizedError
-from journeys.fetcher.answers import Answer
+from journeys.errors import NotFoundYetError, RejectedOrderError, TransientError, UnauthorizedError
+from journeys.fetcher.account.gate import Gate, Reason
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
+from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.gate import Gate, Reason
-from journeys.fetcher.gatekeeper import Gatekeeper
-from journeys.fetcher.rate import RateLimiter
-from journeys.fetcher.retries import QuickTries
-from journeys.fetcher.room import Room
+from journeys.fetcher.memory import Room
+from journeys.fetcher.pages import Answer
 from journeys.model import Journey, Json, Order, OrderMessage, Position
 
 T = TypeVar("T")
@@ -162,7 +162,7 @@ def test_requests_in_flight_are_bounded_over_everything() -> None:
 
 def test_a_passing_fault_is_tried_again_with_growing_pauses() -> None:
     """Two faults, then an answer: half of 1 s, half of 2 s, and nothing is lost."""
-    fault = PassingError("gone", reason="disconnected")
+    fault = TransientError("gone", reason="disconnected")
     script = Script({1: [fault, Answer(status=503, body=b""), page(1, 1, total=1)]})
     notes = Notes()
     journey = fetch(script, notes)
@@ -173,7 +173,7 @@ def test_a_passing_fault_is_tried_again_with_growing_pauses() -> None:
 def test_quick_tries_end() -> None:
     """What still fails leaves the process, as the error that it is."""
     script = Script({1: [Answer(status=500, body=b"")]})
-    with pytest.raises(PassingError) as failed:
+    with pytest.raises(TransientError) as failed:
         fetch(script)
     assert (failed.value.reason, script.asked[1]) == ("status-500", 3)
 
@@ -181,7 +181,7 @@ def test_quick_tries_end() -> None:
 def test_one_failing_page_fails_the_order_plainly() -> None:
     """A later page that keeps failing raises its own error, not a group, and the siblings stop."""
     script = Script({1: [page(1, 2, total=6)], 2: [Answer(status=400, body=b"")], 3: [page(3, 2, total=6)]})
-    with pytest.raises(RefusedError) as failed:
+    with pytest.raises(RejectedOrderError) as failed:
         fetch(script)
     assert failed.value.reason == "status-400"
 
@@ -218,7 +218,7 @@ def test_a_refused_key_is_waited_out_and_looked_up_again() -> None:
 
 def test_an_absent_journey_is_told_or_accepted() -> None:
     """`total` 0 is an error until it is accepted as an empty journey."""
-    with pytest.raises(AbsentError):
+    with pytest.raises(NotFoundYetError):
         fetch(Script({1: [page(1, 0, total=0)]}))
     journey = fetch(Script({1: [page(1, 0, total=0)]}), accept_empty=True)
     assert (journey.events, journey.total) == ((), 0)
@@ -228,8 +228,8 @@ def test_an_absent_journey_is_told_or_accepted() -> None:
 
 def test_a_page_too_large_is_refused_without_a_second_try() -> None:
     """What no try can mend is not tried again."""
-    script = Script({1: [RefusedError("a page has too many bytes", reason="page-too-large")]})
-    with pytest.raises(RefusedError):
+    script = Script({1: [RejectedOrderError("a page has too many bytes", reason="page-too-large")]})
+    with pytest.raises(RejectedOrderError):
         fetch(script)
     assert script.asked[1] == 1
 
@@ -249,7 +249,7 @@ def test_a_later_page_that_is_missing_makes_no_empty_journey() -> None:
     again = Script({1: [page(1, 1, total=2), gone]})
     emptied = Script({1: [page(1, 1, total=2), page(1, 0, total=0)]})
     for script in (later, again, emptied):
-        with pytest.raises(PassingError) as failed:
+        with pytest.raises(TransientError) as failed:
             fetch(script, accept_empty=True)
         assert failed.value.reason == "journey-unsettled"
 
@@ -286,7 +286,7 @@ def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
     """A 404 is an answer to a key that was taken: what was told as refused is told as mended."""
     script = Script({1: [Answer(status=403, body=b""), Answer(status=404, body=b"")]})
     notes = Notes()
-    with pytest.raises(AbsentError):
+    with pytest.raises(NotFoundYetError):
         fetch(script, notes)
     assert notes.states == ["auth", "open"]
 

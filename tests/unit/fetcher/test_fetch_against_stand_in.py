@@ -10,17 +10,17 @@ from typing import TypeVar
 
 import pytest
 
-from journeys.errors import AbsentError, OrderError, PassingError, RefusedError
-from journeys.fetcher.client import ApiClient, Endpoint
+from journeys.errors import NotFoundYetError, OrderError, RejectedOrderError, TransientError
+from journeys.fetcher.account.gate import Gate, GatePolicy, Reason
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
+from journeys.fetcher.backoff import Backoff, QuickTries
 from journeys.fetcher.failures import Meaning
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.gate import Gate, GatePolicy, Reason
-from journeys.fetcher.gatekeeper import Gatekeeper
-from journeys.fetcher.rate import RateLimiter
-from journeys.fetcher.retries import Backoff, QuickTries
+from journeys.fetcher.http.client import ApiClient, Endpoint
 from journeys.model import Journey, Order, OrderMessage, Position
-from journeys_sandbox.api import ApiSettings, StandIn
-from journeys_sandbox.journeys import extra_of, journey_of
+from journeys_sandbox.api.generator import extra_of, journey_of
+from journeys_sandbox.api.server import ApiSettings, StandIn
 
 T = TypeVar("T")
 
@@ -182,24 +182,24 @@ def test_a_journey_that_changes_between_two_pages_is_read_again(fault: str) -> N
 @pytest.mark.parametrize(
     ("fault", "kind", "reason"),
     [
-        ("503", PassingError, "status-503"),
-        ("code2", PassingError, "code-2"),
-        ("code99", PassingError, "code-99"),
-        ("html", PassingError, "not-json"),
-        ("truncated", PassingError, "disconnected"),
-        ("hangup", PassingError, "disconnected"),
-        ("reset", PassingError, "disconnected"),
-        ("nodata", PassingError, "no-data"),
-        ("noevents", PassingError, "no-events"),
-        ("wrongtypes", PassingError, "wrong-types"),
-        ("wrongorder", PassingError, "wrong-order"),
-        ("wrongpage", PassingError, "wrong-page"),
-        ("400", RefusedError, "status-400"),
-        ("422", RefusedError, "status-422"),
-        ("code5", RefusedError, "code-5"),
-        ("404", AbsentError, "status-404"),
-        ("code4", AbsentError, "code-4"),
-        ("restless", PassingError, "journey-unsettled"),
+        ("503", TransientError, "status-503"),
+        ("code2", TransientError, "code-2"),
+        ("code99", TransientError, "code-99"),
+        ("html", TransientError, "not-json"),
+        ("truncated", TransientError, "disconnected"),
+        ("hangup", TransientError, "disconnected"),
+        ("reset", TransientError, "disconnected"),
+        ("nodata", TransientError, "no-data"),
+        ("noevents", TransientError, "no-events"),
+        ("wrongtypes", TransientError, "wrong-types"),
+        ("wrongorder", TransientError, "wrong-order"),
+        ("wrongpage", TransientError, "wrong-page"),
+        ("400", RejectedOrderError, "status-400"),
+        ("422", RejectedOrderError, "status-422"),
+        ("code5", RejectedOrderError, "code-5"),
+        ("404", NotFoundYetError, "status-404"),
+        ("code4", NotFoundYetError, "code-4"),
+        ("restless", TransientError, "journey-unsettled"),
     ],
 )
 def test_a_fault_that_stays_is_told_with_its_verdict(fault: str, kind: type[OrderError], reason: str) -> None:
@@ -211,7 +211,7 @@ def test_a_fault_that_stays_is_told_with_its_verdict(fault: str, kind: type[Orde
 
 def test_no_journey_is_absent_or_accepted() -> None:
     """An order without events waits, until it has waited long enough."""
-    assert isinstance(failure("n0-abc"), AbsentError)
+    assert isinstance(failure("n0-abc"), NotFoundYetError)
     for order_id in ("n0-abc", "x-404-abc", "x-code4-abc"):
         journey = fetch(order_id, accept_empty=True)
         assert (journey.events, journey.total, journey.consistent) == ((), 0, True)

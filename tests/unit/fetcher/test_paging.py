@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from journeys.errors import AbsentError, PassingError, RefusedError
-from journeys.fetcher.answers import Page
+from journeys.errors import NotFoundYetError, RejectedOrderError, TransientError
+from journeys.fetcher.pages import Page
 from journeys.fetcher.paging import Paging
 from journeys.model import Json
 
@@ -33,7 +33,7 @@ def test_an_empty_journey_is_absent() -> None:
     """`total` 0 means not there yet."""
     paging = Paging(max_events=100)
     paging.wanted()
-    with pytest.raises(AbsentError):
+    with pytest.raises(NotFoundYetError):
         paging.receive(page(1, [], total=0))
 
 
@@ -72,7 +72,7 @@ def test_what_never_settles_is_tried_later() -> None:
         paging.wanted()
         paging.receive(page(1, [event("a", content)], total=2))
     paging.wanted()
-    with pytest.raises(PassingError, match="keeps changing"):
+    with pytest.raises(TransientError, match="keeps changing"):
         paging.receive(page(1, [event("a", 9)], total=2))
 
 
@@ -90,7 +90,7 @@ def test_a_journey_too_large_is_refused_by_its_total() -> None:
     """The first page is enough to know, before the others are fetched."""
     paging = Paging(max_events=3)
     paging.wanted()
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(RejectedOrderError) as refused:
         paging.receive(page(1, [], total=4))
     assert refused.value.reason == "journey-too-large"
 
@@ -106,7 +106,7 @@ def test_a_journey_too_large_is_refused_by_what_came_whatever_its_total() -> Non
     paging.wanted()
     paging.receive(page(1, [event("a"), event("b")], total=3))
     paging.wanted()
-    with pytest.raises(RefusedError, match="has 4 events") as refused:
+    with pytest.raises(RejectedOrderError, match="has 4 events") as refused:
         paging.receive(page(2, [event("a"), event("b")], total=3))
     assert refused.value.reason == "journey-too-large"
 

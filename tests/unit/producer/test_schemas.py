@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests import expectations
 
-from journeys import avro
+from journeys.avro.schema import Schema
 from journeys.producer import schemas
 from journeys.producer.channels import Channel
 
@@ -50,7 +50,7 @@ def records_in(schema: Any) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("record", schemas.RECORDS.values())
 def test_a_schema_stands_alone(record: str) -> None:
     """What is registered parses without any other file, and is the same text each time."""
-    avro.Schema(json.loads(schemas.text(record)))
+    Schema(json.loads(schemas.text(record)))
     assert schemas.text(record) == json.dumps(schemas.load(record), ensure_ascii=False, separators=(",", ":"))
 
 

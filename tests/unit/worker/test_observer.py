@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 
-from journeys.fetcher.gate import Reason
+from journeys.fetcher.account.gate import Reason
 from journeys.logs import configure
 from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from journeys.errors import HaltError, RefusedError
+from journeys.errors import HaltError, RejectedOrderError
 from journeys.model import Order, OrderMessage, Position
+from journeys.routing import Routes, route_failure
 from journeys.worker.assembly import _oversized
-from journeys.worker.desk import Finished, taken_by
-from journeys.worker.disposal import Routes, dispose
+from journeys.worker.handover import FinishedOrder, taken_by
 
-ERROR = RefusedError("the API refuses this order", reason="status-400")
+ERROR = RejectedOrderError("the API refuses this order", reason="status-400")
 ROUTES = Routes(retry_tiers=(("orders.retry.1m", 60.0),), dead_letter="orders.dead-letter", empty_after=())
 
 
-def finished(outcome: str) -> Finished:
+def finished(outcome: str) -> FinishedOrder:
     """An order that came from a retry tier, and what became of it."""
     position = Position(topic="orders.retry.1m", partition=0, offset=9)
     headers = (("trace", b"t"), ("attempt", b"1"), ("edition", b"orders.completed/3/5"))
@@ -29,8 +29,8 @@ def finished(outcome: str) -> Finished:
         absences=0,
         message=message,
     )
-    records = [] if outcome == "published" else [dispose(message, order, ERROR, ROUTES, now_ms=5)[0]]
-    return Finished(epoch=1, message=message, outcome=outcome, records=records, size=0, at=0.0, order=order)
+    records = [] if outcome == "published" else [route_failure(message, order, ERROR, ROUTES, now_ms=5)[0]]
+    return FinishedOrder(epoch=1, message=message, outcome=outcome, records=records, size=0, at=0.0, order=order)
 
 
 def test_its_dead_letter_is_that_of_the_original_message() -> None:

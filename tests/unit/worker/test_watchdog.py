@@ -13,7 +13,7 @@ import pytest
 
 from journeys import logs
 from journeys.model import Position
-from journeys.ops.watch import Part, Patience, Seen
+from journeys.ops.stuck import Part, Patience, Seen
 from journeys.worker.watchdog import Watchdog
 
 ORDER = Position(topic="orders", partition=0, offset=7)

@@ -1,0 +1,1 @@
+"""`journeys dead-letters`: list, show, export, replay, resume."""

@@ -1,0 +1,233 @@
+"""Where orders come from: the only door to confluent_kafka's Consumer.
+
+Everything here is called from the one Kafka thread. Callbacks of a rebalance run inside `poll` and `close`, on the
+calling thread. Facts this module rests on, measured on Apache Kafka 4.1 through librdkafka 2.16:
+
+- `consume(0)` serves no callbacks; `poll(0)` does, and serves a pending rebalance before any prefetched message.
+- One partition whose offset fetch is held up by an open transaction holds up the whole call, and the delivery of
+  every partition assigned without an offset: so each is asked for by itself, and assigned with an explicit offset.
+- A pause outlives the assignment it was made in: a partition that comes back is still paused until it is resumed.
+- Reading committed offsets as `read_uncommitted` returns stale ones at once; the default, `read_committed`, waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from journeys.errors import HaltError, SettingsError
+from journeys.model import OrderMessage, Position
+
+Partition = tuple[str, int]
+"""(topic, partition)"""
+
+UNREADABLE_HEADERS = "headers-unreadable"
+"""Stands for the headers of a record where one of their names is not UTF-8."""
+_NO_OFFSET = -1001
+_DATES = range(253_402_300_800_000)
+"""Milliseconds since the epoch, up to the year 9999: what a reader's dates hold."""
+
+_HALTS = {
+    KafkaError._AUTO_OFFSET_RESET: (  # noqa: SLF001 - librdkafka's own name for its error
+        "an offset that this group committed is no longer in its topic (retention?); starting over by itself would"
+        " lose or republish orders. Choose where to go on with kafka-consumer-groups --reset-offsets"
+    ),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this client may not read an order topic (ACL: Read on the topic)",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "this client may not join the consumer group (ACL: Read on the group)",
+    KafkaError.OFFSET_OUT_OF_RANGE: "a committed offset is out of its topic's range",
+}
+
+
+class Listener(Protocol):
+    """Who is told of a rebalance; called inside `poll` and `close`."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Call `start` or `hold` for each of these partitions before returning."""
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Commit what is finished; on return the partitions are somebody else's."""
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """These partitions are somebody else's already: commit nothing for them."""
+
+
+class OrderConsumer:
+    """A consumer of topics with order messages, in one consumer group.
+
+    `consumer` makes librdkafka's. Raises SettingsError for a setting that it does not take.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topics: Sequence[str],
+        listener: Listener,
+        *,
+        consumer: Callable[..., Consumer] = Consumer,
+    ) -> None:
+        try:
+            self._consumer = consumer(dict(config), logger=logging.getLogger("librdkafka"))
+        except KafkaException as error:
+            raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
+        self._listener = listener
+        self._closed = False
+        self._consumer.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self, timeout: float, limit: int) -> list[OrderMessage]:
+        """Serve callbacks, wait up to `timeout` seconds for a message, then take what else is prefetched.
+
+        At most `limit` messages, at least one. Raises HaltError for an error that no waiting mends.
+        """
+        first = self._consumer.poll(timeout)
+        if first is None:
+            return []
+        # `consume` with a time-out waits for all `limit` messages; with 0 it takes what is there.
+        more = self._consumer.consume(limit - 1, 0) if limit > 1 else []
+        return [read for message in (first, *more) if (read := _read(message)) is not None]
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group knows this member. Until then offsets cannot be committed: poll first."""
+        return bool(self._consumer.memberid())
+
+    def group_metadata(self) -> object:
+        """What ties a transaction to this member's generation; to be taken anew for each transaction."""
+        return self._consumer.consumer_group_metadata()
+
+    def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
+        """The group's (offset, metadata) of a partition, or None where nothing was ever committed.
+
+        Raises TimeoutError where Kafka does not say yet: an open transaction may still move it.
+        """
+        try:
+            [found] = self._consumer.committed([TopicPartition(*partition)], timeout=timeout)
+        except KafkaException as error:
+            raise _timeout_or_halt(error.args[0]) from error
+        if found.error is not None:
+            raise _timeout_or_halt(found.error)
+        return None if found.offset == _NO_OFFSET else (found.offset, found.metadata or "")
+
+    def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:
+        """The first offset of a partition and the one after its last. Raises TimeoutError."""
+        try:
+            bounds = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout)
+        except KafkaException as error:
+            raise _timeout_or_halt(error.args[0]) from error
+        if bounds is None:
+            raise TimeoutError(f"no answer about the offsets of {partition}")
+        return bounds
+
+    def known_end(self, partition: Partition) -> int | None:
+        """The offset after the last one, as of the last fetch; None if nothing was fetched yet. Never blocks."""
+        try:
+            bounds = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+        except KafkaException:
+            return None
+        return bounds[1] if bounds[1] >= 0 else None
+
+    def start(self, offsets: Mapping[Partition, int]) -> None:
+        """Take over newly assigned partitions, each at an explicit offset."""
+        started = [TopicPartition(*at, offset) for at, offset in offsets.items()]
+        self._consumer.incremental_assign(started)
+        self._consumer.resume(started)  # it may have been paused when it was ours before
+
+    def hold(self, partitions: Iterable[Partition]) -> None:
+        """Take over newly assigned partitions without reading them yet; `release` them later."""
+        held = [TopicPartition(*partition, OFFSET_BEGINNING) for partition in partitions]
+        if held:
+            self._consumer.incremental_assign(held)
+            self._consumer.pause(held)
+
+    def release(self, partition: Partition, offset: int) -> None:
+        """Start reading a held partition at `offset`. Raises TimeoutError if it cannot be moved there yet."""
+        try:
+            self._consumer.seek(TopicPartition(*partition, offset))
+            self._consumer.resume([TopicPartition(*partition)])
+        except KafkaException as error:
+            raise _timeout_or_halt(error.args[0]) from error
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Stop reading. What is prefetched is thrown away and fetched again later: about a second is lost."""
+        self._consumer.pause([TopicPartition(*partition) for partition in partitions])
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Read paused partitions again, from where they were."""
+        self._consumer.resume([TopicPartition(*partition) for partition in partitions])
+
+    def close(self) -> None:
+        """Leave the group. May block for a while behind a pending join: call it where that does no harm."""
+        self._closed = True
+        self._consumer.close()
+
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        if not self._closed:
+            self._listener.assigned(_keys(partitions))
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not self._closed:
+            self._listener.revoked(_keys(partitions))
+        self._give_up(consumer, partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not self._closed:
+            self._listener.lost(_keys(partitions))
+        self._give_up(consumer, partitions)
+
+    def _give_up(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # A revoke can name partitions that were never assigned (confluent-kafka-python #1551).
+        with contextlib.suppress(KafkaException):
+            consumer.incremental_unassign(partitions)
+
+
+def _keys(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [(partition.topic, partition.partition) for partition in partitions]
+
+
+def _read(message: Any) -> OrderMessage | None:
+    if (error := message.error()) is not None:
+        _check(error)
+        return None
+    return order_message(message)
+
+
+def order_message(message: Any) -> OrderMessage:
+    """A record of confluent_kafka's, which bears no error, as a value of ours."""
+    kind, timestamp = message.timestamp()
+    try:
+        headers = tuple(message.headers() or ())
+    except (SystemError, UnicodeDecodeError):
+        # A name that is not UTF-8, which the client does not expect. To ask once more gives names that are null.
+        headers = ((UNREADABLE_HEADERS, None),)
+    return OrderMessage(
+        position=Position(topic=message.topic(), partition=message.partition(), offset=message.offset()),
+        key=message.key(),
+        value=message.value(),
+        headers=headers,
+        timestamp_ms=timestamp if kind and timestamp in _DATES else None,
+    )
+
+
+def _check(error: KafkaError) -> None:
+    """Raise for what no waiting mends; librdkafka deals with the rest by itself and has logged it."""
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        # The worker looked for its topics at its start. A broker that restarts, or has just made one, may not know
+        # it for a moment; librdkafka goes on asking.
+        logging.getLogger("librdkafka").warning("an order topic is not there: %s", error.str())
+    if (why := _HALTS.get(error.code())) is not None:
+        raise HaltError(f"{why} ({error.name()}: {error.str()})")
+    if error.fatal():
+        raise HaltError(f"the consumer cannot go on: {error.name()}: {error.str()}")
+
+
+def _timeout_or_halt(error: KafkaError) -> Exception:
+    try:
+        _check(error)
+    except HaltError as halt:
+        return halt
+    return TimeoutError(f"{error.name()}: {error.str()}")

@@ -1,0 +1,1 @@
+"""One API account: its gate, its rate, and the gatekeeper that makes requests wait for both."""

@@ -1,0 +1,1 @@
+"""HTTP: one request to the order-event API."""

@@ -1,0 +1,1 @@
+"""Kafka as an administrator and a configuration see it: settings for librdkafka, topics, the cluster."""

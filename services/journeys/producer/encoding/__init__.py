@@ -1,0 +1,1 @@
+"""A journey becomes records: channel, schema, Avro bytes."""

@@ -1,0 +1,144 @@
+"""A whole journey as the records to publish: events in order, rejected items, then the summary.
+
+The records of one order share its key, so they meet in one partition of each topic and keep the journey's order
+there. Values are in the Confluent wire format; the schema ids are looked up once, before the first journey.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
+from functools import lru_cache
+from typing import Any, Final
+
+from journeys.errors import RejectedOrderError, SetupError
+from journeys.model import Journey, Json, Record
+from journeys.producer import schemas
+from journeys.producer.channels import Channel, Channels
+from journeys.producer.encoding.coerce import Datum, api_fields
+from journeys.producer.encoding.record_type import Common, EventKind, Kind
+from journeys.producer.encoding.straight import Written, spelling_of, straight
+from journeys.producer.encoding.text import raw_json, writable
+
+REMEDY: Final = "journeys schemas register"
+
+
+class JourneyEncoder:
+    """Turns journeys into records. Pure once it is built, for one call at a time; building it reads the schemas' files.
+
+    `schema_ids` holds the registry's id for each subject (`<topic>-value`), `aliases` more spellings of event types
+    (spelling → channel), `zone` the time zone of an `event_at` without offset. `misfit` is told the JSON Pointer of
+    each value that did not fit. `native`: in C, where the installation has it. Raises SetupError where an id is
+    missing, SettingsError where an alias is wrong.
+    """
+
+    def __init__(
+        self,
+        schema_ids: Mapping[str, int],
+        *,
+        topic_prefix: str = "journey.",
+        aliases: Mapping[str, str] | None = None,
+        zone: tzinfo = UTC,
+        misfit: Callable[[str], object] = lambda _: None,
+        native: bool = True,
+    ) -> None:
+        self._misfit = misfit
+        subjects = [schemas.subject(topic_prefix, name) for name in schemas.RECORDS]
+        missing = [subject for subject in subjects if subject not in schema_ids]
+        if missing:
+            raise SetupError(f"no schema id for {', '.join(missing)}", remedy=REMEDY)
+        channels = Channels(aliases)
+        known = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
+        kinds = {
+            channel: EventKind(channel, topic_prefix, schema_ids, native=native, elsewhere=known, zone=zone)
+            for channel in Channel
+        }
+        self._kind_of = lru_cache(maxsize=1024)(lambda event_type: kinds[channels.of(event_type)])
+        self._channel_of = {kind.topic: kind.name for kind in kinds.values()}
+        self._write = straight([*kinds.values()], self._kind_of, native=native)
+        self._rejected = Kind(schemas.REJECTED, topic_prefix, schema_ids, native=native)
+        self._summary = Kind(schemas.SUMMARY, topic_prefix, schema_ids, native=native)
+
+    def encode(self, journey: Journey) -> list[Record]:
+        """The records of a journey, the summary last. The same journey always gives the same bytes.
+
+        Raises RejectedOrderError where the journey holds JSON that no text can be made of, such as nesting without end.
+        """
+        try:
+            return self._encode(journey)
+        except (RecursionError, ValueError, OverflowError) as error:
+            what = f"the journey cannot be encoded: {type(error).__name__}"
+            raise RejectedOrderError(what, reason="unencodable", stage="publish") from error
+
+    def _encode(self, journey: Journey) -> list[Record]:
+        common = Common.of(journey)
+        written = self._write(journey.events, common)
+        events: list[Record] = []
+        rejected: list[Record] = []
+        for position, record in enumerate(written.records):
+            if record is not None:
+                events.append(record)
+            elif type(item := journey.events[position]) is dict:
+                events.append(self._fitted(item, position, common, written))
+            else:
+                rejected.append(self._reject(item, position, common))
+        expected = {self._channel_of[topic]: count for topic, count in Counter([each.topic for each in events]).items()}
+        summary = self._summary.value(_summary(journey, common, written, expected, rejected=len(rejected)))
+        return [*events, *rejected, self._summary.record(common.key, [*common.identity], summary)]
+
+    def _fitted(self, event: dict[str, Json], position: int, common: Common, written: Written) -> Record:
+        """The record of an event that does not fit as it is."""
+        kind = self._kind_of(spelling_of(event))
+        datum = kind.plan(event)
+        common.place(datum, position)
+        if datum["event_at"] is not None:
+            written.times.append(datum["event_at"])
+        if datum["checkout_completed"] is not None:
+            written.checkouts.append(datum["checkout_completed"])
+        for pointer in datum["misfits"]:
+            written.misfits.append(pointer)
+            self._misfit(pointer)
+        return kind.record(common.key, common.headers(datum, position), kind.value(datum))
+
+    def _reject(self, event: Json, position: int, common: Common) -> Record:
+        datum: Datum = {"raw": raw_json(event)}
+        common.place(datum, position)
+        return self._rejected.record(common.key, common.headers(datum, position), self._rejected.value(datum))
+
+
+def _summary(journey: Journey, common: Common, written: Written, expected: dict[str, int], *, rejected: int) -> Datum:
+    extra = {writable(pointer): raw_json(value) for pointer, value in journey.extra.items()}
+    if common.fields["shop_currency"] != journey.shop_currency:
+        extra["/shop_currency"] = raw_json(journey.shop_currency)
+    return (
+        common.fields
+        | _source(journey.edition)
+        | {
+            "order_timestamp": journey.order_timestamp_ms,
+            "expected": expected,
+            "total": journey.total,
+            "pages": journey.pages,
+            "rejected": rejected,
+            "repeated": journey.repeated,
+            "misfits": len(written.misfits),
+            "consistent": journey.consistent,
+            "first_event_at": min(written.times, default=None),
+            "last_event_at": max(written.times, default=None),
+            "conversion_seen": any(each.get("other_order_id") == journey.order_id for each in written.checkouts),
+            "extra": extra,
+        }
+    )
+
+
+def _source(edition: str) -> dict[str, Any]:
+    """The position in Kafka that an edition names; nulls where it is none, as with a backfill."""
+    topic, _, rest = edition.partition("/")
+    partition, _, offset = rest.partition("/")
+    if not (topic and _is_number(partition) and _is_number(offset)):
+        return dict.fromkeys(("source_topic", "source_partition", "source_offset"))
+    return {"source_topic": topic, "source_partition": int(partition), "source_offset": int(offset)}
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19

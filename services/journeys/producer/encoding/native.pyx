@@ -1,0 +1,500 @@
+# cython: language_level=3, nonecheck=True, wraparound=False, freethreading_compatible=True
+"""The encoders of `source`, `events` and `straight` once more, for a compiler of C: they put bytes where these belong.
+
+What is written is told there; here it only takes less time. An installation without this module does the same in Python
+(`hatch_build.py`), and what is not taken raises one of `body.INEXACT` either way. Property tests hold the bytes of both
+equal.
+
+Nothing is kept from one call to the next, so that any thread may call at any time, with events of its own.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_CheckExact, PyDict_Size
+from cpython.list cimport PyList_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_CheckExact
+from libc.string cimport memcpy, memmove
+
+from datetime import UTC
+
+from journeys.producer.channels import LONGEST
+from journeys.producer.encoding.text import moment, raw_json, token
+
+cdef extern from "Python.h":
+    # Borrowed, so nobody may change a dict while its values are written.
+    PyObject *PyDict_GetItemWithError(dict, object) except? NULL
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
+    int PyUnicode_KIND(str)
+    const void *PyUnicode_DATA(str)
+    Py_ssize_t PyUnicode_GET_LENGTH(str)
+    int PyUnicode_1BYTE_KIND
+    int PyUnicode_IS_ASCII(str)
+    int Py_EnterRecursiveCall(const char *) except *  # "non-zero", its documentation says of a failure
+    void Py_LeaveRecursiveCall()
+
+
+cdef struct _Place:
+    # Where a value stands in an event: in a field of an object, or as an item of an array.
+    const _Place *outer
+    PyObject *name
+    Py_ssize_t number
+
+
+cdef str _pointer(const _Place *place):
+    """The JSON Pointer of a value; fields are named in schemas, so nothing is to be escaped."""
+    if place is NULL:
+        return ""
+    name = place.number if place.name is NULL else <object>place.name
+    return f"{_pointer(place.outer)}/{name}"
+
+
+@cython.final
+cdef class _Out:
+    """Bytes of one value, in memory that grows."""
+
+    cdef char *start
+    cdef Py_ssize_t size, room
+    cdef list extra  # JSON Pointer and raw JSON of what is unknown; None where that is refused
+
+    def __cinit__(self):
+        self.room = 1 << 11
+        self.start = <char *>PyMem_Malloc(self.room)
+        if self.start is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_Free(self.start)
+
+    cdef char *more(self, Py_ssize_t size) except NULL:
+        """Where so many bytes more may be written; `size` is yet to be raised by those that are."""
+        cdef Py_ssize_t room = self.room
+        cdef char *start
+        if size > room - self.size:
+            while size > room - self.size:
+                room *= 2
+            start = <char *>PyMem_Realloc(self.start, room)
+            if start is NULL:
+                raise MemoryError
+            self.start, self.room = start, room
+        return self.start + self.size
+
+    cdef int byte(self, char byte) except -1:
+        self.more(1)[0] = byte
+        self.size += 1
+        return 0
+
+    cdef int bytes(self, const char *start, Py_ssize_t size) except -1:
+        memcpy(self.more(size), start, size)
+        self.size += size
+        return 0
+
+    cdef int piece(self, str piece) except -1:
+        """A piece as `pieces` makes them: each character stands for a byte."""
+        if piece is None or PyUnicode_KIND(piece) != PyUnicode_1BYTE_KIND:
+            raise ValueError("no piece, but null or characters beyond Latin-1")
+        return self.bytes(<const char *>PyUnicode_DATA(piece), PyUnicode_GET_LENGTH(piece))
+
+    cdef int long(self, long long number) except -1:
+        """Zigzag, then seven bits a byte."""
+        cdef unsigned long long rest = (<unsigned long long>number << 1) ^ <unsigned long long>(number >> 63)
+        cdef char *start = self.more(10)
+        cdef Py_ssize_t size = 0
+        while rest > 0x7F:
+            start[size] = <char>(rest & 0x7F | 0x80)
+            rest >>= 7
+            size += 1
+        start[size] = <char>rest
+        self.size += size + 1
+        return 0
+
+    cdef int string(self, object text) except -1:
+        cdef Py_ssize_t size = 0
+        if not isinstance(text, str):
+            raise TypeError
+        cdef const char *start = PyUnicode_AsUTF8AndSize(text, &size)
+        self.long(size)
+        return self.bytes(start, size)
+
+    cdef int unknown(self, dict value, frozenset known, const _Place *place, Py_ssize_t at) except -1:
+        """Note the fields of an object that are not known, before what was noted since `at`: it is inside of them."""
+        if self.extra is None:
+            raise KeyError
+        pointer = _pointer(place)
+        self.extra[at:at] = [
+            (f"{pointer}/{token(name)}", raw_json(item)) for name, item in value.items() if name not in known
+        ]
+        return 0
+
+    cdef object taken(self):
+        return PyBytes_FromStringAndSize(self.start, self.size)
+
+
+cdef enum _Kind:
+    STRING, LONG, BOOLEAN, RECORD, ARRAY, MAP, NULLABLE
+
+cdef dict _SCALARS = {"string": STRING, "long": LONG, "boolean": BOOLEAN}
+cdef object _REQUIRED = object()
+
+
+@cython.final
+cdef class _Type:
+    """An Avro type: how its values are written."""
+
+    cdef _Kind kind
+    cdef _Type inner  # of an array's items, of a map's values, of what may be null
+    cdef tuple names, types, defaults  # of a record's fields
+    cdef frozenset known
+
+    cdef int write(self, object value, _Out out, const _Place *place) except -1:
+        if self.kind == NULLABLE:
+            if value is None:
+                return out.byte(0)
+            out.byte(2)
+            return self.inner.write(value, out, place)
+        if self.kind == STRING:
+            return out.string(value)
+        if self.kind == LONG:
+            if not PyLong_CheckExact(value):
+                raise TypeError
+            return out.long(value)
+        if self.kind == RECORD:
+            return self.record(value, out, place)
+        if self.kind == ARRAY:
+            return self.array(value, out, place)
+        if self.kind == MAP:
+            return self.map(value, out, place)
+        if value is not True and value is not False:
+            raise TypeError
+        return out.byte(value is True)
+
+    cdef int record(self, object value, _Out out, const _Place *place) except -1:
+        cdef Py_ssize_t number, found = 0, noted = 0 if out.extra is None else len(out.extra)
+        cdef PyObject *item
+        cdef _Place inside = _Place(place, NULL, 0)
+        if not PyDict_CheckExact(value):
+            raise TypeError
+        Py_EnterRecursiveCall(" while an event is encoded")
+        try:
+            for number in range(len(self.names)):
+                inside.name = <PyObject *>self.names[number]
+                item = PyDict_GetItemWithError(value, <object>inside.name)
+                if item is not NULL:
+                    found += 1
+                    (<_Type>self.types[number]).write(<object>item, out, &inside)
+                elif self.defaults[number] is _REQUIRED:
+                    raise KeyError
+                else:
+                    (<_Type>self.types[number]).write(self.defaults[number], out, &inside)
+        finally:
+            Py_LeaveRecursiveCall()
+        if found != PyDict_Size(value):
+            out.unknown(value, self.known, place, noted)
+        return 0
+
+    cdef int array(self, object value, _Out out, const _Place *place) except -1:
+        cdef _Place inside = _Place(place, NULL, 0)
+        if not PyList_CheckExact(value):
+            raise TypeError
+        if len(<list>value):
+            out.long(len(<list>value))
+            for item in <list>value:
+                self.inner.write(item, out, &inside)
+                inside.number += 1
+        return out.byte(0)
+
+    cdef int map(self, object value, _Out out, const _Place *place) except -1:
+        if not PyDict_CheckExact(value):
+            raise TypeError
+        if len(<dict>value):
+            out.long(len(<dict>value))
+            for key, item in (<dict>value).items():
+                out.string(key)
+                self.inner.write(item, out, place)
+        return out.byte(0)
+
+
+cdef _Type _type_of(object schema, dict named):
+    """What writes a type. `named` holds the records met before. Raises ValueError for a type not known here."""
+    cdef _Type made = _Type.__new__(_Type)
+    if isinstance(schema, list):
+        if len(schema) != 2 or schema[0] != "null" or isinstance(schema[1], list):
+            raise ValueError(f"no encoder for a union of {len(schema)} types: only null and another, in this order")
+        made.kind, made.inner = NULLABLE, _type_of(schema[1], named)
+        return made
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if kind == "record":
+        made.kind = RECORD
+        named[f"{schema['namespace']}.{schema['name']}"] = made
+        fields = schema["fields"]
+        made.names = tuple([field["name"] for field in fields])
+        made.known = frozenset(made.names)
+        made.types = tuple([_type_of(field["type"], named) for field in fields])
+        made.defaults = tuple(
+            [field.get("default", None if isinstance(field["type"], list) else _REQUIRED) for field in fields]
+        )
+    elif kind == "array" or kind == "map":
+        made.kind = ARRAY if kind == "array" else MAP
+        made.inner = _type_of(schema["items" if kind == "array" else "values"], named)
+    elif kind in _SCALARS:
+        made.kind = _SCALARS[kind]
+    elif kind in named:
+        return named[kind]
+    else:
+        raise ValueError(f"no encoder for the Avro type {kind!r}")
+    return made
+
+
+@cython.final
+cdef class Datum:
+    """Writes the data of one record, as the function of `source.Datum` does."""
+
+    cdef _Type type
+
+    def __init__(self, schema):
+        self.type = _type_of(schema, {})
+
+    def write(self, datum):
+        """The Avro body of a datum. Raises one of `INEXACT`."""
+        cdef _Out out = _Out.__new__(_Out)
+        self.type.write(datum, out, NULL)
+        return out.taken()
+
+
+cdef enum _What:
+    FOREIGN, TAKEN, COPIED, TIME, POSITION, GIVEN, ACTIONS, MISFITS, EXTRA
+
+cdef dict _WHAT = {
+    "foreign": FOREIGN,
+    "taken": TAKEN,
+    "copied": COPIED,
+    "time": TIME,
+    "position": POSITION,
+    "given": GIVEN,
+    "actions": ACTIONS,
+    "misfits": MISFITS,
+    "extra": EXTRA,
+}
+
+
+@cython.final
+cdef class _Step:
+    """As `events.Step`."""
+
+    cdef _What what
+    cdef str name
+    cdef _Type type
+    cdef Py_ssize_t number
+
+
+@cython.final
+cdef class Event:
+    """Writes events by steps, as the function of `EventSource` does."""
+
+    cdef bytes header
+    cdef tuple steps, actions
+    cdef frozenset known
+    cdef _Type extra
+    cdef object zone
+    cdef bint is_utc
+
+    def __init__(self, steps, bytes header not None, actions, zone):
+        cdef _Step step
+        made, known, named = [], [], {}
+        for what, name, schema, number in steps:
+            step = _Step.__new__(_Step)
+            step.what, step.name, step.number = _WHAT[what], name, number
+            if schema is not None:
+                step.type = _type_of(schema, named)
+            if step.what == EXTRA:
+                self.extra = step.type
+            if step.what in (FOREIGN, TAKEN, TIME):
+                known.append(name)
+            made.append(step)
+        self.header, self.steps, self.actions = header, tuple(made), tuple(actions)
+        self.known = frozenset(known)
+        self.zone, self.is_utc = zone, zone is UTC
+
+    def write(self, dict event not None, Py_ssize_t position, *given):
+        """The value of an event, and its time in milliseconds. Raises one of `INEXACT`."""
+        cdef list times = []
+        value = self.value(event, position, given, times)
+        return value, times[0] if times else None
+
+    cdef bytes value(self, dict event, Py_ssize_t position, tuple given, list times):
+        """The value of an event; its time is added to `times`, where it names one."""
+        cdef _Out out = _Out.__new__(_Out)
+        cdef _Step step
+        cdef _Place place = _Place(NULL, NULL, 0)
+        cdef PyObject *item
+        cdef Py_ssize_t found = 0, done = 0, gap = 0, foreign = 0
+        cdef object at = None, value
+        out.extra = []
+        out.bytes(PyBytes_AS_STRING(self.header), PyBytes_GET_SIZE(self.header))
+        for step in self.steps:
+            if step.what == POSITION:
+                out.long(position)
+            elif step.what == GIVEN:
+                out.piece(given[step.number])
+            elif step.what == ACTIONS:
+                out.piece(self.actions[done])
+            elif step.what == MISFITS:
+                out.byte(0)
+            elif step.what == EXTRA:
+                gap = out.size
+                out.byte(0)
+            else:
+                item = PyDict_GetItemWithError(event, step.name)
+                value = None if item is NULL else <object>item
+                found += item is not NULL and step.what != COPIED
+                if step.what == FOREIGN:
+                    if value is not None:
+                        out.extra.append((f"/{step.name}", raw_json(value)))
+                        foreign += 1
+                    continue
+                if step.what == TIME:
+                    at = value = self.time(value)
+                elif value is not None:
+                    done |= step.number
+                place.name = <PyObject *>step.name
+                step.type.write(value, out, &place)
+        if found != PyDict_Size(event):
+            out.unknown(event, self.known, NULL, foreign)
+        if out.extra:
+            self.insert(dict(out.extra), gap, out)
+        if at is not None:
+            times.append(at)
+        return out.taken()
+
+    cdef object time(self, object text):
+        """The time that a text names, in milliseconds; None where it is none."""
+        cdef long long at
+        if text is None:
+            return None
+        if not PyUnicode_CheckExact(text):
+            raise TypeError
+        if self.is_utc and PyUnicode_IS_ASCII(text):
+            at = _milliseconds(<const char *>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
+            if at != _OTHER_FORM:
+                return at
+        return moment(text, self.zone)
+
+    cdef int insert(self, dict extra, Py_ssize_t gap, _Out out) except -1:
+        """Put what is unknown where `extra` was written as empty, which is the byte that it ends in."""
+        cdef _Out more = _Out.__new__(_Out)
+        self.extra.write(extra, more, NULL)
+        out.more(more.size)
+        memmove(out.start + gap + more.size - 1, out.start + gap, out.size - gap)
+        memcpy(out.start + gap, more.start, more.size - 1)
+        out.size += more.size - 1
+        return 0
+
+
+cdef enum:
+    _OTHER_FORM = -1
+
+cdef int[13] _BEFORE = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365]  # days of a year before a month
+
+
+cdef long long _milliseconds(const char *text, Py_ssize_t size) noexcept nogil:
+    """What `YYYY-MM-DD HH:MM:SS` or `YYYYMMDD HH:MM:SS` names in UTC, since 1970; `_OTHER_FORM` for anything else."""
+    cdef int dash = size == 19
+    cdef int year, month, day, hour, minute, second, days
+    cdef bint leap
+    if size != 17 and size != 19 or dash and (text[4] != c"-" or text[7] != c"-"):
+        return _OTHER_FORM
+    if text[size - 9] != c" " or text[size - 6] != c":" or text[size - 3] != c":":
+        return _OTHER_FORM
+    year = 100 * _two(text) + _two(text + 2)
+    month, day = _two(text + 4 + dash), _two(text + 6 + 2 * dash)
+    hour, minute, second = _two(text + size - 8), _two(text + size - 5), _two(text + size - 2)
+    if not (1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day and hour < 24 and minute < 60 and second < 60):
+        return _OTHER_FORM
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if day > _BEFORE[month] - _BEFORE[month - 1] + (month == 2 and leap):
+        return _OTHER_FORM
+    days = 365 * (year - 1970) + (year - 1969) // 4 - (year - 1901) // 100 + (year - 1601) // 400
+    days += _BEFORE[month - 1] + (month > 2 and leap) + day - 1
+    return 1000 * (86_400 * <long long>days + 3600 * hour + 60 * minute + second)
+
+
+cdef int _two(const char *text) noexcept nogil:
+    """The number of two digits; of anything else, one that is too large for all that is asked for."""
+    if c"0" <= text[0] <= c"9" and c"0" <= text[1] <= c"9":
+        return 10 * (text[0] - c"0") + text[1] - c"0"
+    return 10_000
+
+
+@cython.final
+cdef class _Channel:
+    """What is wanted of a `kinds.EventKind`."""
+
+    cdef str topic
+    cdef tuple schema_header
+    cdef Event writer
+
+
+@cython.final
+cdef class Straight:
+    """As `straight.Straight`. `kinds` are all that `kind_of` may give; `record`, `written` and `inexact` as there."""
+
+    cdef object kind_of, record, written
+    cdef dict channels
+    cdef tuple inexact
+
+    def __init__(self, kinds, kind_of, *, record, written, tuple inexact not None):
+        cdef _Channel made
+        self.channels = {}
+        for kind in kinds:
+            made = self.channels[kind] = _Channel.__new__(_Channel)
+            made.topic, made.schema_header, made.writer = kind.topic, kind.schema_header, kind.writer
+        self.kind_of, self.record, self.written, self.inexact = kind_of, record, written, inexact
+
+    def write(self, tuple items not None, common):
+        """The records of a journey's items."""
+        cdef list records = [], times = [], checkouts = []
+        cdef bytes key = common.key
+        cdef list identity = common.identity
+        cdef tuple pieces = common.pieces
+        cdef Py_ssize_t position
+        cdef _Channel channel
+        for position in range(len(items)):
+            item = items[position]
+            records.append(None)
+            if not PyDict_CheckExact(item):
+                continue
+            event_type = _text(<dict>item, "event_type")
+            spelling = event_type if event_type is not None and len(event_type) <= _LONGEST else None
+            channel = self.channels[self.kind_of(spelling)]
+            try:
+                value = channel.writer.value(<dict>item, position, pieces, times)
+            except self.inexact:
+                continue
+            if (checkout := (<dict>item).get("checkout_completed")) is not None:
+                checkouts.append(checkout)
+            headers = []
+            if (event_id := _text(<dict>item, "event_id")) is not None:
+                headers.append(("event_id", event_id.encode()))
+            if event_type is not None:
+                headers.append(("event_type", event_type.encode()))
+            headers += identity
+            headers.append(_POSITIONS[position] if position < len(_POSITIONS) else _position(position))
+            headers.append(channel.schema_header)
+            records[position] = self.record(topic=channel.topic, key=key, value=value, headers=headers)
+        return self.written(records=records, times=times, checkouts=checkouts)
+
+
+cdef str _text(dict event, str name):
+    """A field of an event; None where it is no text."""
+    value = event.get(name)
+    return value if isinstance(value, str) else None
+
+
+cdef tuple _position(Py_ssize_t position):
+    return "position", b"%d" % position
+
+
+cdef Py_ssize_t _LONGEST = LONGEST
+cdef list _POSITIONS = [_position(position) for position in range(1024)]

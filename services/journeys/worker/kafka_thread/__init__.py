@@ -1,0 +1,1 @@
+"""The Kafka thread: owns the consumers, the producer and every ledger."""

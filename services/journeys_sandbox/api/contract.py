@@ -1,0 +1,307 @@
+"""The order-event API as the stand-in sees it: a request becomes a reply. No sockets, no clock.
+
+    POST /{version}/api/order/event     {"order_id": str, "page": int >= 1, "page_size": int from 1 to the largest}
+    GET  /_stats                        what has been asked so far, as JSON
+    POST /_reset                        forget that, and the turn of every fault
+    POST /_faults                       from now on these faults for every order, such as `503`; an empty body is none
+
+What is not so is answered with 401 (a key is set, and `ApiKey` is not it), 404 (another path), 405 (another
+method), 400 (the body is no JSON object) or 422 (a field is missing or out of bounds), each with `code` (the
+status times 100), `message` and `data` null.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
+from enum import Enum, auto
+from hmac import compare_digest
+from typing import Any, Final
+
+import msgspec
+
+from journeys_sandbox.api.faults import Fault, Plan, Turn, parse_faults, plan_of
+from journeys_sandbox.api.generator import event_texts, extra_of, later_texts, revised
+
+_JSON: Final = "application/json"
+_KEPT: Final = 1_000_000
+"""Pages whose requests are counted one by one, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """How the stand-in behaves; times in seconds."""
+
+    latency: float = 0.0
+    fail_share: float = 0.0
+    """Share of requests answered with 503, by a hash of order, page and turn."""
+    faults: str = ""
+    """Faults for every order, such as `503x1-slow20`; those that are part of a journey have no effect here."""
+    key: str | None = None
+    max_page_size: int = 100
+    shop_currency: str | None = "USD"
+
+
+class Ending(Enum):
+    """What becomes of the connection."""
+
+    KEEP = auto()
+    CUT = auto()
+    """Send half of the body, then close."""
+    HANG_UP = auto()
+    """Close without an answer."""
+    RESET = auto()
+    """Reset the connection without an answer."""
+    NEVER = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What goes back, `delay` seconds later."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = _JSON
+    headers: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
+    ending: Ending = Ending.KEEP
+
+
+_PLAIN: Final = {
+    "html": Reply(body=b"<!doctype html><title>Back soon</title>", content_type="text/html"),
+    "text": Reply(body=b"Service succeed {"),
+    "hangup": Reply(body=b"", ending=Ending.HANG_UP),
+    "reset": Reply(body=b"", ending=Ending.RESET),
+    "silent": Reply(body=b"", ending=Ending.NEVER),
+}
+"""Answers that depend on nothing but the fault's word."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """What has been asked so far."""
+
+    pages: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(order id, page) → valid requests, for the first million of such pairs."""
+    statuses: Counter[int] = field(default_factory=Counter)
+    requests: int = 0
+    """Requests to the API, refused ones included."""
+    in_flight: int = 0
+    in_flight_max: int = 0
+    connections: int = 0
+    """Connections opened."""
+
+    def requests_of(self, order_id: str) -> int:
+        """Valid requests for any page of an order."""
+        return sum(count for (each, _), count in self.pages.items() if each == order_id)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it; `pages` as order id → page → requests."""
+        pages: dict[str, dict[str, int]] = {}
+        for (order_id, page), count in self.pages.items():
+            pages.setdefault(order_id, {})[str(page)] = count
+        return {
+            "requests": self.requests,
+            "statuses": {str(status): count for status, count in self.statuses.items()},
+            "in_flight": self.in_flight,
+            "in_flight_max": self.in_flight_max,
+            "connections": self.connections,
+            "pages": pages,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    order_id: str
+    page: int
+    size: int
+    turn: Turn
+
+
+class Api:
+    """Answers requests. `stats` may be read at any time; `reset` starts afresh."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.settings = settings
+        self.stats = Stats()
+        self._common = Plan(faults=parse_faults(settings.faults))
+        self._turns: Counter[str] = Counter()
+
+    def change(self, faults: str) -> None:
+        """From now on, these faults for every order. Raises ValueError at an unknown word."""
+        self._common = Plan(faults=parse_faults(faults))
+
+    def reset(self) -> None:
+        """Forget what was asked, and the turn of every fault; what is in flight stays counted."""
+        self._turns.clear()
+        self.stats.pages.clear()
+        self.stats.statuses.clear()
+        self.stats.requests = self.stats.connections = 0
+        self.stats.in_flight_max = self.stats.in_flight
+
+    def reply(self, method: str, path: str, key: str | None, body: bytes, *, now: float) -> Reply:
+        """The reply to a request; `now` is in seconds since the epoch."""
+        if path.startswith("/_"):
+            return self._own(method, path, body)
+        reply = self._reply(method, path, key, body, now)
+        self.stats.requests += 1
+        self.stats.statuses[reply.status] += 1
+        return reply
+
+    def _own(self, method: str, path: str, body: bytes) -> Reply:
+        if (method, path) == ("POST", "/_reset"):
+            self.reset()
+        elif (method, path) == ("POST", "/_faults"):
+            try:
+                self.change(body.decode().strip())
+            except ValueError as error:
+                return refusal(422, str(error))
+        elif (method, path) != ("GET", "/_stats"):
+            return refusal(404, "no such path")
+        return Reply(body=json.dumps(self.stats.as_json()).encode())
+
+    def _reply(self, method: str, path: str, key: str | None, body: bytes, now: float) -> Reply:
+        version, _, rest = path.partition("?")[0][1:].partition("/")
+        if not version or rest != "api/order/event":
+            return refusal(404, "no such path")
+        if method != "POST":
+            return refusal(405, "POST only", ("Allow", "POST"))
+        wanted = self.settings.key
+        if wanted is not None and not compare_digest((key or "").encode(), wanted.encode()):
+            return refusal(401, "the ApiKey is missing or wrong")
+        asked = self._asked(body)
+        return asked if isinstance(asked, Reply) else self._answer(asked, now)
+
+    def _asked(self, body: bytes) -> _Asked | Reply:
+        document = _decoded(body)
+        if not isinstance(document, dict):
+            return refusal(400, "the body is no JSON object")
+        order_id, page, size = (document.get(name) for name in ("order_id", "page", "page_size"))
+        if not isinstance(order_id, str) or not order_id:
+            return refusal(422, "order_id must be a string that is not empty")
+        if type(page) is not int or page < 1:
+            return refusal(422, "page must be an integer from 1")
+        if type(size) is not int or not 1 <= size <= self.settings.max_page_size:
+            return refusal(422, f"page_size must be an integer from 1 to {self.settings.max_page_size}")
+        turn = Turn(request=self._turns[order_id], page=page, of_page=self.stats.pages[order_id, page])
+        if len(self._turns) < _KEPT or turn.request:
+            self._turns[order_id] = turn.request + 1
+        if len(self.stats.pages) < _KEPT or (order_id, page) in self.stats.pages:
+            self.stats.pages[order_id, page] += 1
+        return _Asked(order_id=order_id, page=page, size=size, turn=turn)
+
+    def _answer(self, asked: _Asked, now: float) -> Reply:
+        plan = plan_of(asked.order_id)
+        beside = self._common.beside(asked.turn) | plan.beside(asked.turn)
+        delay = self.settings.latency + beside.get("slow", 0) / 1000
+        fault = plan.answer(asked.turn) or self._common.answer(asked.turn)
+        if fault is not None:
+            return replace(self._faulty(fault, asked, now), delay=delay)
+        if self.settings.fail_share and _share(asked) < self.settings.fail_share:
+            return replace(refusal(503, "not now"), delay=delay)
+        return Reply(body=self._page(asked, beside), delay=delay)
+
+    def _page(self, asked: _Asked, beside: Mapping[str, int]) -> bytes:
+        texts, size = event_texts(asked.order_id), asked.size
+        start = (asked.page - 1) * size
+        total, events = len(texts), list(texts[start : start + size])
+        if beside:
+            texts = _changed(texts, asked, beside)
+            size = min(size, max(1, beside.get("cap", size)))
+            start = (asked.page - 1) * size
+            total, events = len(texts), list(texts[start : start + size])
+            if start < total:
+                events = _repeated(texts, start, beside) + events
+            total += asked.turn.request % 2 if "restless" in beside else 0
+        return self._enveloped(asked, total, size, events)
+
+    def _enveloped(self, asked: _Asked, total: int, size: int, events: list[bytes]) -> bytes:
+        extra = extra_of(asked.order_id)
+        return b'{"code":1,"message":"ok","data":{"order_id":%b,"shop_currency":%b,%b%b"events":[%b]}}' % (
+            json.dumps(asked.order_id).encode(),
+            json.dumps(self.settings.shop_currency).encode(),
+            b'"total":%d,"page":%d,"page_size":%d,' % (total, asked.page, size),
+            json.dumps(extra)[1:-1].encode() + b"," if extra else b"",
+            b",".join(events),
+        )
+
+    def _faulty(self, fault: Fault, asked: _Asked, now: float) -> Reply:
+        match fault.word:
+            case "status":
+                return refusal(fault.number, "as asked for", *_retry_after(fault, now))
+            case "code":
+                return _document({"code": fault.number, "message": "as asked for", "data": None})
+            case "truncated":
+                return Reply(body=self._page(asked, {}), ending=Ending.CUT)
+        plain = _PLAIN.get(fault.word)
+        return plain or _document(_disfigured(fault.word, json.loads(self._page(asked, {}))))
+
+
+def refusal(status: int, message: str, *headers: tuple[str, str]) -> Reply:
+    """An answer of this status with the API's envelope."""
+    body = json.dumps({"code": status * 100, "message": message, "data": None}).encode()
+    return Reply(status=status, body=body, headers=headers)
+
+
+def _document(document: dict[str, Any]) -> Reply:
+    return Reply(body=json.dumps(document, separators=(",", ":")).encode())
+
+
+def _disfigured(word: str, document: dict[str, Any]) -> dict[str, Any]:
+    """A right answer made wrong in one respect."""
+    data = document["data"]
+    match word:
+        case "nodata":
+            document["data"] = None
+        case "noevents":
+            data["events"] = None
+        case "wrongtypes":
+            data |= {"total": "many", "page": [data["page"]], "events": {"0": data["events"]}}
+        case "wrongorder":
+            data["order_id"] += "-other"
+        case "wrongpage":
+            data["page"] += 1
+    return document
+
+
+def _changed(texts: tuple[bytes, ...], asked: _Asked, beside: Mapping[str, int]) -> tuple[bytes, ...]:
+    """The journey as this request finds it, where it changes while it is paged."""
+    if "grow" in beside:
+        texts = texts[: max(0, len(texts) - beside["grow"])]
+    return texts + later_texts(asked.order_id, beside["shrink"]) if "shrink" in beside else texts
+
+
+def _repeated(texts: tuple[bytes, ...], start: int, beside: Mapping[str, int]) -> list[bytes]:
+    """The last events of the page before, as they were or told otherwise."""
+    again = list(texts[max(0, start - beside.get("repeat", 0)) : start])
+    return again + [revised(text) for text in texts[max(0, start - beside.get("revise", 0)) : start]]
+
+
+def _retry_after(fault: Fault, now: float) -> tuple[tuple[str, str], ...]:
+    match fault.retry_after:
+        case None:
+            return ()
+        case "s", seconds:
+            return (("Retry-After", str(seconds)),)
+        case _, seconds:
+            return (("Retry-After", formatdate(now + seconds, usegmt=True)),)
+
+
+def _share(asked: _Asked) -> float:
+    """A number from 0 up to 1 that belongs to this request."""
+    text = f"{asked.order_id}/{asked.page}/{asked.turn.request}"
+    return zlib.crc32(text.encode("utf-8", "surrogatepass")) / 2**32
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            return json.loads(body)  # takes lone surrogates, as an order id may have them
+        except (ValueError, RecursionError):
+            return None

@@ -1,0 +1,208 @@
+"""The demo: everything for real on this machine, from order messages to whole journeys, and the sums.
+
+Apache Kafka, the schema registry, the stand-in for the order-event API and two workers, each in a process of its
+own; orders in all three message forms; some of the API's answers fail on purpose. What is told at the end was read
+back from Kafka with read_committed and decoded through the registry. Nothing is left behind but the downloads.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from journeys.errors import JourneysError, SetupError
+from journeys_sandbox.api.generator import journey_of
+from journeys_sandbox.demo.audit import CHANNELS, REJECTED, SUMMARY, Result, compare, telling
+from journeys_sandbox.demo.kafka import PREFIX, Summaries, place_orders, read_back, reader, register_order_schema
+from journeys_sandbox.demo.screen import Screen
+from journeys_sandbox.stack.artifacts import Progress
+from journeys_sandbox.stack.children import Child, run_command
+from journeys_sandbox.stack.processes import free_ports
+from journeys_sandbox.stack.stack import Stack
+
+KEY: Final = "demo-key"
+TOPIC: Final = "orders.completed"
+_SPECIAL: Final = (
+    "n0-nothing-seen", "n1-came-and-bought", "n250-a-long-story", "n101-one-more-than-a-page", "x-503x2-n7-twice-503",
+    "x-hangupx1-n5-hung-up-on", "x-truncatedx1-n9-cut-off", "x-htmlx1-n3-sign-in", "x-grow3x1-n220-still-growing",
+    "x-nullevent-n4-null-inside", "x-odd-n6-odd-values", "n12-Größe-尺寸",
+)  # fmt: skip
+"""Orders whose ids ask the stand-in for something (see `journeys_sandbox.api.faults`)."""
+_PATIENCE_S: Final = 120.0
+_START_S: Final = 30.0
+_LOOK_S: Final = 0.02
+
+ORDERS: Final = (*_SPECIAL, *(str(5_154_899_656_917 + 32_768 * number) for number in range(300 - len(_SPECIAL))))
+"""Ids of the demo's orders."""
+
+
+def main() -> int:
+    """Run the demo. Returns 0 if all came out exactly once, 1 if not or if it could not run, 130 after Ctrl-C."""
+    screen = Screen()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = _run(screen)
+    except KeyboardInterrupt:
+        screen.say("Stopped; everything is cleaned up.")
+        return 130
+    except JourneysError as error:
+        screen.say("[red]The demo cannot go on.[/]")
+        screen.raw(str(error))
+        if isinstance(error, SetupError) and error.remedy:
+            screen.raw(f"try: {error.remedy}")
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    screen.say(*(_what_next() if result.exact else ["[red]That should never happen: please report it.[/]"]))
+    return 0 if result.exact else 1
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(screen: Screen) -> Result:
+    screen.say("[bold]journeys[/]: completed orders in, whole customer journeys out, exactly once.", "")
+    started = time.monotonic()
+    with ExitStack() as running:
+        with screen.step("Apache Kafka and a schema registry") as step:
+            stack = Stack(progress=step.update)
+            running.callback(stack.stop)
+            stack.start()
+        with screen.step("a stand-in for the order-event API, which fails now and then"):
+            port = free_ports(1)[0]
+            api = running.enter_context(_api(port))
+            _until(api, lambda: _listens(port), "listen")
+        settings = {**stack.environment, **_settings(port)}
+        with screen.step("topics and schemas") as step:
+            step.result = _set_up(settings)
+        workers = [
+            running.enter_context(Child(f"worker-{number}", "journeys", "run", settings=settings)) for number in (1, 2)
+        ]
+        with screen.step("two workers join the consumer group"):
+            for worker in workers:
+                _until(worker, partial(_has_joined, worker), "join the consumer group")
+        with screen.step(f"{len(ORDERS)} orders through two workers") as step:
+            place_orders(
+                stack.broker.bootstrap_servers, TOPIC, ORDERS, register_order_schema(stack.registry.url, TOPIC)
+            )
+            _watch(stack, workers, step.update)
+            step.result = _asked(port)
+        with screen.step("the workers drain and leave") as step:
+            for worker in workers:
+                worker.ask_to_stop()
+            step.result = f"exit codes {' and '.join(str(worker.stop()) for worker in workers)}"
+        with screen.step("reading everything back, committed records only"):
+            records = read_back(stack.broker.bootstrap_servers, stack.registry.url, (*CHANNELS, REJECTED, SUMMARY))
+            result = compare({order: journey_of(order) for order in ORDERS}, records)
+        screen.say("")
+        screen.channels(result)
+        screen.timeline(telling(records))
+        screen.totals(result)
+        screen.say(f"[dim]{time.monotonic() - started:.0f} s in all[/]", "")
+    return result
+
+
+def _api(port: int) -> Child:
+    options = ("--port", str(port), "--latency", "0.02", "--fail-share", "0.05", "--key", KEY)
+    return Child("api", "journeys_sandbox.api", *options)
+
+
+def _settings(port: int) -> dict[str, str]:
+    return {
+        "JOURNEYS_API__BASE_URL": f"http://127.0.0.1:{port}",
+        "JOURNEYS_API__KEY": KEY,
+        "JOURNEYS_API__EMPTY_AFTER": "[]",  # an order without events is published as such at once
+        "JOURNEYS_ORDERS__TOPICS": TOPIC,
+        "JOURNEYS_OPS__PORT": "0",
+    }
+
+
+def _set_up(settings: Mapping[str, str]) -> str:
+    """Create topics and register schemas, both at once, with the commands that users have; tells how many."""
+    with ThreadPoolExecutor() as pool:
+        topics = pool.submit(run_command, settings, "topics", "create")
+        schemas = pool.submit(run_command, settings, "schemas", "register")
+        counts = (len(topics.result().splitlines()), len(schemas.result().splitlines()))
+    return f"{counts[0]} topics, {counts[1]} schemas"
+
+
+def _asked(port: int) -> str:
+    """What the stand-in counted, in words."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stats", timeout=10) as answer:
+        stats = json.load(answer)
+    failed = sum(count for status, count in stats["statuses"].items() if status != "200")
+    return f"{stats['requests']} requests to the API, {failed} of them refused on purpose"
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _has_joined(worker: Child) -> bool:
+    return '"orders.assigned"' in worker.log
+
+
+def _until(child: Child, condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition. Raises SetupError when the process ends first, or takes too long."""
+    deadline = time.monotonic() + _START_S
+    while not condition():
+        child.check()
+        if time.monotonic() > deadline:
+            raise SetupError(f"{child.name} does not {what}:\n{child.log}")
+        time.sleep(_LOOK_S)
+
+
+def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:
+    """Return when every order has its summary. Raises SetupError when a worker ends, or nothing comes any more."""
+    with reader(stack.broker.bootstrap_servers, [PREFIX + SUMMARY]) as consumer:
+        summaries = Summaries(consumer)
+        last, seen = time.monotonic(), -1
+        while (count := summaries.count(0.1)) < len(ORDERS):
+            if count > seen:
+                last, seen = time.monotonic(), count
+            update("orders published", count, len(ORDERS))
+            for worker in workers:
+                worker.check()
+            if time.monotonic() - last > _PATIENCE_S:
+                logs = "\n".join(f"--- {worker.name}\n{worker.log}" for worker in workers)
+                raise SetupError(f"{count} of {len(ORDERS)} orders are published, and no more come:\n{logs}")
+        update("orders published", count, len(ORDERS))
+
+
+def _what_next() -> list[str]:
+    here = Path(sys.executable).with_name("journeys")
+    command = "journeys" if shutil.which("journeys") or not here.exists() else _short(here)
+    python = "python" if shutil.which("journeys") else _short(Path(sys.executable))
+    lines = [
+        (f"{python} -m journeys_sandbox", "this Kafka and registry"),
+        (f"{python} -m journeys_sandbox.api", "the stand-in for the API"),
+        (f"{command} --help", "set up topics and schemas, run"),
+        (f"{command} config show", "settings: your own Kafka, API key"),
+    ]
+    width = max(len(line) for line, _ in lines)
+    return ["[bold]How to go on[/]", *(f"  {line:<{width}}  [dim]{what}[/]" for line, what in lines)]
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""What the demo shows: live on a terminal, plain lines elsewhere. No e-mail address, no IP address, ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from journeys_sandbox.demo.audit import Published, Result
+
+_COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
+_WORDS = {
+    "cart_viewed": "viewed the basket",
+    "checkout_started": "started the checkout",
+    "checkout_completed": "bought",
+    "payment_info_submitted": "gave payment details",
+    "products": "looked at products",
+    "search_submitted": "searched",
+}
+
+
+class Step:
+    """One step under way; `update` may be called from any thread."""
+
+    def __init__(self, console: Console, progress: Progress | None) -> None:
+        self._console = console
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+        self._quarters: dict[str, int] = {}
+        self.result = ""
+        """Told when the step is done."""
+
+    def update(self, name: str, done: int, total: int | None) -> None:
+        """So much of `name` is done; large numbers are bytes."""
+        amount = _amount(done, total)
+        if self._progress is None:
+            quarter = done * 4 // total if total else 0
+            if quarter > self._quarters.setdefault(name, 0):
+                self._quarters[name] = quarter
+                self._console.print(f"    {name}: {amount}", markup=False)
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(f"  {name}", total=total, amount=amount)
+        self._progress.update(self._tasks[name], completed=done, total=total, amount=amount)
+
+
+def _console() -> Console:
+    """Standard output; 100 columns where nobody says how wide it is."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=100)
+
+
+def _amount(done: int, total: int | None) -> str:
+    if total is not None and total < 100_000:
+        return f"{done} of {total}"
+    return f"{done / 1e6:.0f} MB" + (f" of {total / 1e6:.0f} MB" if total else "")
+
+
+class Screen:
+    """Where the demo speaks."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or _console()
+
+    def say(self, *lines: str) -> None:
+        """Lines in rich's markup."""
+        for line in lines:
+            self._console.print(line)
+
+    def raw(self, text: str) -> None:
+        """Text that is no markup, such as a log."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """A step with a live line while it is under way, and one that stays when it is done."""
+        started = time.monotonic()
+        if self._console.is_terminal:
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[amount]}"),
+            )
+            with Progress(*columns, console=self._console, transient=True) as progress:
+                progress.add_task(title, total=None, amount="")
+                step = Step(self._console, progress)
+                yield step
+        else:
+            self._console.print(f"  {title} …")
+            step = Step(self._console, None)
+            yield step
+        note = f", {step.result}" if step.result else ""
+        self._console.print(f"[green]✓[/] {title}{note} [dim]({time.monotonic() - started:.1f} s)[/]")
+
+    def channels(self, result: Result) -> None:
+        """The table of events per channel."""
+        table = Table(title="Events per channel, read back from Kafka", title_justify="left", box=SIMPLE_HEAD)
+        table.add_column("topic", no_wrap=True)
+        table.add_column("in Kafka", justify="right")
+        table.add_column("at the API", justify="right")
+        table.add_column("event_type as the API wrote it")
+        for row in result.rows:
+            counts = (str(row.read), str(row.owed))
+            table.add_row(f"journey.{row.channel}", *counts, Text(", ".join(row.spellings)))
+        table.add_section()
+        owed = sum(row.owed for row in result.rows)
+        table.add_row("[bold]all[/]", f"[bold]{result.events}[/]", f"[bold]{owed}[/]", "")
+        self._console.print(table)
+
+    def timeline(self, events: Sequence[Published]) -> None:
+        """One order's journey, line by line."""
+        if not events:
+            return
+        order = events[0].value["order_id"]
+        table = Table(title=f"One journey of many: order {order}", title_justify="left", box=SIMPLE_HEAD)
+        for name in ("time (UTC)", "channel", "campaign or source", "page", "on the site"):
+            table.add_column(name, no_wrap=name in ("time (UTC)", "channel"))
+        for event in events:
+            value = event.value
+            at = value["event_at"].strftime("%d %b %H:%M:%S") if value["event_at"] else value["event_at_text"] or ""
+            where = value["event_campaign"] or value["event_source"] or ""
+            did = ", ".join(_WORDS.get(action, action) for action in value["actions"])
+            cells: tuple[Any, ...] = (at, event.topic, where, value["event_page_title"] or "", did)
+            table.add_row(*(Text(str(cell)) for cell in cells))
+        self._console.print(table)
+
+    def totals(self, result: Result) -> None:
+        """The sums, and whether they add up."""
+        colour = "green" if result.exact else "red"
+        self._console.print(
+            f"[bold]{result.orders} orders, {result.summaries} summaries, {result.events} events: "
+            f"[{colour}]lost {result.lost}, doubled {result.doubled}[/][/]"
+        )

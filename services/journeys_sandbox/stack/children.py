@@ -1,0 +1,110 @@
+"""Python processes of the demo: each with its log, and none that outlives the demo, whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from journeys.errors import SetupError
+from journeys_sandbox.stack.guard import __file__ as _guard
+from journeys_sandbox.stack.processes import Workplace
+
+_STOP_S = 15.0
+_COMMAND_S = 60.0
+
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment, with these settings and no others of ours."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
+    return {**own, **more}
+
+
+class Child:
+    """`python -m MODULE…` from the start of the `with` block to its end, under a guard (see `guard`)."""
+
+    def __init__(self, name: str, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._settings = settings or {}
+        self._place: Workplace
+        self._guard: subprocess.Popen[bytes]
+        self._pid = 0
+
+    def __enter__(self) -> Self:
+        self._place = Workplace(self.name)
+        python = [sys.executable, "-m", *self._arguments]
+        with self._place.log.open("ab") as log:
+            self._guard = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-I", "-S", _guard, str(self._place.path), *python],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment(self._settings),
+                start_new_session=True,  # Ctrl-C is for the demo, which then stops its children in order
+            )
+        assert self._guard.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
+        self._pid = int(self._guard.stdout.readline())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            self._guard.kill()
+            self._guard.wait()
+            for pipe in (self._guard.stdin, self._guard.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._place.close()
+
+    @property
+    def log(self) -> str:
+        """The last lines of what it wrote."""
+        return self._place.tail()
+
+    def check(self) -> None:
+        """Raise SetupError, with the end of its log, if it has ended."""
+        if (code := self._guard.poll()) is not None:
+            raise SetupError(f"{self.name} ended with exit code {code}:\n{self.log}")
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, and do not wait."""
+        self._signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Ask it to end and wait; after 15 s kill it. Returns its exit code."""
+        self.ask_to_stop()
+        try:
+            return self._guard.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            return self._guard.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._guard.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, number)
+
+
+def run_command(settings: Mapping[str, str], *arguments: str) -> str:
+    """Run a command of `journeys` to its end; returns what it printed. Raises SetupError with what it complained of."""
+    done = subprocess.run(  # noqa: S603 - our own command line
+        [sys.executable, "-m", "journeys", *arguments],
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_COMMAND_S,
+        check=False,
+    )
+    if done.returncode:
+        raise SetupError(f"`journeys {' '.join(arguments)}` failed:\n{done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout

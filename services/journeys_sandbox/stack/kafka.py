@@ -1,0 +1,196 @@
+"""Apache Kafka as it is: one KRaft node in a temporary directory, on free ports."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from journeys_sandbox.stack.artifacts import Progress, kafka_jars
+from journeys_sandbox.stack.processes import JavaProcess, Workplace, free_ports, run_java, wait_until
+
+_READY_S = 60.0
+# The first compiler alone: a broker lives for minutes here, beside the programs it serves, and on two cores it
+# started in 2.1 s instead of 3.2 and took 24 % more records. `jvm=("-XX:TieredStopAtLevel=4",)` brings the second.
+_JVM = (
+    "-XX:TieredStopAtLevel=1",
+    "-Xms256m",
+    "-Xmx640m",
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",
+    "-Xshare:auto",
+    "--enable-native-access=ALL-UNNAMED",
+)
+_LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+)
+
+DEFAULTS: Mapping[str, str] = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    # One node holds one copy, and few partitions of the broker's own topics start sooner.
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # A dead worker's transaction is given up within a second of its time-out, not ten.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    # Groups form at once, and tests may choose short sessions in both protocols.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.heartbeat.interval.ms": "500",
+    # A broker that comes back waits until its former self is taken for dead: 9 s by default. Too short a session
+    # would fence a broker on a busy machine.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "200",
+    "log.cleaner.dedupe.buffer.size": "8388608",
+    "message.max.bytes": "8388608",
+    "replica.fetch.max.bytes": "8388608",
+}
+
+
+class Broker:
+    """One Kafka broker. `config` overrides `DEFAULTS`; `jvm` adds flags. Use it as a context manager."""
+
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, str] | None = None,
+        jvm: tuple[str, ...] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self._config = {**DEFAULTS, **(config or {})}
+        self._jvm = (*_JVM, *jvm)
+        self._progress = progress
+        self._place: Workplace | None = None
+        self._process: JavaProcess | None = None
+        self._port = 0
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port`, from `launch` on; the same after `restart`."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The JVM's process id, None while it does not run."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def guard_pid(self) -> int | None:
+        """The process id of the JVM's guard, which ends after it; None while it does not run."""
+        return None if self._process is None else self._process.guard_pid
+
+    def tail(self) -> str:
+        """Whether it runs, and the last lines of its log: for the text of a failure."""
+        if self._place is None:
+            return "not started"
+        running = self._process is not None and self._process.running
+        return f"{'running' if running else 'not running'}\n{self._place.tail()}"
+
+    def start(self) -> None:
+        """Start and wait until it answers. Raises SetupError where it does not within 60 s."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Download what is missing, format the storage and start the process."""
+        jars = kafka_jars(self._progress)
+        if self._place is None:
+            self._place = Workplace("kafka")
+            self._format(self._place, os.pathsep.join(map(str, jars)))
+        self._run(self._place, os.pathsep.join(map(str, jars)))
+
+    def wait_ready(self) -> None:
+        """Return when the broker answers a request for metadata."""
+        if self._process is None or self._place is None:
+            raise RuntimeError("launch the broker first")
+        admin = AdminClient(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "log_level": 0,
+                "reconnect.backoff.ms": 50,
+                "reconnect.backoff.max.ms": 100,
+            }
+        )
+
+        def answers() -> bool:
+            try:
+                return len(admin.list_topics(timeout=0.5).brokers) == 1
+            except KafkaException:
+                return False
+
+        wait_until(answers, self._process, self._place, "Apache Kafka", _READY_S)
+
+    def stop(self) -> None:
+        """Stop it and remove its data. Harmless when it does not run."""
+        if self._process is not None:
+            self._process.kill()  # nobody reads the data again, so nothing is worth flushing
+            self._process = None
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash: the data stays, for `restart`."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def restart(self) -> None:
+        """Shut down (orderly, unless it was killed) and start again: same data, same port."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+        self.start()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _format(self, place: Workplace, classpath: str) -> None:
+        """Choose the ports, write the properties and lay out an empty storage."""
+        self._port, controller = free_ports(2)
+        config = {
+            **self._config,
+            "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": self._config.get("advertised.listeners", f"PLAINTEXT://127.0.0.1:{self._port}"),
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "log.dirs": str(place.path / "data"),
+        }
+        properties = place.path / "server.properties"
+        properties.write_text("".join(f"{name}={value}\n" for name, value in config.items()))
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
+        run_java(place, [*_JVM, *_LOGGING, "-cp", classpath, *tool])
+
+    def _run(self, place: Workplace, classpath: str) -> None:
+        server = ["kafka.Kafka", str(place.path / "server.properties")]
+        self._process = JavaProcess(place, [*self._jvm, *_LOGGING, "-cp", classpath, *server])

@@ -1,0 +1,95 @@
+"""A real schema registry with a Confluent-compatible API, its storage in memory, on a free port."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+from journeys_sandbox.stack.artifacts import Progress, registry_home
+from journeys_sandbox.stack.processes import JavaProcess, Workplace, free_ports, wait_until
+
+_READY_S = 90.0
+_JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto")
+
+_DIRECT = build_opener(ProxyHandler({}))
+"""No proxy leads to this machine's own ports, whatever the environment says."""
+
+
+class Registry:
+    """One schema registry. Use it as a context manager."""
+
+    def __init__(self, *, progress: Progress | None = None) -> None:
+        self._progress = progress
+        self._place: Workplace | None = None
+        self._process: JavaProcess | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """The base of the Confluent-compatible API, from `launch` on."""
+        return f"http://127.0.0.1:{self._port}/apis/ccompat/v7"
+
+    @property
+    def pid(self) -> int | None:
+        """The JVM's process id, None while it does not run."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start and wait until it answers. Raises SetupError where it does not within 90 s."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Download what is missing and start the process."""
+        home = registry_home(self._progress)
+        self._place = Workplace("registry")
+        self._port, management = free_ports(2)
+        options = (
+            f"-Dquarkus.http.port={self._port}",
+            "-Dquarkus.http.host=127.0.0.1",
+            f"-Dquarkus.management.port={management}",  # 9000 otherwise: a second registry would not start
+            "-Dquarkus.management.host=127.0.0.1",
+            "-Dapicurio.storage.kind=sql",
+            "-Dapicurio.storage.sql.kind=h2",
+            f"-Dapicurio.datasource.url=jdbc:h2:mem:registry{self._port}",
+            "-Dquarkus.log.level=WARN",
+        )
+        self._process = JavaProcess(self._place, [*_JVM, *options, "-jar", str(home / "quarkus-run.jar")])
+
+    def wait_ready(self) -> None:
+        """Return when the registry lists its subjects."""
+        if self._process is None or self._place is None:
+            raise RuntimeError("launch the registry first")
+
+        def answers() -> bool:
+            try:
+                with _DIRECT.open(f"{self.url}/subjects", timeout=2) as reply:
+                    return bool(reply.status == 200)
+            except (URLError, OSError):
+                return False
+
+        wait_until(answers, self._process, self._place, "the schema registry", _READY_S)
+
+    def stop(self) -> None:
+        """Stop it; what it stored is gone. Harmless when it does not run."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

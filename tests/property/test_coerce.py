@@ -1,0 +1,252 @@
+"""Any event, through its schema and back: nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.expectations import OBJECTS_OF, ON_SITE, OURS, SOURCES, TEXTS, expected_record, lost
+from tests.support.encoders import NATIVE
+
+from journeys.avro import wire
+from journeys.model import Journey
+from journeys.producer import schemas
+from journeys.producer.channels import Channel
+from journeys.producer.encoding import pieces
+from journeys.producer.encoding.body import INEXACT, Body
+from journeys.producer.encoding.coerce import Plan
+from journeys.producer.encoding.fields import GIVEN, writer
+from journeys.producer.encoding.journey import JourneyEncoder
+from journeys.producer.encoding.text import moment
+
+IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
+NAMES = {IDS[schemas.subject("journey.", name)]: record for name, record in schemas.RECORDS.items()}
+ENCODERS = [JourneyEncoder(IDS, native=native) for native in (False, True)]
+DECODER = wire.Decoder(lambda schema_id: schemas.text(NAMES[schema_id]))
+TYPE_OF: dict[str, str | None] = {channel: channel.value for channel in Channel} | {Channel.OTHER: None}
+
+thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+"""Events are large: generating one takes longer than testing it, and a busy machine is no failure."""
+
+any_text = st.text(st.characters(codec=None), max_size=8)
+utf8_text = st.text(max_size=8)
+longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-(10**20), 10**20).map(str)
+    | st.sampled_from(["129.99", "129.00", "", "2023-03-29 08:26:42", "0000-00-00 00:00:00", "~", "/"])
+    | any_text
+)
+edges = st.sampled_from([0, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, 10**19]).flatmap(
+    lambda edge: st.integers(edge - 2, edge + 2) | st.integers(-edge - 2, -edge + 2)
+)
+near_integers = edges | edges.map(float) | edges.map(str) | st.floats(allow_nan=False, allow_infinity=False)
+any_json = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3), max_leaves=6
+)
+moments = st.datetimes(timezones=st.just(UTC)).map(lambda at: at.isoformat(" ", "seconds").removesuffix("+00:00"))
+
+
+def wild_objects(fields: dict[str, type]) -> st.SearchStrategy[Any]:
+    """An object with any of its fields at any value, and fields of other names; or something else."""
+    values = {name: near_integers | any_json if kind is int else any_json for name, kind in fields.items()}
+    unknown = st.dictionaries(any_text, any_json, max_size=2)
+    known = st.fixed_dictionaries({}, optional=values)
+    return st.builds(lambda one, other: one | other, unknown, known) | any_json
+
+
+def wild_events() -> st.SearchStrategy[dict[str, Any]]:
+    """An object that has something of an event: known names, ours, unknown ones, all at any value."""
+    objects: dict[str, st.SearchStrategy[Any]] = {
+        name: wild_objects(fields) for name, fields in (ON_SITE | SOURCES).items()
+    }
+    objects["products"] = st.lists(wild_objects(ON_SITE["products"]), max_size=3) | any_json
+    names = st.sampled_from([*TEXTS, *OURS, "event_at"]) | any_text
+    known = st.fixed_dictionaries({}, optional=objects)
+    return st.builds(lambda one, other: one | other, st.dictionaries(names, any_json, max_size=6), known)
+
+
+def clean_objects(fields: dict[str, type]) -> st.SearchStrategy[dict[str, Any]]:
+    """An object as documented, each field perhaps null or absent, with unknown ones beside."""
+    values = {name: st.none() | (longs if kind is int else utf8_text) for name, kind in fields.items()}
+    known = st.fixed_dictionaries({}, optional=values)
+    unknown = st.dictionaries(utf8_text.map("x".__add__), utf8_text | longs, max_size=2)
+    return st.builds(lambda one, other: one | other, unknown, known)
+
+
+def clean_events() -> st.SearchStrategy[dict[str, Any]]:
+    """An event whose documented fields have their documented types, with unknown ones at any depth."""
+    objects: dict[str, st.SearchStrategy[Any]] = {
+        name: st.none() | clean_objects(fields) for name, fields in (ON_SITE | SOURCES).items()
+    }
+    objects["products"] = st.none() | st.lists(st.none() | clean_objects(ON_SITE["products"]), max_size=3)
+    values = dict.fromkeys(TEXTS, st.none() | utf8_text) | objects | {"event_at": st.none() | moments}
+    unknown = st.dictionaries(utf8_text.map("x".__add__) | st.sampled_from(OURS), utf8_text | longs, max_size=2)
+    return st.builds(lambda one, other: one | other, unknown, st.fixed_dictionaries({}, optional=values))
+
+
+def published(*events: Any) -> list[dict[str, Any]]:
+    """The decoded records of a journey of these events, the summary last: the same in Python and in C."""
+    journey = Journey(
+        order_id="1001",
+        account="default",
+        edition="orders.completed/0/0",
+        order_timestamp_ms=None,
+        events=events,
+        total=len(events),
+        pages=1,
+        repeated=0,
+        consistent=True,
+        shop_currency=None,
+        extra={},
+        fetched_at_ms=0,
+    )
+    records, same = (encoder.encode(journey) for encoder in ENCODERS)
+    assert records == same
+    return [DECODER.decode(record.value or b"") for record in records]
+
+
+@pytest.mark.parametrize("channel", Channel)
+@thorough
+@given(wild_events())
+def test_nothing_is_lost_of_any_event(channel: Channel, event: dict[str, Any]) -> None:
+    """Whatever an event holds is in its record, in extra, or both; misfits are null in place and raw in extra."""
+    event |= {"event_type": TYPE_OF[channel]}
+    record = published(event)[0]
+    assert lost(event, record) == []
+    assert set(record["misfits"]) <= set(record["extra"])
+    assert len(record["misfits"]) == len(set(record["misfits"]))
+    assert [record[name] for name in ("account", "order_id", "position", "journey_size")] == [
+        "default",
+        "1001",
+        0,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("channel", Channel)
+@thorough
+@given(clean_events())
+def test_an_event_as_documented_comes_back_as_it_was(channel: Channel, event: dict[str, Any]) -> None:
+    """Encoded and decoded, every documented field is equal, and the unknown ones are in extra."""
+    event |= {"event_type": TYPE_OF[channel]}
+    record = published(event)[0]
+    expected = expected_record(event, channel)
+    assert {name: record[name] for name in expected} == expected
+    assert set(record) == {*expected, *OURS}
+
+
+PLACED = {"account": "a", "edition": "e", "order_id": "o", "position": 0, "journey_size": 1, "fetched_at": 0}
+
+
+def both_ways(
+    channel: Channel, *, native: bool
+) -> tuple[Callable[[Any], tuple[bytes, int | None]], Callable[[Any], bytes]]:
+    """The way of an event that fits as it is, and that of any event."""
+    schema = schemas.load(schemas.RECORDS[channel])
+    plan, body = Plan(schema, elsewhere=SOURCES), Body(schema, native=False)
+    write = writer(schema, plan=plan, elsewhere=SOURCES, native=native).write
+    a, e, o = map(pieces.string, "aeo")
+    return (
+        lambda event: write(event, 0, a, e, o, pieces.NULL, pieces.long(1), pieces.long(0)),
+        lambda event: body(plan(event) | PLACED),
+    )
+
+
+@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize("channel", Channel)
+@thorough
+@given(event=wild_events() | clean_events())
+def test_whatever_is_written_as_it_is_needs_no_fitting(
+    channel: Channel, event: dict[str, Any], *, native: bool
+) -> None:
+    """Both ways agree on the bytes wherever the short one is open, which in C it is at least where it is in Python."""
+    written, fitted = both_ways(channel, native=native)
+    try:
+        value, at = written(event)
+    except INEXACT:
+        with pytest.raises(INEXACT):
+            both_ways(channel, native=False)[0](event)
+        return
+    assert value == fitted(event)
+    assert at == Plan(schemas.load(schemas.RECORDS[channel]))(event)["event_at"]
+
+
+time_texts = (
+    st.tuples(
+        st.sampled_from(
+            ["2023-03-29", "20230329", "2023-02-30", "0001-01-01", "9999-12-31", "2023-03-2", "2023-03-290"]
+        )
+        | st.dates().map(str)
+        | st.dates().map("{:%Y%m%d}".format)
+        | st.tuples(st.sampled_from([1900, 1970, 2000, 2023, 2024, 2100]), st.integers(0, 13), st.integers(0, 32)).map(
+            lambda day: "{:04}-{:02}-{:02}".format(*day)
+        ),
+        st.sampled_from([" ", " ", " ", "T", "t", "", "  "]),
+        st.sampled_from(["00:00:00", "23:59:59", "24:00:00", "08:60:00", "08:26:60", "8:26:42", "08:26", "08:26:42.5"])
+        | st.times().map("{:%H:%M:%S}".format),
+        st.sampled_from(["", "", "", "Z", "+08:00", " "]),
+    ).map("".join)
+    | st.from_regex(r"\d{4}-?\d\d-?\d\d[ T]\d\d:\d\d:\d\d", fullmatch=True)
+    | st.from_regex(r"[12][-0-9: /é]{16,18}", fullmatch=True)
+)
+
+
+@given(time_texts)
+def test_the_table_of_times_says_what_the_parser_says(text: str) -> None:
+    """In UTC, the common forms are looked up; in any other zone of the same offset all are parsed."""
+    assert moment(text, UTC) == moment(text, ZoneInfo("UTC"))
+
+
+@pytest.mark.parametrize("native", NATIVE)
+@settings(max_examples=500)
+@given(text=time_texts)
+def test_the_time_of_an_event_is_what_the_parser_says(text: str, *, native: bool) -> None:
+    """Also where the common forms are read in C."""
+    written, _ = both_ways(Channel.DIRECT, native=native)
+    assert written({"event_at": text})[1] == moment(text, ZoneInfo("UTC"))
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_a_time_without_offset_is_of_the_zone_given(*, native: bool) -> None:
+    """Summer and winter; no table knows the zone."""
+    schema = schemas.load(schemas.RECORDS[Channel.DIRECT])
+    zone = ZoneInfo("Europe/Berlin")
+    write = writer(schema, plan=Plan(schema, zone=zone), zone=zone, native=native).write
+    for text, utc in (("2023-03-29 08:26:42", "2023-03-29 06:26:42"), ("20231229 08:26:42", "20231229 07:26:42")):
+        assert write({"event_at": text}, 0, *[pieces.NULL] * len(GIVEN))[1] == moment(utc, UTC)
+
+
+@given(st.sampled_from(Channel))
+def test_an_event_of_nulls_is_a_record_of_nulls(channel: Channel) -> None:
+    """Null everywhere and nothing at all give the same record."""
+    names = [*TEXTS, "event_at", *ON_SITE, *SOURCES]
+    nulls = dict.fromkeys(names) | {"event_type": TYPE_OF[channel]}
+    full, bare = published(nulls)[0], published({"event_type": TYPE_OF[channel]})[0]
+    assert full == bare
+    assert [full[name] for name in (*ON_SITE, *OBJECTS_OF[channel])] == [None] * (6 + len(OBJECTS_OF[channel]))
+
+
+@thorough
+@given(st.lists(wild_events() | any_json, max_size=5))
+def test_a_summary_counts_what_is_there(events: list[Any]) -> None:
+    """Expected and rejected together are the journey, each position once, times within their bounds."""
+    *records, summary = published(*events)
+    rejected = [record for record in records if "raw" in record]
+    assert sorted(record["position"] for record in records) == list(range(len(events)))
+    assert sum(summary["expected"].values()) + summary["rejected"] == summary["journey_size"] == len(events)
+    assert summary["rejected"] == len(rejected)
+    assert summary["misfits"] == sum(len(record.get("misfits", [])) for record in records)
+    times = [record["event_at"] for record in records if record.get("event_at") is not None]
+    assert (summary["first_event_at"], summary["last_event_at"]) == (
+        min(times, default=None),
+        max(times, default=None),
+    )

@@ -1,0 +1,98 @@
+"""How letters are shown to people."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from journeys.cli.dead_letters import screen
+from journeys.dead_letters.letters import Letter, State
+from journeys.model import Position
+
+
+def letter(order: str | None, *, replays: int = 0, state: State = State.PENDING) -> Letter:
+    """A letter of this order."""
+    return Letter(
+        position=Position(topic="dead", partition=3, offset=17),
+        at_ms=1_764_064_800_000,
+        reason="status-400",
+        stage="fetch",
+        text=None,
+        attempts=1,
+        order=order,
+        topic=None,
+        source=None,
+        origin=None,
+        replays=replays,
+        state=state,
+    )
+
+
+def shown(*letters: Letter, terminal: bool = False) -> str:
+    """What is printed for these letters."""
+    out = io.StringIO()
+    console = Console(file=out, width=200, force_terminal=terminal, color_system="standard" if terminal else None)
+    screen.letters(console, letters)
+    return out.getvalue()
+
+
+def test_a_letter_is_one_line_without_colours_where_it_is_no_terminal() -> None:
+    """Position, time, reason, stage, order, attempts and state."""
+    line = shown(letter("A-1", replays=2)).splitlines()[3]
+    assert " ".join(line.split()) == "3/17 2025-11-25 10:00:00 status-400 fetch A-1 1 pending, after replay 2"
+    assert "\x1b" not in line
+    assert "\x1b[3" in shown(letter("A-1"), terminal=True)
+
+
+@pytest.mark.parametrize("order", ["A\x1b[2J", "A\nB", "A\u202eB", "A\u009b2J"])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_an_order_cannot_speak_to_the_terminal(order: str, terminal: bool) -> None:
+    """Terminal codes, line breaks and marks of direction are written out."""
+    text = shown(letter(order), terminal=terminal)
+    assert order not in text
+    assert '"A\\' in text
+
+
+def test_a_line_of_a_table_has_an_end() -> None:
+    """A header may be as long as a record; `show` and --json tell it whole."""
+    text = shown(letter("A" * 60_000 + "B"))
+    assert 1_000 < text.count("A") < 2_000
+    assert "B" in text
+
+
+def test_an_order_is_no_markup() -> None:
+    """Brackets stay brackets; what is not there is a dash."""
+    assert "[red]A[/red]" in shown(letter("[red]A[/red]"))
+    assert " - " in shown(letter(None))
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "0 letters"), (1, "1 letter"), (2, "2 letters")])
+def test_one_is_one(count: int, told: str) -> None:
+    """As people say it."""
+    assert screen.some(count) == told
+
+
+def test_a_bar_on_a_terminal_leaves_stdout_alone() -> None:
+    """`export > file` on a terminal: the file gets every line, and none of the bar."""
+    code = "from journeys.cli.dead_letters import screen as s\nwith s.progress('x') as on: on(1, 2); print('a line')"
+    terminal, stderr = pty.openpty()
+    try:
+        done = subprocess.run(  # noqa: S603 - our own code
+            [sys.executable, "-c", code],
+            env={**os.environ, "TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "a line\n"
+        assert "1/2" in os.read(terminal, 65536).decode()
+    finally:
+        os.close(terminal)
+        os.close(stderr)

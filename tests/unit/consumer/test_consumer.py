@@ -1,0 +1,265 @@
+"""What comes of each answer of librdkafka's consumer: later, never, or a halt."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from journeys.consumer.consumer import UNREADABLE_HEADERS, OrderConsumer, Partition
+from journeys.consumer.groups import OrderConsumers
+from journeys.errors import HaltError, SettingsError
+
+A: Partition = ("orders", 0)
+LATE = KafkaError(KafkaError._TIMED_OUT, "timed out")
+NOT_THERE = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "no such topic")
+HALTS = [
+    KafkaError(KafkaError._AUTO_OFFSET_RESET, "no offset"),
+    KafkaError(KafkaError.OFFSET_OUT_OF_RANGE, "out of range"),
+    KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed"),
+    KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "not allowed"),
+    KafkaError(KafkaError._FATAL, "no more", fatal=True),
+]
+
+
+class Message:
+    """An order message, or an error in its place."""
+
+    def __init__(self, offset: int = 0, error: KafkaError | None = None, kind: int = 1, at: int = 7) -> None:
+        self._offset = offset
+        self._error = error
+        self._kind = kind
+        self._at = at
+
+    def error(self) -> KafkaError | None:
+        """The error."""
+        return self._error
+
+    def topic(self) -> str:
+        """A topic."""
+        return A[0]
+
+    def partition(self) -> int:
+        """A partition."""
+        return A[1]
+
+    def offset(self) -> int:
+        """Its offset."""
+        return self._offset
+
+    def key(self) -> bytes | None:
+        """None."""
+
+    def value(self) -> bytes:
+        """An order."""
+        return b"A-1"
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        """None."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """Of a kind; 0 is none."""
+        return self._kind, self._at
+
+
+class Librdkafka:
+    """A consumer whose calls give what the test says: a value, or an error to raise."""
+
+    def __init__(self) -> None:
+        self.gives: dict[str, Any] = {}
+        self.callbacks: dict[str, Callable[..., None]] = {}
+        self.unassigned: list[list[Partition]] = []
+        self.asked: list[str] = []
+        self.closed = threading.Event()
+
+    def subscribe(self, _: list[str], **callbacks: Callable[..., None]) -> None:
+        """Remember the callbacks."""
+        self.callbacks = callbacks
+
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        """Remember them; or an error."""
+        self.unassigned.append([(each.topic, each.partition) for each in partitions])
+        self._give("incremental_unassign")
+
+    def close(self) -> None:
+        """Tell of the partitions that go, as librdkafka does."""
+        self.callbacks["on_revoke"](self, [TopicPartition(*A)])
+        self.closed.set()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *_, **__: self._give(name)
+
+    def _give(self, name: str) -> Any:
+        self.asked.append(name)
+        given = self.gives.get(name)
+        if isinstance(given, KafkaError):
+            raise KafkaException(given)
+        return given
+
+
+class Listener:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, list[Partition]]] = []
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """They came."""
+        self.told.append(("assigned", list(partitions)))
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """They go."""
+        self.told.append(("revoked", list(partitions)))
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """They went."""
+        self.told.append(("lost", list(partitions)))
+
+
+class Bench:
+    """A source over such a consumer."""
+
+    def __init__(self) -> None:
+        self.kafka = Librdkafka()
+        self.listener = Listener()
+        made: Any = lambda *_, **__: self.kafka  # noqa: E731 - the shape of a class
+        self.source = OrderConsumer({}, ["orders"], self.listener, consumer=made)
+
+    def rebalance(self, name: str) -> None:
+        """As librdkafka tells of it, inside poll."""
+        self.kafka.callbacks[name](self.kafka, [TopicPartition(*A)])
+
+
+def test_a_setting_that_librdkafka_does_not_take_is_named() -> None:
+    """As any wrong setting."""
+    with pytest.raises(SettingsError, match="JOURNEYS_KAFKA__CONFIG"):
+        OrderConsumer({"group.id": "g", "no.such.setting": 1}, ["orders"], Listener())
+
+
+def test_messages_are_taken_without_waiting_for_more() -> None:
+    """The first is waited for; then what is prefetched. An error among them is no message."""
+    bench = Bench()
+    assert bench.source.poll(0.1, 10) == []
+    bench.kafka.gives = {"poll": Message(3), "consume": [Message(4), Message(error=LATE), Message(5)]}
+    assert [message.position.offset for message in bench.source.poll(0.1, 10)] == [3, 4, 5]
+    assert [message.position.offset for message in bench.source.poll(0.1, 1)] == [3]
+
+
+@pytest.mark.parametrize(("kind", "at"), [(0, 7), (1, -1), (1, 253_402_300_800_000), (2, 2**63 - 1)])
+def test_a_message_without_a_timestamp_that_is_a_date_has_none(kind: int, at: int) -> None:
+    """Kafka gives a number all the same, and takes any from a producer."""
+    bench = Bench()
+    bench.kafka.gives = {"poll": Message(kind=kind, at=at)}
+    [message] = bench.source.poll(0.1, 1)
+    assert message.timestamp_ms is None
+
+
+def test_headers_that_cannot_be_read_are_told_by_one_that_can() -> None:
+    """What the client raises for a name that is not UTF-8 (as on a real broker: tests/broker/test_bad_input.py)."""
+
+    class Odd(Message):
+        def headers(self) -> list[tuple[str, bytes]] | None:
+            raise SystemError("headers returned a result with an exception set")
+
+    bench = Bench()
+    bench.kafka.gives = {"poll": Odd()}
+    [message] = bench.source.poll(0.1, 1)
+    assert (message.headers, message.value) == (((UNREADABLE_HEADERS, None),), b"A-1")
+
+
+def everywhere(error: KafkaError) -> dict[str, Any]:
+    """A Kafka that answers all calls with this."""
+    return {"poll": Message(error=error), "committed": error, "get_watermark_offsets": error, "seek": error}
+
+
+@pytest.mark.parametrize("error", HALTS)
+def test_what_no_waiting_mends_halts(error: KafkaError) -> None:
+    """Wherever it is told."""
+    bench = Bench()
+    bench.kafka.gives = everywhere(error)
+    for call in (
+        lambda: bench.source.poll(0.1, 1),
+        lambda: bench.source.committed(A, timeout=1.0),
+        lambda: bench.source.bounds(A, timeout=1.0),
+        lambda: bench.source.release(A, 3),
+    ):
+        with pytest.raises(HaltError):
+            call()
+
+
+@pytest.mark.parametrize("error", [LATE, NOT_THERE])
+def test_what_passes_is_asked_for_again(error: KafkaError) -> None:
+    """A poll goes on; a question is answered later."""
+    bench = Bench()
+    bench.kafka.gives = everywhere(error)
+    assert bench.source.poll(0.1, 1) == []
+    with pytest.raises(TimeoutError):
+        bench.source.committed(A, timeout=1.0)
+    with pytest.raises(TimeoutError):
+        bench.source.bounds(A, timeout=1.0)
+    with pytest.raises(TimeoutError):
+        bench.source.release(A, 3)
+    assert bench.source.known_end(A) is None
+
+
+def test_an_error_of_one_partition_is_no_offset() -> None:
+    """The call succeeds; its answer holds the error."""
+    bench = Bench()
+    found = TopicPartition(*A)
+    bench.kafka.gives = {"committed": [found]}
+    assert bench.source.committed(A, timeout=1.0) is None, "nothing was ever committed"
+    found.offset = 0
+    assert bench.source.committed(A, timeout=1.0) == (0, "")
+
+    class Refused:
+        offset, metadata, error = 3, "", LATE
+
+    bench.kafka.gives = {"committed": [Refused()]}
+    with pytest.raises(TimeoutError):
+        bench.source.committed(A, timeout=1.0)
+
+
+def test_an_end_is_known_once_something_was_fetched() -> None:
+    """Before that librdkafka says -1001; and nothing where it gives up."""
+    bench = Bench()
+    bench.kafka.gives = {"get_watermark_offsets": (0, -1001)}
+    assert bench.source.known_end(A) is None
+    bench.kafka.gives = {"get_watermark_offsets": (0, 9)}
+    assert (bench.source.known_end(A), bench.source.bounds(A, timeout=1.0)) == (9, (0, 9))
+    bench.kafka.gives = {}
+    with pytest.raises(TimeoutError):
+        bench.source.bounds(A, timeout=1.0)
+
+
+def test_what_goes_is_told_before_it_is_given_up() -> None:
+    """Even partitions that were never assigned may be named."""
+    bench = Bench()
+    bench.kafka.gives["incremental_unassign"] = LATE
+    for name in ("on_assign", "on_revoke", "on_lost"):
+        bench.rebalance(name)
+    assert [what for what, _ in bench.listener.told] == ["assigned", "revoked", "lost"]
+    assert bench.kafka.unassigned == [[A], [A]]
+
+
+def test_what_is_held_is_assigned_and_paused() -> None:
+    """And where nothing is held, nothing is asked of librdkafka."""
+    bench = Bench()
+    bench.source.hold([])
+    assert bench.kafka.asked == []
+    bench.source.hold([A])
+    assert bench.kafka.asked == ["incremental_assign", "pause"]
+
+
+def test_nobody_is_told_of_what_goes_with_the_end() -> None:
+    """Results were published before; the thread that closes must touch no ledger. All groups are left."""
+    first, second = Bench(), Bench()
+    OrderConsumers({first.source: ["orders"], second.source: ["orders.retry.1h"]}).close()
+    for bench in (first, second):
+        assert bench.kafka.closed.is_set()
+        for name in ("on_assign", "on_lost"):
+            bench.rebalance(name)
+        assert bench.listener.told == []
+        assert bench.kafka.unassigned == [[A], [A]]

@@ -1,0 +1,58 @@
+"""Letters as JSON: nothing is lost, and what is secret is shown to nobody who did not ask for all of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journeys.dead_letters.formats import content, data_of, iso, whole
+from journeys.dead_letters.letters import LetterReader, Marks
+from journeys.errors import RejectedOrderError
+from journeys.model import Order, OrderMessage, Position
+
+
+@given(st.one_of(st.none(), st.binary(), st.text().map(str.encode)))
+def test_any_bytes_survive_the_round_trip(data: bytes | None) -> None:
+    """Through JSON and back, UTF-8 or not."""
+    assert data_of(json.loads(json.dumps(content(data)))) == data
+
+
+def test_what_is_no_content_is_refused() -> None:
+    """An import of something else is not taken for empty."""
+    with pytest.raises(ValueError, match="neither"):
+        data_of({"hex": "00"})
+
+
+def test_text_stays_readable() -> None:
+    """UTF-8 is text; anything else is marked as base64."""
+    assert content("Größe".encode()) == {"text": "Größe"}
+    assert content(b"\xff\xfe") == {"base64": "//4="}
+    assert content(b"") == {"text": ""}
+
+
+def test_a_time_is_iso_in_utc() -> None:
+    """With milliseconds; one beyond any calendar is none."""
+    assert iso(1_764_064_800_007) == "2025-11-25T10:00:00.007Z"
+    assert iso(None) is None
+    assert iso(10**18) is None
+
+
+@pytest.mark.parametrize("hide", [True, False])
+def test_secret_headers_are_hidden_where_asked(hide: bool) -> None:
+    """By their names; the others, and the order of all, stay."""
+    headers = (("trace", b"t"), ("Authorization", b"Bearer s3cret"), ("trace", b"\xff"))
+    message = OrderMessage(
+        position=Position(topic="t", partition=0, offset=1), key=None, value=b"A-1", headers=headers, timestamp_ms=5
+    )
+
+    def unreadable(_message: OrderMessage) -> Order:
+        raise RejectedOrderError("unreadable", reason="message-unreadable", stage="message")
+
+    told = whole(LetterReader(unreadable).read(message, Marks(watermark=0)), message, hide_secrets=hide)
+    assert ("s3cret" in json.dumps(told)) is not hide
+    assert [header["name"] for header in told["headers"]] == ["trace", "Authorization", "trace"]
+    assert told["headers"][2]["value"] == {"base64": "/w=="}
+    assert (told["key"], told["value"], told["timestamp_ms"]) == (None, {"text": "A-1"}, 5)

@@ -1,0 +1,217 @@
+"""When the gate of an account shuts, why, and what opens it."""
+
+from __future__ import annotations
+
+import math
+
+from journeys.fetcher.account.gate import Gate, GatePolicy, Limit
+from journeys.fetcher.backoff import Backoff
+
+POLICY = GatePolicy(
+    failures=Limit(run=4, share=0.5, least=10, window=10.0),
+    orders=2,
+    dead_letters=Limit(run=3, share=0.5, least=8, window=100.0),
+    probes=Backoff(base=1.0, cap=4.0),
+    pauses=Backoff(base=2.0, cap=8.0),
+    longest_pause=60.0,
+)
+
+
+def gate() -> Gate:
+    """An open gate."""
+    return Gate(POLICY)
+
+
+def fail(shut: Gate, times: int, *, orders: int = 2, now: float = 0.0) -> None:
+    """So many requests fail, of so many orders in turn."""
+    for number in range(times):
+        shut.failed(f"order-{number % orders}", "status-503", now=now)
+
+
+def down() -> Gate:
+    """A gate that is shut because the API is down; a probe is due at 1 s."""
+    shut = gate()
+    fail(shut, 4)
+    return shut
+
+
+def test_a_run_of_failures_shuts_it() -> None:
+    """The last of four in a row does, and the reason says what was seen."""
+    shut = gate()
+    fail(shut, 3)
+    assert not shut.is_shut
+    fail(shut, 1)
+    assert shut.reasons == {"down": "4 in a row failed, the last with status-503"}
+
+
+def test_an_answer_ends_a_run() -> None:
+    """Failures with an answer in between are no run."""
+    shut = gate()
+    fail(shut, 3)
+    shut.answered("other", is_probe=False, now=0.0)
+    fail(shut, 3)
+    assert not shut.is_shut
+
+
+def test_one_order_alone_never_shuts_it() -> None:
+    """An order that fails for ever says nothing about the others."""
+    shut = gate()
+    fail(shut, 100, orders=1)
+    assert not shut.is_shut
+
+
+def test_a_share_of_a_window_shuts_it() -> None:
+    """Half of ten requests, never four in a row; what is older than the window does not count."""
+    shut = gate()
+    for number in range(4):
+        fail(shut, 1, now=0.5)
+        shut.answered(f"fine-{number}", is_probe=False, now=0.5)
+    fail(shut, 1, now=12.0)
+    assert not shut.is_shut
+    for number in range(8):
+        shut.failed(f"order-{number % 3}", "timeout", now=12.0)
+        shut.answered("fine", is_probe=False, now=12.0)
+    assert "of" in shut.reasons["down"]
+
+
+def test_probes_come_one_at_a_time_and_ever_later() -> None:
+    """Each that fails puts the next one off, up to a bound."""
+    shut = down()
+    now, waits = 0.0, []
+    for _ in range(5):
+        wait = shut.changes_in(now)
+        waits.append(wait)
+        assert not shut.tick(now + wait - 0.01)
+        now += wait
+        assert shut.tick(now)
+        shut.probe()
+        assert (shut.tick(now), shut.changes_in(now)) == (False, math.inf)
+        shut.probe_ended(now=now, jitter=0.0)
+    assert waits == [1.0, 0.5, 1.0, 2.0, 2.0]
+
+
+def test_only_a_probe_opens_it() -> None:
+    """An answer to a request that was sent before the outage says nothing of now."""
+    shut = down()
+    shut.answered("late", is_probe=False, now=0.5)
+    assert shut.is_down
+    shut.answered("probe", is_probe=True, now=1.0)
+    assert not shut.is_shut
+
+
+def test_an_outage_begins_anew_after_it_ended() -> None:
+    """Failures of the outage before do not count towards the next."""
+    shut = down()
+    shut.answered("probe", is_probe=True, now=1.0)
+    fail(shut, 3, now=1.0)
+    assert not shut.is_shut
+
+
+def test_a_refused_key_shuts_it_and_shows_that_the_api_is_up() -> None:
+    """A probe that is refused ends the outage, not the wait."""
+    shut = down()
+    shut.refused("status-401", is_probe=True, now=2.0, jitter=0.0)
+    assert shut.reasons == {"auth": "the API does not accept the key (status-401)"}
+    assert shut.changes_in(2.0) == 0.5
+    shut.answered("probe", is_probe=True, now=2.5)
+    assert not shut.is_shut
+
+
+def test_a_key_that_is_not_set_is_told_with_its_settings() -> None:
+    """The same answer, another remedy."""
+    shut = Gate(GatePolicy(has_key=False))
+    shut.refused("status-401", is_probe=False, now=0.0, jitter=0.0)
+    assert "none is set: JOURNEYS_API__KEY_FILE or JOURNEYS_API__KEY (status-401)" in shut.reasons["auth"]
+
+
+def test_a_pause_ends_by_itself() -> None:
+    """As long as the API asks for; a longer one extends it, a shorter one does not, and it is not believed for ever."""
+    shut = gate()
+    shut.throttled(5.0, is_probe=False, now=0.0, jitter=0.0)
+    shut.throttled(1.0, is_probe=False, now=0.0, jitter=0.0)
+    assert (shut.changes_in(0.0), shut.tick(4.9), shut.is_shut) == (5.0, False, True)
+    shut.tick(5.0)
+    assert not shut.is_shut
+    shut.throttled(9999.0, is_probe=False, now=10.0, jitter=0.0)
+    assert shut.changes_in(10.0) == 60.0
+
+
+def test_pauses_without_a_length_grow_until_the_api_is_heard() -> None:
+    """Those of one burst count as one."""
+    shut = gate()
+    waits, now = [], 0.0
+    for _ in range(4):
+        shut.throttled(None, is_probe=False, now=now, jitter=0.0)
+        shut.throttled(None, is_probe=False, now=now, jitter=0.0)
+        waits.append(shut.changes_in(now))
+        now += waits[-1]
+        shut.tick(now)
+    assert waits == [1.0, 2.0, 4.0, 4.0]
+    shut.answered("any", is_probe=False, now=now)
+    shut.throttled(0.0, is_probe=False, now=now, jitter=0.0)
+    assert shut.changes_in(now) == 1.0
+
+
+def test_no_probe_is_sent_during_a_pause() -> None:
+    """Where the API is down and had asked for a pause, the later of the two decides."""
+    shut = down()
+    shut.throttled(7.0, is_probe=False, now=0.0, jitter=0.0)
+    assert (shut.changes_in(0.0), shut.tick(2.0), shut.tick(7.0)) == (7.0, False, True)
+
+
+def test_only_an_outage_or_a_refused_key_takes_a_probe() -> None:
+    """A pause ends by itself, and what people shut they open."""
+    refused, paused, held = gate(), gate(), gate()
+    refused.refused("status-401", is_probe=False, now=0.0, jitter=0.0)
+    paused.throttled(5.0, is_probe=False, now=0.0, jitter=0.0)
+    held.hold()
+    assert [shut.is_shut for shut in (down(), refused, paused, held)] == [True] * 4
+    assert [shut.is_probed for shut in (down(), refused, paused, held)] == [True, True, False, False]
+    assert not gate().is_probed
+
+
+def test_a_flood_of_dead_letters_waits_for_people() -> None:
+    """Three in a row shut it; neither time nor an answer opens it; `resume` does, and counts anew."""
+    shut = gate()
+    for _ in range(3):
+        shut.ended(is_dead=True, now=0.0)
+    assert "journeys dead-letters resume" in shut.reasons["flood"]
+    assert (shut.is_held, shut.changes_in(0.0), shut.tick(1e6)) == (True, math.inf, False)
+    shut.answered("late", is_probe=True, now=1.0)
+    assert shut.is_shut
+    assert shut.resume() == ["flood"]
+    shut.ended(is_dead=True, now=2.0)
+    assert not shut.is_shut
+
+
+def test_a_share_of_dead_letters_is_a_flood_too() -> None:
+    """Four of eight within the window, never three in a row; a limit of 0 is never reached."""
+    never = Gate(GatePolicy(dead_letters=Limit(run=0, share=0.0, least=1, window=100.0)))
+    shut = gate()
+    for each in (shut, never):
+        for _ in range(4):
+            each.ended(is_dead=False, now=5.0)
+            each.ended(is_dead=True, now=5.0)
+    assert (shut.is_held, never.is_held) == (True, False)
+
+
+def test_an_operator_holds_it() -> None:
+    """Until `resume`, which takes both reasons of people away and no other."""
+    shut = down()
+    shut.hold()
+    shut.ended(is_dead=True, now=0.0)
+    assert set(shut.reasons) == {"down", "operator"}
+    assert shut.resume() == ["operator"]
+    assert set(shut.reasons) == {"down"}
+
+
+def test_others_are_heard_or_not() -> None:
+    """An answer for the order itself says nothing about others; nor does an older one."""
+    shut = gate()
+    assert not shut.others_answered("a", since=-math.inf)
+    shut.answered("a", is_probe=False, now=5.0)
+    shut.answered("a", is_probe=False, now=6.0)
+    assert not shut.others_answered("a", since=0.0)
+    assert (shut.others_answered("b", since=6.0), shut.others_answered("b", since=6.1)) == (True, False)
+    shut.answered("b", is_probe=False, now=7.0)
+    assert (shut.others_answered("a", since=7.0), shut.others_answered("b", since=6.0)) == (True, True)

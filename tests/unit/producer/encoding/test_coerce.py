@@ -1,0 +1,239 @@
+"""How an event's values are made to fit."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from journeys.producer import schemas
+from journeys.producer.encoding.coerce import Plan, api_fields
+from journeys.producer.encoding.text import moment, raw_json, token
+
+OTHER = schemas.load("OtherEvent")
+EVERYWHERE = api_fields(OTHER)
+
+
+def conformed(event: dict[str, Any], record: str = "OtherEvent") -> dict[str, Any]:
+    """The datum of an event."""
+    return Plan(schemas.load(record), elsewhere=EVERYWHERE)(event)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (129, 129),
+        (-(2**63), -(2**63)),
+        (2**63 - 1, 2**63 - 1),
+        ("129", 129),
+        ("-129.00", -129),
+        ("9223372036854775807", 2**63 - 1),
+        (129.0, 129),
+        (-0.0, 0),
+        (2.0**53, 2**53),
+        (0, 0),
+        (None, None),
+    ],
+)
+def test_what_is_an_integer_becomes_one(sent: Any, kept: Any) -> None:
+    """A number without fraction is taken, also as a text."""
+    datum = conformed({"creator": {"creator_cost": sent}})
+    assert datum["creator"]["creator_cost"] == kept
+    assert (datum["misfits"], datum["extra"]) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("sent", "raw"),
+    [
+        (129.99, "129.99"),
+        ("129.99", '"129.99"'),
+        (2**63, "9223372036854775808"),
+        (-(2**63) - 1, "-9223372036854775809"),
+        ("9223372036854775808", '"9223372036854775808"'),
+        (2.0**53 + 2, "9007199254740994.0"),
+        (1e300, "1e300"),
+        (True, "true"),
+        ("", '""'),
+        (" 1", '" 1"'),
+        ("1e3", '"1e3"'),
+        ("٣", '"٣"'),
+        ({"amount": 1}, '{"amount":1}'),
+        ([1], "[1]"),
+    ],
+)
+def test_what_is_no_integer_is_kept_raw(sent: Any, raw: str) -> None:
+    """Whatever would lose something as an integer is null, raw in extra and named in misfits."""
+    datum = conformed({"creator": {"creator_cost": sent}})
+    assert datum["creator"]["creator_cost"] is None
+    assert datum["misfits"] == ["/creator/creator_cost"]
+    assert datum["extra"] == {"/creator/creator_cost": raw}
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("", ""),
+        ("naïve 🛒 \x00", "naïve 🛒 \x00"),
+        (12, "12"),
+        (1.5, "1.5"),
+        (2**80, str(2**80)),
+        (True, "true"),
+        (None, None),
+    ],
+)
+def test_a_scalar_becomes_text(sent: Any, kept: Any) -> None:
+    """A number or boolean where text belongs is kept as its JSON text."""
+    datum = conformed({"event_campaign": sent})
+    assert datum["event_campaign"] == kept
+    assert (datum["misfits"], datum["extra"]) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("sent", "raw"), [({}, "{}"), ([], "[]"), ("a\ud800ö", '"a\\ud800\\u00f6"'), ({"é": 1}, '{"é":1}')]
+)
+def test_what_is_no_text_is_kept_raw(sent: Any, raw: str) -> None:
+    """An object, an array or a text with a lone surrogate is no text."""
+    datum = conformed({"event_campaign": sent})
+    assert datum["event_campaign"] is None
+    assert datum["misfits"] == ["/event_campaign"]
+    assert datum["extra"] == {"/event_campaign": raw}
+
+
+@pytest.mark.parametrize("sent", ["text", 5, True, []])
+def test_a_wrong_type_for_an_object_is_kept_raw(sent: Any) -> None:
+    """Where an object belongs, anything but an object or null is a misfit, and is no action."""
+    datum = conformed({"cart_viewed": sent})
+    assert datum["cart_viewed"] is None
+    assert datum["actions"] == []
+    assert datum["misfits"] == ["/cart_viewed"]
+    assert datum["extra"] == {"/cart_viewed": raw_json(sent)}
+
+
+def test_products_keep_their_places() -> None:
+    """A null item stays null in its place; one that is no object becomes null and is kept raw."""
+    datum = conformed({"products": [None, {"price": "7", "colour": "red"}, 3, {"quantity": 0.5}]})
+    assert [item and (item["price"], item["quantity"]) for item in datum["products"]] == [
+        None,
+        (7, None),
+        None,
+        (None, None),
+    ]
+    assert datum["misfits"] == ["/products/2", "/products/3/quantity"]
+    assert datum["extra"] == {
+        "/products/1/colour": '"red"',
+        "/products/2": "3",
+        "/products/3/quantity": "0.5",
+    }
+
+
+def test_products_that_are_no_array_are_kept_raw() -> None:
+    """An object where the array belongs is a misfit as a whole."""
+    datum = conformed({"products": {"0": {}}})
+    assert datum["products"] is None
+    assert datum["extra"] == {"/products": '{"0":{}}'}
+
+
+def test_another_channels_object_goes_to_extra() -> None:
+    """An object that the channel's record has no field for is kept whole; a null one says nothing."""
+    datum = conformed({"ad": {"ad_id": "1"}, "creator": {"creator_id": "2"}, "email": None}, "AdsEvent")
+    assert datum["ad"]["ad_id"] == "1"
+    assert "creator" not in datum
+    assert datum["extra"] == {"/creator": '{"creator_id":"2"}'}
+    assert datum["misfits"] == []
+
+
+def test_unknown_fields_go_to_extra_at_any_depth() -> None:
+    """Unknown names are JSON Pointers with RFC 6901's escapes; null is kept too, since nothing else tells of it."""
+    datum = conformed({"a/b~c": 1, "": None, "ad": {"x": [1.5, None]}, "search_submitted": {"~": "é"}})
+    assert datum["extra"] == {"/a~1b~0c": "1", "/": "null", "/ad/x": "[1.5,null]", "/search_submitted/~0": '"é"'}
+    assert datum["misfits"] == []
+
+
+@pytest.mark.parametrize("name", ["account", "position", "misfits", "extra", "actions"])
+@pytest.mark.parametrize("value", ["mine", None])
+def test_an_event_never_writes_our_fields(name: str, value: Any) -> None:
+    """A field of the event that is named like one of ours goes to extra."""
+    datum = conformed({name: value})
+    assert datum["extra"] == {f"/{name}": raw_json(value)}
+    assert datum.get(name) in (None, [], {f"/{name}": raw_json(value)})
+
+
+def test_a_name_with_a_lone_surrogate_has_a_pointer() -> None:
+    """Names that RFC 6901 has no form for differ from every other name."""
+    assert token("\ud800") == "~ud800"
+    assert token("~ud800") == "~0ud800"
+    assert conformed({"\ud800": "\udc00"})["extra"] == {"/~ud800": '"\\udc00"'}
+
+
+def test_actions_name_what_was_done() -> None:
+    """The on-site objects that are not null, an empty one included, in the schema's order."""
+    datum = conformed({"search_submitted": {}, "products": [], "checkout_started": None, "cart_viewed": {}})
+    assert datum["actions"] == ["products", "cart_viewed", "search_submitted"]
+
+
+@pytest.mark.parametrize(
+    ("text", "iso_ms"),
+    [
+        ("2023-03-29 08:26:42", 1_680_078_402_000),
+        ("20230329 08:26:42", 1_680_078_402_000),
+        ("2023-03-29T08:26:42Z", 1_680_078_402_000),
+        ("2023-03-29t08:26:42z", 1_680_078_402_000),
+        ("2023-03-29 08:26:42.9", 1_680_078_402_900),
+        ("2023-03-29 08:26:42.123999999", 1_680_078_402_123),
+        ("2023-03-29 08:26:42+08:00", 1_680_049_602_000),
+        ("2023-03-29 08:26:42 +0800", 1_680_049_602_000),
+        ("2023-03-29 08:26:42-03", 1_680_089_202_000),
+        ("1969-12-31 23:59:59.999", -1),
+        ("0001-01-01 00:00:00", -62_135_596_800_000),
+        ("9999-12-31 23:59:59", 253_402_300_799_000),
+    ],
+)
+def test_times_are_read(text: str, iso_ms: int) -> None:
+    """Both of the document's forms, with T, fractions and offsets; UTC where none is given."""
+    assert moment(text, UTC) == iso_ms
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2023-03-29",
+        "20230329",
+        "1680078402",
+        "0000-00-00 00:00:00",
+        "2023-02-30 00:00:00",
+        "2023-03-29 24:00:00",
+        "2023-03-29 08:26:60",
+        "2023-0329 08:26:42",
+        "2023-03-29 08:26:42 CET",
+        "2023-03-29 08:26:42+25:00",
+        "٢٠٢٣-03-29 08:26:42",
+        "0001-01-01 00:00:00+01:00",
+        "9999-12-31 23:59:59-01:00",
+    ],
+)
+def test_what_is_no_time_keeps_its_text(text: str) -> None:
+    """An unreadable time is null; its text stays, and it is no misfit."""
+    datum = conformed({"event_at": text})
+    assert (datum["event_at"], datum["event_at_text"]) == (None, text)
+    assert (datum["misfits"], datum["extra"]) == ([], {})
+
+
+@pytest.mark.parametrize("sent", [1680078402, {"date": "x"}, True, "\ud800"])
+def test_a_time_that_is_no_text_is_a_misfit(sent: Any) -> None:
+    """Only a text is read as a time; anything else is kept raw."""
+    datum = conformed({"event_at": sent})
+    assert (datum["event_at"], datum["event_at_text"]) == (None, None)
+    assert datum["misfits"] == ["/event_at"]
+    assert datum["extra"] == {"/event_at": raw_json(sent)}
+
+
+def test_the_zone_applies_where_no_offset_is_given() -> None:
+    """A text without offset is local time of the zone; an offset in the text wins."""
+    shanghai = ZoneInfo("Asia/Shanghai")
+    assert moment("2023-03-29 08:26:42", shanghai) == 1_680_049_602_000
+    assert moment("2023-03-29 08:26:42Z", shanghai) == 1_680_078_402_000
+    assert moment("0001-01-01 00:00:00", timezone(timedelta(hours=8))) is None

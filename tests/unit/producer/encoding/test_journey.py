@@ -1,0 +1,271 @@
+"""From a journey to its records."""
+
+from __future__ import annotations
+
+import tracemalloc
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.encoders import NATIVE, needs_native
+
+from journeys.avro import wire
+from journeys.errors import RejectedOrderError, SetupError
+from journeys.model import Journey, Record
+from journeys.producer import schemas
+from journeys.producer.channels import Channel, Channels
+from journeys.producer.encoding.coerce import Plan, api_fields
+from journeys.producer.encoding.fields import GIVEN, writer
+from journeys.producer.encoding.journey import JourneyEncoder
+from journeys_sandbox.api.generator import journey_of
+
+IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
+TEXTS = {IDS[schemas.subject("journey.", name)]: schemas.text(record) for name, record in schemas.RECORDS.items()}
+DECODER = wire.Decoder(TEXTS.__getitem__)
+JOURNEY = Journey(
+    order_id="1001",
+    account="default",
+    edition="orders.completed/3/42",
+    order_timestamp_ms=1_700_000_000_000,
+    events=(),
+    total=0,
+    pages=1,
+    repeated=0,
+    consistent=True,
+    shop_currency="EUR",
+    extra={},
+    fetched_at_ms=1_700_000_001_000,
+)
+
+
+def records_of(*events: Any, **changes: Any) -> list[Record]:
+    """The records of a journey of these events, with other changes to it."""
+    journey = msgspec.structs.replace(JOURNEY, events=events, total=len(events), **changes)
+    return JourneyEncoder(IDS).encode(journey)
+
+
+def decoded(record: Record) -> dict[str, Any]:
+    """A record's value, decoded by the schema that its id names."""
+    assert record.value is not None
+    datum: dict[str, Any] = DECODER.decode(record.value)
+    return datum
+
+
+def test_events_come_in_order_then_rejected_ones_then_the_summary() -> None:
+    """Positions count within the whole journey, rejected items included."""
+    records = records_of({"event_type": "ads"}, None, {"event_type": "Email"}, ["odd"], {})
+    assert [(record.topic, decoded(record).get("position")) for record in records] == [
+        ("journey.ads", 0),
+        ("journey.email", 2),
+        ("journey.other", 4),
+        ("journey.rejected", 1),
+        ("journey.rejected", 3),
+        ("journey.summary", None),
+    ]
+    assert {record.key for record in records} == {b"1001"}
+    assert [decoded(record)["journey_size"] for record in records] == [5] * 6
+    assert [decoded(record)["raw"] for record in records[3:5]] == ["null", '["odd"]']
+
+
+def test_a_record_says_whose_it_is() -> None:
+    """Every event carries its identity, the shop's currency and when it was read."""
+    datum = decoded(records_of({"event_type": "direct"})[0])
+    assert {name: datum[name] for name in ("account", "edition", "order_id", "shop_currency", "fetched_at")} == {
+        "account": "default",
+        "edition": "orders.completed/3/42",
+        "order_id": "1001",
+        "shop_currency": "EUR",
+        "fetched_at": datetime(2023, 11, 14, 22, 13, 21, tzinfo=UTC),
+    }
+
+
+def test_the_headers_are_in_their_order() -> None:
+    """A header whose value is null is left out; values are bytes."""
+    full, bare, rejected, summary = records_of({"event_id": "é1", "event_type": "AD"}, {"event_id": None}, 0)
+    shared = [("order_id", b"1001"), ("account", b"default"), ("edition", b"orders.completed/3/42")]
+    assert full.headers == [
+        ("event_id", "é1".encode()),
+        ("event_type", b"AD"),
+        *shared,
+        ("position", b"0"),
+        ("schema", b"AdsEvent"),
+    ]
+    assert bare.headers == [*shared, ("position", b"1"), ("schema", b"OtherEvent")]
+    assert rejected.headers == [*shared, ("position", b"2"), ("schema", b"RejectedEvent")]
+    assert summary.headers == [*shared, ("schema", b"JourneySummary")]
+
+
+def test_the_value_names_the_schema_of_its_subject() -> None:
+    """The wire format is 0, the four bytes of the id, the body."""
+    value = records_of({"event_type": "ads"})[0].value
+    assert value is not None
+    assert value[:5] == b"\x00" + IDS["journey.ads-value"].to_bytes(4, "big")
+
+
+def test_the_summary_says_what_to_expect() -> None:
+    """Counts, times and the conversion are those of the events; the rest is the journey's."""
+    summary = decoded(
+        records_of(
+            {"event_type": "ads", "event_at": "2023-03-29 08:00:00", "event_page_ip": {}},
+            {"event_type": "ad", "event_at": "2023-03-01 08:00:00"},
+            {"event_type": "email", "event_at": "never"},
+            {"checkout_completed": {"other_order_id": 1001, "total_price": 1.5}},
+            None,
+            pages=2,
+            repeated=3,
+            consistent=False,
+            extra={"/note": {"a": "é"}, "/\ud800": 1},
+        )[-1]
+    )
+    assert summary == {
+        "account": "default",
+        "edition": "orders.completed/3/42",
+        "order_id": "1001",
+        "shop_currency": "EUR",
+        "order_timestamp": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        "expected": {"ads": 2, "email": 1, "other": 1},
+        "journey_size": 5,
+        "total": 5,
+        "pages": 2,
+        "rejected": 1,
+        "repeated": 3,
+        "misfits": 2,
+        "consistent": False,
+        "first_event_at": datetime(2023, 3, 1, 8, tzinfo=UTC),
+        "last_event_at": datetime(2023, 3, 29, 8, tzinfo=UTC),
+        "conversion_seen": True,
+        "fetched_at": datetime(2023, 11, 14, 22, 13, 21, tzinfo=UTC),
+        "source_topic": "orders.completed",
+        "source_partition": 3,
+        "source_offset": 42,
+        "extra": {"/note": '{"a":"é"}', "/~ud800": "1"},
+    }
+
+
+def test_an_empty_journey_has_a_summary() -> None:
+    """An order without events is told by its summary alone."""
+    (only,) = records_of()
+    assert only.topic == "journey.summary"
+    assert (decoded(only)["expected"], decoded(only)["first_event_at"]) == ({}, None)
+
+
+@pytest.mark.parametrize("checkout", [None, {}, {"other_order_id": "1002"}, {"other_order_no": "1001"}, []])
+def test_a_checkout_of_another_order_is_no_conversion(checkout: Any) -> None:
+    """Only a completed checkout that names this order counts: a visitor may have other orders in one journey."""
+    assert decoded(records_of({"checkout_completed": checkout})[-1])["conversion_seen"] is False
+
+
+@pytest.mark.parametrize("edition", ["backfill-7", "orders/x/1", "orders/1", "orders/1/2/3", "/1/2", "a/-1/2"])
+def test_an_edition_that_is_no_position_has_no_source(edition: str) -> None:
+    """The source is told only where the edition names a record in Kafka."""
+    summary = decoded(records_of(edition=edition)[-1])
+    assert (summary["source_topic"], summary["source_partition"], summary["source_offset"]) == (None, None, None)
+
+
+def test_a_currency_without_utf8_form_is_kept_raw() -> None:
+    """A lone surrogate beside the events costs the field, not the journey."""
+    event, summary = records_of({}, shop_currency="\ud800")
+    assert decoded(event)["shop_currency"] is None
+    assert decoded(summary)["extra"] == {"/shop_currency": '"\\ud800"'}
+
+
+def test_a_journey_that_no_text_can_be_made_of_is_refused() -> None:
+    """Nesting without end ends as a dead letter, not as the end of the worker."""
+    endless: list[Any] = []
+    for _ in range(100_000):
+        endless = [endless]
+    with pytest.raises(RejectedOrderError) as refused:
+        records_of({"odd": endless})
+    assert (refused.value.reason, refused.value.stage) == ("unencodable", "publish")
+
+
+def test_a_prefix_and_an_alias_lead_to_their_topic() -> None:
+    """Topics follow the prefix, channels the aliases."""
+    ids = {schemas.subject("shop.", name): 7 for name in schemas.RECORDS}
+    encoder = JourneyEncoder(ids, topic_prefix="shop.", aliases={"newsletter": "email"})
+    records = encoder.encode(msgspec.structs.replace(JOURNEY, events=({"event_type": "Newsletter"},)))
+    assert [record.topic for record in records] == ["shop.email", "shop.summary"]
+
+
+def test_a_missing_schema_id_is_refused_with_its_remedy() -> None:
+    """Without an id for each subject there is no encoder."""
+    with pytest.raises(SetupError, match=r"journey\.ads-value") as refused:
+        JourneyEncoder({name: number for name, number in IDS.items() if name != "journey.ads-value"})
+    assert refused.value.remedy == "journeys schemas register"
+
+
+@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize("channel", Channel)
+def test_what_the_api_sends_is_written_as_it_is(channel: Channel, *, native: bool) -> None:
+    """Unknown fields included, at any depth: only a value that does not fit takes the long way."""
+    schema = schemas.load(schemas.RECORDS[channel])
+    elsewhere = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
+    write = writer(schema, plan=Plan(schema, elsewhere=elsewhere), elsewhere=elsewhere, native=native).write
+    events = [event for number in range(300) for event in journey_of(f"n10-order-{number}")]
+    mine = [event for event in events if Channels().of(event.get("event_type")) is channel]
+    assert len(mine) > 10
+    for event in mine:
+        write(event, 0, *["\0"] * len(GIVEN))
+
+
+@needs_native
+def test_whole_journeys_are_the_same_records_in_c() -> None:
+    """With headers, rejected items, what had to be fitted, and the summary of it all."""
+    in_python, in_c = JourneyEncoder(IDS, native=False), JourneyEncoder(IDS)
+    odd: list[Any] = [{"event_type": "ads", "event_page_ip": [1]}, 7, {"event_type": {}}, {"event_id": 5}]
+    for number in range(200):
+        events = (*journey_of(f"n10-order-{number}"), *odd, *journey_of(f"n3-later-{number}"))
+        journey = msgspec.structs.replace(JOURNEY, events=events, total=len(events))
+        assert in_c.encode(journey) == in_python.encode(journey)
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_every_event_of_a_large_journey_says_where_it_stands(*, native: bool) -> None:
+    """However far that is."""
+    journey = msgspec.structs.replace(JOURNEY, events=({"event_type": "ads"},) * 1100)
+    *records, _ = JourneyEncoder(IDS, native=native).encode(journey)
+    assert [dict(record.headers)["position"] for record in records] == [b"%d" % position for position in range(1100)]
+    assert decoded(records[1099])["position"] == 1099
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_nothing_of_a_journey_stays_in_memory(*, native: bool) -> None:
+    """Types that no table knows are the API's own texts, of any length."""
+    encoder = JourneyEncoder(IDS, native=native)
+
+    def encode(start: int) -> None:
+        for number in range(start, start + 50):
+            events = ({"event_type": f"{number}" + "a" * 2**16},)
+            encoder.encode(msgspec.structs.replace(JOURNEY, events=events, total=1))
+
+    encode(0)
+    tracemalloc.start()
+    try:
+        encode(50)
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 2**20
+
+
+@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize("size", [2047, 2048, 100_000])
+@pytest.mark.parametrize("letter", ["a", "ö"])
+def test_a_long_text_is_written_whole_and_in_place(letter: str, size: int, *, native: bool) -> None:
+    """At any depth, and nothing of it counts as a misfit."""
+    text = letter * size
+    event = {"event_type": "ads", "event_page_url": text, "ad": {"ad_id": text}, "new": text}
+    journey = msgspec.structs.replace(JOURNEY, events=(event,), total=1, shop_currency=text)
+    record = decoded(JourneyEncoder(IDS, native=native).encode(journey)[0])
+    assert (record["event_page_url"], record["ad"]["ad_id"], record["shop_currency"]) == (text, text, text)
+    assert (record["extra"], record["misfits"]) == ({"/new": f'"{text}"'}, [])
+
+
+def test_each_misfit_is_told_by_its_pointer() -> None:
+    """So that drift of the API shows in metrics, field by field."""
+    told: list[str] = []
+    encoder = JourneyEncoder(IDS, misfit=told.append)
+    event = {"event_type": "ads", "event_page_ip": [1], "ad": {"ad_id": {}}}
+    encoder.encode(msgspec.structs.replace(JOURNEY, events=(event,), total=1))
+    assert sorted(told) == ["/ad/ad_id", "/event_page_ip"]

@@ -1,0 +1,95 @@
+"""What is said when the registry cannot be asked."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from journeys.errors import SetupError
+from journeys.producer import registry
+
+
+def test_a_registry_that_is_down_is_one_clear_line() -> None:
+    """The address is named, its credentials are not."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(SetupError) as failed:
+            registry.lookup(f"http://someone:hidden@127.0.0.1:{port}", {"max.retries": 0}, "journey.")
+    said = f"the schema registry at http://***@127.0.0.1:{port} cannot be asked: ConnectError: does it run, and "
+    assert str(failed.value).startswith(said)
+
+
+def test_an_unknown_setting_of_the_client_is_a_setup_error() -> None:
+    """What the registry's client refuses leaves as an error of our tree."""
+    with pytest.raises(SetupError):
+        registry.check("http://127.0.0.1:1", {"no.such.key": 1}, "journey.")
+
+
+class Stub(HTTPServer):
+    """A registry that answers everything alike."""
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status, self.body = status, body
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Stub
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status)
+        self.end_headers()
+        self.wfile.write(self.server.body.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+        """Nothing."""
+
+
+def text_from(status: int, body: str) -> str:
+    """What is made of such an answer to the question for a schema."""
+    with Stub(status, body) as stub:
+        thread = threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            return registry.schema_text(f"http://127.0.0.1:{stub.server_port}", {"max.retries": 0}, 5)
+        finally:
+            stub.shutdown()
+            thread.join()
+
+
+def test_a_schema_comes_by_its_id() -> None:
+    """As text."""
+    assert text_from(200, '{"schema": "\\"long\\""}') == '"long"'
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, '{"error_code": 40403, "message": "Schema not found"}'),
+        (404, '{"error_code": 40402, "message": "Version not found"}'),
+        (400, '{"error_code": 400, "message": "not an id"}'),
+        (422, '{"error_code": 42201, "message": "Invalid schema"}'),
+        (200, "{}"),
+    ],
+)
+def test_a_registry_that_refuses_an_id_does_not_know_it(status: int, body: str) -> None:
+    """To ask again would bring the same answer, whatever its code."""
+    with pytest.raises(ValueError, match="knows no schema 5"):
+        text_from(status, body)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_registry_that_may_yet_answer_is_a_setup_error(status: int) -> None:
+    """Nothing is known of the id then."""
+    with pytest.raises(SetupError, match=f"HTTP {status}"):
+        text_from(status, "{}")
+
+
+def test_a_404_that_is_not_the_registrys_settles_nothing() -> None:
+    """A proxy answers so while the registry behind it is away: an outage makes no dead letter."""
+    with pytest.raises(SetupError, match="answers 404"):
+        text_from(404, "<html>")

@@ -1,0 +1,95 @@
+"""The download cache: only whole files enter it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from journeys.errors import SetupError
+from journeys_sandbox.stack.artifacts import DownloadError, Pin, cache_directory, fetch_all, parse_pins
+
+CONTENT = b"a jar" * 100
+PIN = Pin(sha256=hashlib.sha256(CONTENT).hexdigest(), size=len(CONTENT), group="g", name="jar", version="1")
+
+
+class Server:
+    """Answers each download with the next of `bodies`; None is a lost connection."""
+
+    def __init__(self, *bodies: bytes | None) -> None:
+        self.bodies = list(bodies)
+
+    def __call__(self, pin: Pin, into: Path, report: Callable[[int], None]) -> Path:
+        """Serve one download."""
+        body = self.bodies.pop(0)
+        if body is None:
+            raise DownloadError("lost")
+        path = into / pin.filename
+        path.write_bytes(body)
+        report(len(body))
+        return path
+
+
+def test_coordinates_are_read() -> None:
+    """A line names checksum, size and coordinates; classifier and packaging are optional."""
+    plain, full = parse_pins("# remark\nab 1 g:n:2\ncd 3 g:n:2:all:tar.gz\n")
+    assert (plain.filename, plain.sha256, plain.size) == ("n-2.jar", "ab", 1)
+    assert full.filename == "n-2-all.tar.gz"
+
+
+def test_a_whole_file_is_kept(tmp_path: Path) -> None:
+    """A file is downloaded once, with its progress told; the second time nothing is asked of the network."""
+    told: list[tuple[str, int, int | None]] = []
+    (path,) = fetch_all((PIN,), tmp_path, "part", lambda *what: told.append(what), Server(CONTENT))
+    assert path.read_bytes() == CONTENT
+    assert told == [("part", 0, 500), ("part", 500, 500)]
+    assert fetch_all((PIN,), tmp_path, "part", None, Server()) == (path,)
+
+
+@pytest.mark.parametrize("bad", [CONTENT[:-1], b"b" + CONTENT[1:], b"", None], ids=["cut", "changed", "empty", "lost"])
+def test_a_bad_download_is_tried_again(tmp_path: Path, bad: bytes | None) -> None:
+    """What is cut off, changed or lost never enters the cache; the next try may do better."""
+    (path,) = fetch_all((PIN,), tmp_path, "part", None, Server(bad, CONTENT))
+    assert path.read_bytes() == CONTENT
+
+
+def test_giving_up_says_what_to_do(tmp_path: Path) -> None:
+    """After three tries the error names the file and the remedy, and nothing is left behind."""
+    with pytest.raises(SetupError, match=r"jar-1\.jar: lost") as caught:
+        fetch_all((PIN,), tmp_path, "part", None, Server(None, None, None))
+    assert "go online" in str(caught.value.remedy)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_does_not_wait_for_downloads(tmp_path: Path) -> None:
+    """When one fails for good, as when someone presses Ctrl-C, those under way end with their next bytes."""
+    endless = replace(PIN, name="endless")
+
+    def download(pin: Pin, _into: Path, report: Callable[[int], None]) -> Path:
+        while pin is endless:
+            report(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch_all((PIN, endless), tmp_path, "part", None, download)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_cache_mends_itself(tmp_path: Path) -> None:
+    """A cached file that no longer matches is replaced, and the remains of a killed download are removed."""
+    (tmp_path / PIN.filename).write_bytes(b"b" + CONTENT[1:])
+    (tmp_path / ".part-old").mkdir()
+    (path,) = fetch_all((PIN,), tmp_path, "part", None, Server(CONTENT))
+    assert path.read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_cache_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """JOURNEYS_SANDBOX_CACHE names the directory; a checkout keeps its own otherwise."""
+    monkeypatch.setenv("JOURNEYS_SANDBOX_CACHE", str(tmp_path))
+    assert cache_directory() == tmp_path
+    monkeypatch.delenv("JOURNEYS_SANDBOX_CACHE")
+    assert cache_directory().name == ".cache"

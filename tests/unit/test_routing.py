@@ -1,0 +1,154 @@
+"""Where an order goes that cannot be published now."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+
+from journeys.errors import NotFoundYetError, OrderError, RejectedOrderError, TransientError
+from journeys.model import Headers, Order, OrderMessage, Position
+from journeys.routing import Routes, route_failure
+
+ROUTES = Routes(
+    retry_tiers=(("orders.retry.1m", 60.0), ("orders.retry.10m", 600.0), ("orders.retry.1h", 3600.0)),
+    dead_letter="orders.dead-letter",
+    empty_after=(60.0, 600.0),
+)
+PASSING = TransientError("the API answered 503", reason="status-503")
+REFUSED = RejectedOrderError("the API refuses this order: 400", reason="status-400")
+ABSENT = NotFoundYetError("no journey", reason="no-journey")
+
+
+def order(*, attempt: int = 0, absences: int = 0, headers: Headers = ()) -> Order:
+    """An order that has been through so many retries."""
+    message = OrderMessage(
+        position=Position(topic="orders.completed", partition=1, offset=5),
+        key=b"k",
+        value=b"A-1",
+        headers=headers,
+        timestamp_ms=7,
+    )
+    return Order(
+        order_id="A-1",
+        account="default",
+        edition="orders.completed/1/5",
+        timestamp_ms=7,
+        attempt=attempt,
+        absences=absences,
+        message=message,
+    )
+
+
+def routed(of: Order, error: OrderError) -> tuple[str, dict[str, str | bytes | None]]:
+    """The topic an order goes to, and its headers; a header that occurs twice is a failure."""
+    record, _ = route_failure(of.message, of, error, ROUTES, now_ms=1_000_000)
+    headers = dict(record.headers)
+    assert len(headers) == len(record.headers)
+    assert (record.key, record.value) == (of.message.key, of.message.value)
+    return record.topic, headers
+
+
+def test_each_attempt_goes_one_tier_further_and_then_to_the_dead_letters() -> None:
+    """A fault that does not pass climbs the tiers, each with its own delay."""
+    assert [routed(order(attempt=n), PASSING)[0] for n in range(4)] == [
+        "orders.retry.1m",
+        "orders.retry.10m",
+        "orders.retry.1h",
+        "orders.dead-letter",
+    ]
+
+
+def test_a_retry_overwrites_its_own_headers_and_keeps_the_others() -> None:
+    """Our headers are replaced, never appended; everybody else's stay."""
+    headers = (("trace", b"t"), ("attempt", b"1"), ("not-before", b"3"), ("edition", b"orders.completed/1/5"))
+    assert routed(order(attempt=1, headers=headers), PASSING) == (
+        "orders.retry.10m",
+        {
+            "trace": b"t",
+            "account": "default",
+            "edition": "orders.completed/1/5",
+            "order-timestamp": "7",
+            "attempt": "2",
+            "absences": "0",
+            "not-before": "1600000",
+            "retry-reason": "status-503",
+        },
+    )
+
+
+def test_an_absent_journey_waits_as_long_as_it_is_told() -> None:
+    """Absences follow EMPTY_AFTER, whatever faults came between, and then an empty journey is accepted."""
+    assert routed(order(attempt=2, absences=0), ABSENT)[1]["not-before"] == "1060000"
+    assert routed(order(attempt=1, absences=1), ABSENT)[0] == "orders.retry.10m"
+    assert not ROUTES.accepts_empty(order(absences=1))
+    assert ROUTES.accepts_empty(order(attempt=2, absences=2))
+
+
+def test_a_fault_after_an_absence_still_has_every_tier() -> None:
+    """Attempts that found no journey are not counted as faults."""
+    assert routed(order(attempt=2, absences=2), PASSING)[0] == "orders.retry.1m"
+
+
+def test_a_dead_letter_keeps_the_original_and_says_why() -> None:
+    """Key, value and headers are the original's; the error stands beside them."""
+    headers = (("trace", b"t"), ("attempt", b"not ours"))
+    assert routed(order(headers=headers), REFUSED) == (
+        "orders.dead-letter",
+        {
+            "trace": b"t",
+            "attempt": b"not ours",
+            "error-reason": "status-400",
+            "error-stage": "fetch",
+            "error-message": "the API refuses this order: 400",
+            "error-attempts": "1",
+            "error-topic": "orders.completed",
+            "error-partition": "1",
+            "error-offset": "5",
+            "error-time": "1000000",
+        },
+    )
+
+
+@pytest.mark.parametrize("attempt", [0, 3])
+def test_an_order_keeps_the_count_of_its_replays(attempt: int) -> None:
+    """Given up again, at once or after retries: the header came with the message, and the next replay adds to it."""
+    letter = routed(order(attempt=attempt, headers=(("replay-count", b"1"),)), PASSING if attempt else REFUSED)
+    assert (letter[0], letter[1]["replay-count"]) == ("orders.dead-letter", b"1")
+    assert routed(order(headers=(("replay-count", b"1"),)), PASSING)[1]["replay-count"] == b"1"
+
+
+def test_a_count_that_no_worker_wrote_starts_at_the_first_tier() -> None:
+    """More absences than attempts."""
+    assert routed(order(attempt=0, absences=9), PASSING)[0] == "orders.retry.1m"
+
+
+def test_an_edition_that_is_no_position_leaves_where_the_message_stood() -> None:
+    """A dead letter always says where its order came from."""
+    headers = routed(structs.replace(order(attempt=1), edition="backfill"), REFUSED)[1]
+    found = [headers[name] for name in ("error-topic", "error-partition", "error-offset")]
+    assert found == ["orders.completed", "1", "5"]
+
+
+def test_an_unreadable_message_needs_no_order() -> None:
+    """A message that names no order goes to the dead letters under its own position."""
+    message = order().message
+    refused = RejectedOrderError("the value is not UTF-8", reason="message-unreadable", stage="message")
+    record, outcome = route_failure(message, None, refused, ROUTES, now_ms=5)
+    assert (record.topic, outcome, record.value) == ("orders.dead-letter", "dead-lettered", b"A-1")
+    assert dict(record.headers)["error-offset"] == "5"
+
+
+def test_after_the_last_tier_an_order_waits_there_again_while_nobody_is_heard() -> None:
+    """An outage longer than all tiers makes no dead letter; without any tier there is nowhere to wait."""
+    last = order(attempt=3)
+    record, outcome = route_failure(last.message, last, PASSING, ROUTES, now_ms=0, others_answered=False)
+    assert (record.topic, outcome, dict(record.headers)["attempt"]) == ("orders.retry.1h", "retried", "4")
+    none = Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=())
+    assert route_failure(last.message, last, PASSING, none, now_ms=0, others_answered=False)[1] == "dead-lettered"
+
+
+def test_a_refused_order_is_a_dead_letter_whoever_is_heard() -> None:
+    """What the API said of this very order needs no witness."""
+    refused = RejectedOrderError("the API answered 400", reason="status-400")
+    of = order()
+    assert route_failure(of.message, of, refused, ROUTES, now_ms=0, others_answered=False)[1] == "dead-lettered"

@@ -1,0 +1,188 @@
+"""Orders in hand on the event loop: where each goes, and when none is begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tests.support.virtual_time import EPOCH, VirtualLoop, run
+from tests.support.worker_fakes import FakeGate
+
+from journeys.errors import OrderError, RejectedOrderError, TransientError
+from journeys.model import Journey, Order, OrderMessage, Position, Record
+from journeys.routing import Routes
+from journeys.worker.event_loop.order_pool import OrderPool
+from journeys.worker.handover import AdmittedOrder, FinishedOrder
+
+PASSING = TransientError("the API answered code 7", reason="code-7")
+REFUSED = RejectedOrderError("the API answered 400", reason="status-400")
+ROUTES = Routes(retry_tiers=(("orders.retry.1h", 3600.0),), dead_letter="orders.dead-letter", empty_after=())
+
+
+def admitted(offset: int, *, written: float = 0.0) -> AdmittedOrder:
+    """An order message, written at a virtual time."""
+    position = Position(topic="orders.retry.1h", partition=0, offset=offset)
+    at = int((EPOCH + written) * 1000)
+    return AdmittedOrder(
+        epoch=1, message=OrderMessage(position=position, key=b"k", value=b"A-1", headers=(), timestamp_ms=at)
+    )
+
+
+class Watch(FakeGate):
+    """A gate that remembers since when it was asked about others."""
+
+    since: float | None = None
+
+    def others_answered(self, order_id: str, *, since: float) -> bool:
+        """As the test says."""
+        self.since = since
+        return super().others_answered(order_id, since=since)
+
+
+class Quiet:
+    """Counts nothing."""
+
+    def fetched(self, journey: Journey) -> None:
+        """Not remembered."""
+
+
+def make_pool(
+    loop: VirtualLoop,
+    gate: Watch,
+    failures: list[BaseException],
+    *,
+    read: Callable[[OrderMessage], Coroutine[Any, Any, Order]],
+    fetch: Callable[[Order, bool], Coroutine[Any, Any, Journey]],
+) -> OrderPool:
+    """A pool of two slots."""
+    return OrderPool(
+        read=read,
+        fetch=fetch,
+        encode=lambda _: [Record(topic="journey.summary", key=b"k", value=b"v", headers=[])],
+        routes=ROUTES,
+        slots=2,
+        keeper=gate,
+        observer=Quiet(),
+        failed=failures.append,
+        clock=loop.clock,
+    )
+
+
+def at_desk(
+    gate: Watch, error: OrderError | None, work: Callable[[OrderPool], Coroutine[Any, Any, None]]
+) -> list[FinishedOrder]:
+    """What a pool makes of the orders that `work` brings, whose fetch fails with `error`."""
+
+    async def read(message: OrderMessage) -> Order:
+        return Order(
+            order_id="A-1", account="default", edition="e/0/1", timestamp_ms=5, attempt=1, absences=0, message=message
+        )
+
+    async def fetch(_order: Order, _accept_empty: bool) -> Journey:
+        if error is not None:
+            raise error
+        return Journey(
+            order_id="A-1",
+            account="default",
+            edition="e/0/1",
+            order_timestamp_ms=5,
+            events=(),
+            total=0,
+            pages=1,
+            repeated=0,
+            consistent=True,
+            shop_currency=None,
+            extra={},
+            fetched_at_ms=0,
+        )
+
+    async def main(loop: VirtualLoop) -> list[FinishedOrder]:
+        failures: list[BaseException] = []
+        pool = make_pool(loop, gate, failures, read=read, fetch=fetch)
+        await work(pool)
+        assert failures == []
+        return [pool.finished.get_nowait() for _ in range(pool.finished.qsize())]
+
+    return run(main)
+
+
+def test_the_gate_is_told_how_orders_end() -> None:
+    """So that it can tell a flood of dead letters."""
+    gate = Watch()
+
+    async def work(pool: OrderPool) -> None:
+        pool.submit([admitted(1), admitted(2), admitted(3)])
+        await asyncio.sleep(1)
+
+    assert [finished.outcome for finished in at_desk(gate, REFUSED, work)] == ["dead-lettered"] * 3
+    assert [finished.outcome for finished in at_desk(gate, None, work)] == ["published"] * 3
+    assert gate.dead == [True] * 3 + [False] * 3
+
+
+def test_what_fails_after_the_last_tier_needs_others_to_be_a_dead_letter() -> None:
+    """Others since it was put into the tier, that is: its record's time counts."""
+    outcomes = []
+    for heard in (True, False):
+        gate = Watch(heard=heard)
+
+        async def work(pool: OrderPool) -> None:
+            await asyncio.sleep(5000)
+            pool.submit([admitted(1, written=1000.0)])
+            await asyncio.sleep(1)
+
+        [finished] = at_desk(gate, PASSING, work)
+        outcomes.append((finished.outcome, finished.records[0].topic, round(gate.since or 0)))
+    assert outcomes == [("dead-lettered", "orders.dead-letter", 1000), ("retried", "orders.retry.1h", 1000)]
+
+
+def test_nothing_is_begun_while_only_people_can_open_the_gate() -> None:
+    """Also what was in hand before waits, until the pool is told to go on."""
+    gate = Watch(is_shut=True, is_held=True)
+
+    async def work(pool: OrderPool) -> None:
+        pool.submit([admitted(1), admitted(2), admitted(3)])
+        await asyncio.sleep(3600)
+        assert (pool.in_progress, pool.finished.qsize()) == (0, 0)
+        gate.is_held = False
+        pool.resume()
+        await asyncio.sleep(1)
+
+    assert len(at_desk(gate, None, work)) == 3
+
+
+def test_an_order_whose_work_ends_by_itself_without_a_result_is_a_defect() -> None:
+    """A cancellation that nobody asked for must not make an order vanish: the worker is told to stop."""
+
+    async def read(message: OrderMessage) -> Order:
+        raise asyncio.CancelledError(str(message.position))
+
+    async def fetch(order: Order, _accept_empty: bool) -> Journey:
+        raise AssertionError(order)
+
+    async def main(loop: VirtualLoop) -> list[BaseException]:
+        failures: list[BaseException] = []
+        pool = make_pool(loop, Watch(), failures, read=read, fetch=fetch)
+        pool.submit([admitted(1)])
+        await asyncio.sleep(1)
+        return failures
+
+    [failure] = run(main)
+    assert "retry.1h/0/1" in str(failure)
+
+
+def test_what_the_kafka_thread_has_not_taken_yet_is_counted() -> None:
+    """A transaction may take seconds, and the event loop goes on meanwhile: its results are in hand too."""
+    gate = Watch()
+    seen: list[int] = []
+
+    async def work(pool: OrderPool) -> None:
+        pool.submit([admitted(1), admitted(2)])
+        await asyncio.sleep(1)
+        first = pool.finished.get_nowait()
+        seen.extend((first.size, pool.finished.bytes))
+        pool.finished.put(first)
+
+    results = at_desk(gate, None, work)
+    assert seen == [results[0].size] * 2
+    assert seen[0] > 2, "what a record takes beside its key and value counts as well"

@@ -1,0 +1,201 @@
+"""Order messages in Avro: when the registry is asked for their schemas, and what waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from tests.support.virtual_time import VirtualLoop, run
+
+from journeys.avro.schema import Schema
+from journeys.avro.wire import frame
+from journeys.errors import RejectedOrderError, SetupError
+from journeys.model import OrderMessage, Position
+from journeys.worker.event_loop.order_reader import Orders, Schemas
+
+TEXT = Schema("string")
+DOWN = SetupError("the schema registry cannot be asked")
+UNKNOWN = ValueError("the registry knows no such schema")
+
+
+def value(number: int) -> bytes:
+    """An order id, written by the schema of this id."""
+    return frame(number, TEXT.encode("A-1"))
+
+
+class Registry:
+    """Answers with what the test says, after that with one schema for all ids; in virtual time."""
+
+    seconds = 1.0
+
+    def __init__(self, loop: VirtualLoop, *answers: Schema | Exception) -> None:
+        self._answers = list(answers)
+        self.asked: Counter[int] = Counter()
+        self.at: list[float] = []
+        self.busy = self.busiest = 0
+        self.told: list[str | None] = []
+        self._loop = loop
+        self.schemas = Schemas(self.ask, awaits=self.told.append, clock=loop.clock)
+
+    async def ask(self, number: int) -> Schema:
+        """The next answer."""
+        self.asked[number] += 1
+        self.at.append(self._loop.time())
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.busy -= 1
+        answer = self._answers.pop(0) if self._answers else TEXT
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def read(self, number: int) -> object:
+        """What a value of this schema holds."""
+        await self.schemas.learn(value(number))
+        return self.schemas.decode(value(number))
+
+
+def with_registry(use: Callable[[Registry], Coroutine[Any, Any, None]], *answers: Schema | Exception) -> Registry:
+    """A registry that gives these answers, after it was used so."""
+
+    async def main(loop: VirtualLoop) -> Registry:
+        registry = Registry(loop, *answers)
+        await use(registry)
+        return registry
+
+    return run(main)
+
+
+@pytest.mark.parametrize("answer", [TEXT, UNKNOWN], ids=["known", "unknown"])
+def test_an_id_is_asked_for_once_however_many_orders_wait(answer: Schema | Exception) -> None:
+    """All of a burst get the one answer, and so do those that come later."""
+
+    async def use(registry: Registry) -> None:
+        first = await asyncio.gather(*(registry.read(7) for _ in range(256)), return_exceptions=True)
+        later = await asyncio.gather(registry.read(7), return_exceptions=True)
+        assert {str(one) for one in [*first, *later]} == {"A-1" if answer is TEXT else str(UNKNOWN)}
+
+    assert with_registry(use, answer).asked == {7: 1}
+
+
+def test_only_a_few_ids_are_asked_for_at_once() -> None:
+    """Each question takes a thread; garbage may name any number of ids."""
+
+    async def use(registry: Registry) -> None:
+        assert await asyncio.gather(*(registry.read(number) for number in range(50))) == ["A-1"] * 50
+
+    assert with_registry(use).busiest == 4
+
+
+def test_an_unknown_id_is_asked_for_again_after_a_minute() -> None:
+    """Somebody may have registered it meanwhile."""
+
+    async def use(registry: Registry) -> None:
+        for pause in (59.0, 2.0):
+            with pytest.raises(ValueError, match="no such schema"):
+                await registry.read(7)
+            await asyncio.sleep(pause)
+        assert await registry.read(7) == "A-1"
+
+    assert with_registry(use, UNKNOWN).at == [0, 62]
+
+
+def test_only_so_many_unknown_ids_are_remembered() -> None:
+    """The oldest is forgotten first."""
+
+    async def use(registry: Registry) -> None:
+        registry.seconds = 0
+        for number in [*range(1, 1002), 2, 1]:
+            await registry.schemas.learn(value(number))
+
+    assert with_registry(use, *[UNKNOWN] * 1002).asked == {**dict.fromkeys(range(2, 1002), 1), 1: 2}
+
+
+def test_orders_wait_for_a_registry_that_does_not_answer() -> None:
+    """It is asked with growing pauses; what they wait for is told, and that they do not wait any more."""
+
+    async def use(registry: Registry) -> None:
+        assert await asyncio.gather(*(registry.read(7) for _ in range(3))) == ["A-1"] * 3
+
+    registry = with_registry(use, *[DOWN] * 5)
+    assert registry.at == [0, 1.5, 3.5, 6.5, 12.5, 18.5]
+    assert registry.told == [str(DOWN)] * 5 + [None]
+
+
+def test_an_order_that_is_cancelled_takes_the_answer_from_nobody() -> None:
+    """Whoever asked first may go; the question stays as long as anybody waits."""
+
+    async def use(registry: Registry) -> None:
+        orders = [asyncio.create_task(registry.read(7)) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        for order in orders[:2]:
+            order.cancel()
+        assert await orders[2] == "A-1"
+
+    registry = with_registry(use)
+    assert (registry.asked, registry.at) == ({7: 1}, [0])
+
+
+def test_a_question_ends_with_the_last_order_that_waits_for_it() -> None:
+    """None waits any more, and that is told; the next order asks anew, also at the same moment."""
+
+    async def use(registry: Registry) -> None:
+        orders = [asyncio.create_task(registry.read(7)) for _ in range(3)]
+        await asyncio.sleep(1.25)
+        for order in orders:
+            order.cancel()
+        await asyncio.wait(orders)
+        assert await registry.read(7) == "A-1"
+        assert registry.told == [str(DOWN), None]
+
+    assert with_registry(use, DOWN).at == [0, 1.25]
+
+
+def read(message: bytes, schema_text: Callable[[int], str]) -> str:
+    """The order id of a message, with a registry that is asked in a thread."""
+    orders = Orders(
+        account="default",
+        form="auto",
+        pointer="/order_id",
+        schema_text=schema_text,
+        is_retry=lambda _: False,
+        awaits=lambda _: None,
+    )
+    position = Position(topic="orders", partition=0, offset=1)
+    return asyncio.run(
+        orders.read(OrderMessage(position=position, key=None, value=message, headers=(), timestamp_ms=None))
+    ).order_id
+
+
+def test_an_order_in_avro_is_read_by_the_schema_that_wrote_it() -> None:
+    """The registry is asked for the id in the frame."""
+    assert read(value(7), {7: '"string"'}.__getitem__) == "A-1"
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (b"\x00\x00", "too few"),
+        (b"\x00\xff\xff\xff\xff\x02a", "no schema id"),
+        (value(8), "knows no schema 8"),
+        (value(9), "holds itself"),
+    ],
+    ids=["no frame", "no id", "unknown", "unsafe"],
+)
+def test_an_order_in_avro_that_cannot_be_read_is_refused(message: bytes, why: str) -> None:
+    """Each becomes a dead letter, none an error of another kind."""
+
+    def schema_text(number: int) -> str:
+        if number == 8:
+            raise ValueError("the registry knows no schema 8")
+        return '{"type": "record", "name": "R", "fields": [{"name": "next", "type": ["null", "R"]}]}'
+
+    with pytest.raises(RejectedOrderError, match=why) as refused:
+        read(message, schema_text)
+    assert refused.value.reason == "message-unreadable"
