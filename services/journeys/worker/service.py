@@ -140,6 +140,9 @@ class Service:
         """Let SIGTERM and SIGINT stop the worker; asyncio's own handlers would end with its loop."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
+            # One signal is enough. To handle a flood of them would leave no time for the stop itself.
+            for each in _SIGNALS:
+                signal.signal(each, signal.SIG_IGN)
             with suppress(RuntimeError):  # the loop is closed: we are leaving already
                 loop.call_soon_threadsafe(self._stop.set)
 
