@@ -28,7 +28,7 @@ from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.backoff import Backoff, QuickTries
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.memory import Room
+from journeys.fetcher.memory import MemoryBudget
 from journeys.producer.publisher import Publisher
 from journeys.routing import Routes
 from journeys.worker.assembly import _oversized
@@ -187,7 +187,7 @@ class Worker:
             keeper=self.keeper,
             observer=self._teller,
             chance=self.process.random,
-            room=Room(MEMORY, waived=lambda: self.keeper.is_probed, first=500),
+            memory=MemoryBudget(MEMORY, suspended=lambda: self.keeper.is_probed, first_page_bytes=500),
             clock=self._clock,
         )
 
@@ -239,8 +239,8 @@ class Worker:
             observer=self._teller,
             clock=self._clock,
         )
-        self.fetcher.room.elsewhere = lambda: kafka.finished_bytes + self.pool.finished.bytes
-        self.fetcher.room.is_held_up = lambda: kafka.is_held_up
+        self.fetcher.memory.unpublished_bytes = lambda: kafka.finished_bytes + self.pool.finished.bytes
+        self.fetcher.memory.is_blocked = lambda: kafka.is_held_up
         return kafka
 
     def _watch(self, call: Callable[[], object], left: Callable[[], float]) -> None:

@@ -19,7 +19,7 @@ from journeys.errors import NotFoundYetError, OrderError, ThrottledError, Transi
 from journeys.fetcher.account.gatekeeper import Gatekeeper, Turn
 from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.failures import Meaning, failure
-from journeys.fetcher.memory import Room, Seat
+from journeys.fetcher.memory import MemoryBudget, Reservation
 from journeys.fetcher.pages import Answer, Page, read_page
 from journeys.fetcher.paging import EMPTY, Paging, Reading
 from journeys.model import Journey, Order, Position
@@ -77,7 +77,7 @@ class _Effort(msgspec.Struct, kw_only=True):
 
 
 class Fetcher:
-    """Fetches journeys, many at once; `keeper` says when a request may be sent, `room` how much may be read at once.
+    """Fetches journeys, many at once; `keeper` says when a request may be sent, `memory` bounds the pages in memory.
 
     `chance` gives numbers in [0, 1).
     """
@@ -90,7 +90,7 @@ class Fetcher:
         keeper: Gatekeeper,
         observer: Observer,
         chance: Callable[[], float],
-        room: Room | None = None,
+        memory: MemoryBudget | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._client = client
@@ -99,29 +99,29 @@ class Fetcher:
         self._clock = clock or Clock()
         self._chance = chance
         self._keeper = keeper
-        self.room = room or Room()
+        self.memory = memory or MemoryBudget()
         self.in_flight = 0
         self._pagings: dict[Position, Paging] = {}
 
     @property
     def bytes_in_hand(self) -> int:
         """Memory that journeys take which are not whole yet, about."""
-        return self.room.taken
+        return self.memory.received_bytes
 
     def progress(self) -> dict[Position, int]:
         """The orders being fetched, each with a number that changes with every page; may be called from any thread.
 
-        Those that wait for room are left out.
+        Those that wait for memory are left out.
         """
         return {position: paging.bytes for position, paging in list(self._pagings.items())}
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
         """The whole journey of an order. Raises OrderError; NotFoundYetError for none, unless `accept_empty`."""
-        paging, seat = Paging(max_events=self._policy.max_events), Seat()
+        paging, reservation = Paging(max_events=self._policy.max_events), Reservation()
         try:
-            await self.room.begin(seat)
+            await self.memory.reserve_first_page(reservation)
             self._pagings[order.message.position] = paging
-            reading = await self._read(paging, seat, order)
+            reading = await self._read(paging, reservation, order)
         except NotFoundYetError as absent:
             if paging.promised:  # a page that is missing later must never make an empty journey
                 raise failure("journey-unsettled", "the journey vanished while it was read") from absent
@@ -131,7 +131,7 @@ class Fetcher:
         finally:
             if self._pagings.get(order.message.position) is paging:  # a later assignment may read it again by now
                 del self._pagings[order.message.position]
-            self.room.leave(seat)
+            self.memory.release(reservation)
         return Journey(
             order_id=order.order_id,
             account=order.account,
@@ -147,40 +147,44 @@ class Fetcher:
             fetched_at_ms=self._clock.wall_ms(),
         )
 
-    async def _read(self, paging: Paging, seat: Seat, order: Order) -> Reading:
+    async def _read(self, paging: Paging, reservation: Reservation, order: Order) -> Reading:
         while wanted := paging.wanted():
-            may_ask = 1 in wanted or seat.reads_on or await self._wait_for_room(paging, seat, order, pages=len(wanted))
+            may_ask = (
+                1 in wanted
+                or reservation.reads_rest
+                or await self._wait_for_memory(paging, reservation, order, pages=len(wanted))
+            )
             if not may_ask:
                 continue
             if len(wanted) == 1:  # most orders have one page: no task is made for it
-                self._take(paging, seat, await self._page(order.order_id, wanted[0]))
+                self._take(paging, reservation, await self._page(order.order_id, wanted[0]))
             else:
-                await self._side_by_side(paging, seat, order.order_id, wanted)
+                await self._side_by_side(paging, reservation, order.order_id, wanted)
         assert paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
         return paging.result
 
-    async def _wait_for_room(self, paging: Paging, seat: Seat, order: Order, *, pages: int) -> bool:
+    async def _wait_for_memory(self, paging: Paging, reservation: Reservation, order: Order, *, pages: int) -> bool:
         """Until so many pages more may be read, each as large as what is there of the order; else it is read anew."""
         position = order.message.position
         self._pagings.pop(position, None)
-        if not (is_there := await self.room.read_on(seat, seat.taken * pages)):
+        if not (is_there := await self.memory.reserve_rest(reservation, reservation.received_bytes * pages)):
             paging.forget()
-            await self.room.begin(seat)
+            await self.memory.reserve_first_page(reservation)
         self._pagings[position] = paging
         return is_there
 
-    def _take(self, paging: Paging, seat: Seat, page: Page) -> None:
-        self.room.came(seat, _DECODED * page.bytes)
+    def _take(self, paging: Paging, reservation: Reservation, page: Page) -> None:
+        self.memory.received(reservation, _DECODED * page.bytes)
         paging.receive(page)
 
-    async def _side_by_side(self, paging: Paging, seat: Seat, order_id: str, numbers: list[int]) -> None:
+    async def _side_by_side(self, paging: Paging, reservation: Reservation, order_id: str, numbers: list[int]) -> None:
         """Take these pages as they come; the first failure cancels the others."""
         bound = asyncio.Semaphore(self._policy.pages_per_order)
 
         async def one(number: int) -> None:
             async with bound:
                 page = await self._page(order_id, number)
-            self._take(paging, seat, page)
+            self._take(paging, reservation, page)
 
         try:
             async with asyncio.TaskGroup() as group:

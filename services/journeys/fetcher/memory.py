@@ -1,19 +1,22 @@
-"""Memory for journeys that are being read: an order begins, and reads on beyond its first page, where there is room.
+"""The memory budget of journeys that are being read.
 
-    begin ──► first page ──► read on ──► the other pages ──► leave
-      ▲                         │
-      └─────── give back ◄──────┘
+    reserve_first_page ──► first page ──► reserve_rest ──► the other pages ──► release
+            ▲                                  │
+            └──────── first page dropped ◄─────┘
 
-How large a journey is, only its first page tells. So orders begin within one half of the memory, with what a first
-page took lately for a guess; what a whole journey is expected to take must fit into all of it before it reads on. Who
-came first goes first, and while anybody waits to read on, nobody begins. A large journey may not fit beside the first
-pages of others: where nobody reads on, those that came last give theirs back and begin anew.
+The size of a journey is known only from its first page. So an order reserves twice: its first page, from one half of
+the budget, at the size of recent first pages; then all its other pages at once, from the whole budget.
 
-So the bound holds as far as these expectations do, but for two cases in which each journey must be read in the end. One
-that has no room for itself alone reads on once what is finished takes no more than a quarter. Where what is finished is
-*held up*, by an order that is still to be read, one after the other may, however much that is: the one it waits for is
-in line. First pages may be larger than those before them, other pages larger than the first, and a journey that is read
-again takes room twice.
+Both queues are first come, first served. While an order waits for `reserve_rest`, no other order may begin. If none is
+reading its other pages and the first in the queue still does not fit, the last ones in the queue drop their first page
+and begin again.
+
+The limit has three exceptions, because every journey must be read in the end:
+
+- A journey larger than the whole budget is read once unpublished results take at most a quarter of the budget.
+- Unpublished results may be blocked by an older order that is not read yet. Then orders are admitted one at a time,
+  ignoring the limit, until that order has been read.
+- Sizes are estimates. First pages may be larger than recent ones, other pages larger than the first.
 """
 
 from __future__ import annotations
@@ -27,167 +30,171 @@ from typing import NamedTuple
 
 import msgspec
 
-_FADES = 0.75
-"""The share of the guess at a first page that is left after each smaller one: an odd large journey among small ones
-must not keep these from beginning, while large ones that follow one another stay expected."""
-_AGAIN = 0.02
-"""Seconds to the next look at room that others make."""
+_DECAY = 0.75
+"""How the expected size of a first page falls with each smaller page; a larger page raises it at once. One large page
+among small ones is soon forgotten, while a series of large pages stays expected."""
+_POLL_S = 0.02
+"""Publishing frees memory on another thread, without a signal: orders that wait look again this often."""
 
 
-class Seat(msgspec.Struct, kw_only=True):
-    """What one order takes."""
+class Reservation(msgspec.Struct, kw_only=True):
+    """The memory of one order."""
 
     number: int = 0
-    """Of its coming, from 1."""
-    taken: int = 0
-    """Bytes of its pages."""
-    expected: int = 0
-    """Bytes of pages that are still to come."""
-    reads_on: bool = False
+    """Its place in the queues: counts orders from 1, in the order of their first call; 0 before that."""
+    received_bytes: int = 0
+    """Memory of the pages that were received."""
+    expected_bytes: int = 0
+    """Memory reserved for pages that are still to come."""
+    reads_rest: bool = False
+    """Whether the pages after the first are reserved."""
 
 
 class _Waiting(NamedTuple):
-    """An order in line. Sorts by `number`, of which there are no two."""
+    """An order in a queue. Sorts by `number`, which is unique in a queue."""
 
     number: int
-    seat: Seat
-    size: int
-    passed: asyncio.Future[bool]
-    """True once it may go on."""
+    reservation: Reservation
+    size_bytes: int
+    granted: asyncio.Future[bool]
+    """True: the memory is reserved. False: the first page is dropped."""
 
 
-class Room:
-    """Belongs to the event loop; other threads may read `taken`.
+class MemoryBudget:
+    """Shares `limit` bytes among journeys being read. Belongs to the event loop; any thread may read `received_bytes`.
 
-    `elsewhere` tells the bytes of what was read and is not published yet, and `is_held_up` whether it cannot be, before
-    more is read. While `waived`, all may begin: somebody must, to find out whether anything can be read. `first` is
-    what a first page takes, as long as none is known.
+    `suspended` says whether first pages are reserved at once: during an outage any order may be chosen as the next
+    probe, so none may wait here. `first_page_bytes` is the expected size of a first page until one was received.
     """
 
     def __init__(
         self,
         limit: float = math.inf,
         *,
-        waived: Callable[[], bool] = lambda: False,
-        first: int = 256 * 1024,
+        suspended: Callable[[], bool] = lambda: False,
+        first_page_bytes: int = 256 * 1024,
     ) -> None:
         self._limit = limit
-        self._waived = waived
-        self.elsewhere: Callable[[], int] = lambda: 0
-        self.is_held_up: Callable[[], bool] = lambda: False
-        self.taken = 0
-        """Bytes of the pages of journeys that are not whole yet."""
-        self._expected = 0
-        self._readers = 0
-        self._first = first
+        self._suspended = suspended
+        self.unpublished_bytes: Callable[[], int] = lambda: 0
+        """Memory of journeys that were read and are not published yet."""
+        self.is_blocked: Callable[[], bool] = lambda: False
+        """Whether unpublished journeys wait for an order that is not read yet."""
+        self.received_bytes = 0
+        """Memory of the pages of all unfinished journeys."""
+        self._expected_bytes = 0
+        self._readers = 0  # orders whose other pages are reserved
+        self._first_page_bytes = first_page_bytes
         self._numbers = count(1)
         self._to_begin: list[_Waiting] = []
-        self._to_read_on: list[_Waiting] = []
+        self._to_read_rest: list[_Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    async def begin(self, seat: Seat) -> None:
-        """Wait until an order may ask for its first page, also after it gave that back."""
-        seat.number = seat.number or next(self._numbers)
+    async def reserve_first_page(self, reservation: Reservation) -> None:
+        """Wait until the order may request its first page; also after `reserve_rest` made it drop that page."""
+        reservation.number = reservation.number or next(self._numbers)
         if self._to_begin or not self._may_begin():
-            await self._wait(self._to_begin, seat, 0)
+            await self._wait(self._to_begin, reservation, 0)
         else:
-            self._expect(seat, self._first)
+            self._expect(reservation, self._first_page_bytes)
 
-    async def read_on(self, seat: Seat, size: int) -> bool:
-        """Wait until an order may ask for its other pages, so many bytes in all.
+    async def reserve_rest(self, reservation: Reservation, size_bytes: int) -> bool:
+        """Wait until the order may request its other pages, `size_bytes` in all.
 
-        False where it is to give its first page back instead: this is not in the room any more, and it begins again.
+        Returns False if the order has to drop its first page: this is released already, and the order begins again.
         """
-        if self._to_read_on or not self._may_read_on(seat, size):
-            return await self._wait(self._to_read_on, seat, size)
-        self._let_read_on(seat, size)
+        if self._to_read_rest or not self._may_read_rest(reservation, size_bytes):
+            return await self._wait(self._to_read_rest, reservation, size_bytes)
+        self._grant_rest(reservation, size_bytes)
         return True
 
-    def came(self, seat: Seat, size: int) -> None:
-        """A page of an order is here."""
-        if not seat.reads_on:
-            self._first = max(size, int(self._first * _FADES))
-        self._expect(seat, max(0, seat.expected - size) if seat.reads_on else 0)
-        seat.taken += size
-        self.taken += size
+    def received(self, reservation: Reservation, size_bytes: int) -> None:
+        """Count a page of the order, `size_bytes` in memory, as received and no longer expected."""
+        if not reservation.reads_rest:
+            self._first_page_bytes = max(size_bytes, int(self._first_page_bytes * _DECAY))
+        self._expect(reservation, max(0, reservation.expected_bytes - size_bytes) if reservation.reads_rest else 0)
+        reservation.received_bytes += size_bytes
+        self.received_bytes += size_bytes
 
-    def leave(self, seat: Seat) -> None:
-        """The order is read, or given up."""
-        self._expect(seat, 0)
-        self._readers -= seat.reads_on
-        self.taken -= seat.taken
-        seat.taken, seat.reads_on = 0, False
-        if self._to_begin or self._to_read_on:  # not at once: what is made of the journey takes room first
-            asyncio.get_running_loop().call_soon(self._look)
+    def release(self, reservation: Reservation) -> None:
+        """Free all memory of the order: its journey is read, or it was cancelled."""
+        self._expect(reservation, 0)
+        self._readers -= reservation.reads_rest
+        self.received_bytes -= reservation.received_bytes
+        reservation.received_bytes, reservation.reads_rest = 0, False
+        if self._to_begin or self._to_read_rest:  # not at once: first count the journey as unpublished
+            asyncio.get_running_loop().call_soon(self._admit)
 
-    def _expect(self, seat: Seat, size: int) -> None:
-        self._expected += size - seat.expected
-        seat.expected = size
+    def _expect(self, reservation: Reservation, size_bytes: int) -> None:
+        self._expected_bytes += size_bytes - reservation.expected_bytes
+        reservation.expected_bytes = size_bytes
 
-    def _let_read_on(self, seat: Seat, size: int) -> None:
-        self._expect(seat, size)
+    def _grant_rest(self, reservation: Reservation, size_bytes: int) -> None:
+        self._expect(reservation, size_bytes)
         self._readers += 1
-        seat.reads_on = True
+        reservation.reads_rest = True
 
     def _may_begin(self) -> bool:
-        if self._waived():
+        if self._suspended():
             return True
-        if self._to_read_on:
+        if self._to_read_rest:
             return False
-        reading = self.taken + self._expected
-        if self.elsewhere() + reading + self._first <= self._limit / 2:
+        reading = self.received_bytes + self._expected_bytes
+        if self.unpublished_bytes() + reading + self._first_page_bytes <= self._limit / 2:
             return True
-        return reading <= 0 and (self._is_low() or self.is_held_up())
+        return reading <= 0 and (self._is_mostly_free() or self.is_blocked())
 
-    def _may_read_on(self, seat: Seat, size: int) -> bool:
+    def _may_read_rest(self, reservation: Reservation, size_bytes: int) -> bool:
         if not self._readers:
-            self._take_back(size)
-        if self.elsewhere() + self.taken + self._expected + size <= self._limit:
+            self._drop_first_pages(size_bytes)
+        if self.unpublished_bytes() + self.received_bytes + self._expected_bytes + size_bytes <= self._limit:
             return True
         if self._readers:
             return False
-        is_too_large = seat.taken + size > self._limit
-        return (is_too_large and self._is_low()) or self.is_held_up()
+        exceeds_budget = reservation.received_bytes + size_bytes > self._limit
+        return (exceeds_budget and self._is_mostly_free()) or self.is_blocked()
 
-    def _take_back(self, size: int) -> None:
-        """Make room for the first in line, as far as it is not taken by what is finished: that goes by itself."""
-        while len(self._to_read_on) > 1 and self.taken + self._expected + size > self._limit:
-            last = self._to_read_on.pop()
-            if not last.passed.done():
-                self.taken -= last.seat.taken
-                last.seat.taken = 0
-                last.passed.set_result(False)
+    def _drop_first_pages(self, size_bytes: int) -> None:
+        """Free first pages, the last in the queue first, until `size_bytes` fit beside those that are left.
 
-    def _is_low(self) -> bool:
-        return self.elsewhere() <= self._limit / 4
+        Unpublished journeys are not counted: publishing frees their memory without our help.
+        """
+        while len(self._to_read_rest) > 1 and self.received_bytes + self._expected_bytes + size_bytes > self._limit:
+            last = self._to_read_rest.pop()
+            if not last.granted.done():
+                self.received_bytes -= last.reservation.received_bytes
+                last.reservation.received_bytes = 0
+                last.granted.set_result(False)
 
-    async def _wait(self, line: list[_Waiting], seat: Seat, size: int) -> bool:
-        passed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        insort(line, _Waiting(seat.number, seat, size, passed))
-        self._come_back()
-        return await passed
+    def _is_mostly_free(self) -> bool:
+        return self.unpublished_bytes() <= self._limit / 4
 
-    def _look(self) -> None:
-        """Let those pass for whom there is room now."""
-        line = self._to_read_on
-        while line and (line[0].passed.done() or self._may_read_on(line[0].seat, line[0].size)):
-            first = line.pop(0)
-            if not first.passed.done():
-                self._let_read_on(first.seat, first.size)
-                first.passed.set_result(True)
-        line = self._to_begin
-        while line and (line[0].passed.done() or self._may_begin()):
-            first = line.pop(0)
-            if not first.passed.done():
-                self._expect(first.seat, self._first)
-                first.passed.set_result(True)
-        self._come_back()
+    async def _wait(self, queue: list[_Waiting], reservation: Reservation, size_bytes: int) -> bool:
+        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        insort(queue, _Waiting(reservation.number, reservation, size_bytes, granted))
+        self._schedule_poll()
+        return await granted
 
-    def _come_back(self) -> None:
-        """Look again soon while anybody waits: what is published makes room on another thread, which tells nobody."""
-        if self._timer is None and (self._to_begin or self._to_read_on):
-            self._timer = asyncio.get_running_loop().call_later(_AGAIN, self._look_again)
+    def _admit(self) -> None:
+        """Grant memory to the orders at the head of both queues, as long as it suffices."""
+        queue = self._to_read_rest
+        while queue and (queue[0].granted.done() or self._may_read_rest(queue[0].reservation, queue[0].size_bytes)):
+            first = queue.pop(0)
+            if not first.granted.done():
+                self._grant_rest(first.reservation, first.size_bytes)
+                first.granted.set_result(True)
+        queue = self._to_begin
+        while queue and (queue[0].granted.done() or self._may_begin()):
+            first = queue.pop(0)
+            if not first.granted.done():
+                self._expect(first.reservation, self._first_page_bytes)
+                first.granted.set_result(True)
+        self._schedule_poll()
 
-    def _look_again(self) -> None:
+    def _schedule_poll(self) -> None:
+        if self._timer is None and (self._to_begin or self._to_read_rest):
+            self._timer = asyncio.get_running_loop().call_later(_POLL_S, self._poll)
+
+    def _poll(self) -> None:
         self._timer = None
-        self._look()
+        self._admit()

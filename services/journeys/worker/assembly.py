@@ -18,7 +18,7 @@ from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.http.client import ApiClient, Endpoint
-from journeys.fetcher.memory import Room
+from journeys.fetcher.memory import MemoryBudget
 from journeys.kafka.config import consumer_config
 from journeys.ops.stuck import Patience
 from journeys.producer import registry
@@ -77,8 +77,8 @@ def make_fetcher(settings: Settings, client: ApiClient, keeper: Gatekeeper, obse
         tries=QuickTries(tries=api.tries),
         codes=api.codes,
     )
-    room = Room(settings.orders.max_bytes_in_hand, waived=lambda: keeper.is_probed)
-    return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random, room=room)
+    memory = MemoryBudget(settings.orders.max_bytes_in_hand, suspended=lambda: keeper.is_probed)
+    return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random, memory=memory)
 
 
 def make_pool(
@@ -143,8 +143,8 @@ def make_kafka(
         bytes_in_progress=lambda: fetcher.bytes_in_hand + pool.finished.bytes,
         observer=observer,
     )
-    fetcher.room.elsewhere = lambda: kafka.finished_bytes + pool.finished.bytes
-    fetcher.room.is_held_up = lambda: kafka.is_held_up
+    fetcher.memory.unpublished_bytes = lambda: kafka.finished_bytes + pool.finished.bytes
+    fetcher.memory.is_blocked = lambda: kafka.is_held_up
     return kafka
 
 

@@ -20,7 +20,7 @@ from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.memory import Room
+from journeys.fetcher.memory import MemoryBudget
 from journeys.fetcher.pages import Answer
 from journeys.model import Journey, Json, Order, OrderMessage, Position
 
@@ -291,46 +291,48 @@ def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
     assert notes.states == ["auth", "open"]
 
 
-def in_room(room: Room, script: Script, work: Callable[[Fetcher], Awaitable[T]]) -> T:
-    """What `work` returns, with a fetcher in this room."""
+def with_memory(memory: MemoryBudget, script: Script, work: Callable[[Fetcher], Awaitable[T]]) -> T:
+    """What `work` returns, with a fetcher of this memory budget."""
 
     async def main(loop: VirtualLoop) -> T:
         keeper = Gatekeeper(Gate(), RateLimiter(), slots=9, chance=lambda: 0.5, changed=print, clock=loop.clock)
         return await work(
-            Fetcher(script, Policy(), keeper=keeper, observer=Notes(), chance=lambda: 0.5, room=room, clock=loop.clock)
+            Fetcher(
+                script, Policy(), keeper=keeper, observer=Notes(), chance=lambda: 0.5, memory=memory, clock=loop.clock
+            )
         )
 
     return run(main)
 
 
 def test_a_journey_waits_for_room_before_it_is_read_on() -> None:
-    """Its first page says how large it is: until there is room for that, no other page is asked for."""
+    """Its first page says how large it is: until there is memory for that, no other page is asked for."""
     script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
-    room = Room(10**6)
-    room.elsewhere = lambda: 10**6 if script.asked else 0
+    memory = MemoryBudget(10**6)
+    memory.unpublished_bytes = lambda: 10**6 if script.asked else 0
 
     async def work(fetcher: Fetcher) -> Journey:
         fetching = asyncio.create_task(fetcher.fetch(ORDER))
         await asyncio.sleep(60)
         assert dict(script.asked) == {1: 1}
         assert fetcher.progress() == {}, "it is nobody's to watch"
-        room.elsewhere = lambda: 0
+        memory.unpublished_bytes = lambda: 0
         return await fetching
 
-    assert len(in_room(room, script, work).events) == 20
-    assert room.taken == 0
+    assert len(with_memory(memory, script, work).events) == 20
+    assert memory.received_bytes == 0
 
 
 def test_a_first_page_that_was_given_back_is_asked_for_again() -> None:
-    """Of two journeys that have no room side by side; in the end both are whole."""
+    """Of two journeys that do not fit into memory side by side; in the end both are whole."""
     script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
     size = 3 * len(page(1, 2, total=20).body)
-    room = Room(10.9 * size, first=size)
+    memory = MemoryBudget(10.9 * size, first_page_bytes=size)
 
     async def work(fetcher: Fetcher) -> list[Journey]:
         other = replace(ORDER, message=replace(ORDER.message, position=Position(topic="o", partition=0, offset=2)))
         return [*await asyncio.gather(fetcher.fetch(ORDER), fetcher.fetch(other))]
 
-    assert [len(journey.events) for journey in in_room(room, script, work)] == [20, 20]
+    assert [len(journey.events) for journey in with_memory(memory, script, work)] == [20, 20]
     assert dict(script.asked) == {1: 3} | dict.fromkeys(range(2, 11), 2)
-    assert room.taken == 0
+    assert memory.received_bytes == 0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.virtual_time import run
 
-from journeys.fetcher.memory import Room, Seat
+from journeys.fetcher.memory import MemoryBudget, Reservation
 
 MIB = 2**20
 
@@ -20,7 +20,7 @@ MIB = 2**20
 class Reader:
     """Reads journeys of one size in a room, a page each 10 ms; what is read takes room elsewhere for a second."""
 
-    room: Room
+    memory: MemoryBudget
     page: int
     finished: int = 0
     most: int = 0
@@ -29,23 +29,23 @@ class Reader:
     given_back: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.room.elsewhere = lambda: self.finished
+        self.memory.unpublished_bytes = lambda: self.finished
 
     def _look(self) -> None:
-        self.most = max(self.most, self.room.taken + self.finished)
+        self.most = max(self.most, self.memory.received_bytes + self.finished)
 
     async def journey(self, number: int, pages: int) -> None:
         """Read one."""
-        seat = Seat()
+        reservation = Reservation()
         try:
-            await self._first_page(number, seat)
+            await self._first_page(number, reservation)
             if pages > 1:
-                while not await self.room.read_on(seat, self.page * (pages - 1)):
+                while not await self.memory.reserve_rest(reservation, self.page * (pages - 1)):
                     self.given_back.append(number)
-                    await self._first_page(number, seat)
-                await self._pages(seat, pages - 1)
+                    await self._first_page(number, reservation)
+                await self._pages(reservation, pages - 1)
         finally:
-            self.room.leave(seat)
+            self.memory.release(reservation)
         size = self.page * pages // 2
         self.finished += size
         self._look()
@@ -53,25 +53,25 @@ class Reader:
         await asyncio.sleep(1)
         self.finished -= size
 
-    async def _first_page(self, number: int, seat: Seat) -> None:
-        await self.room.begin(seat)
+    async def _first_page(self, number: int, reservation: Reservation) -> None:
+        await self.memory.reserve_first_page(reservation)
         self.began.append(number)
-        await self._pages(seat, 1)
+        await self._pages(reservation, 1)
 
-    async def _pages(self, seat: Seat, pages: int) -> None:
+    async def _pages(self, reservation: Reservation, pages: int) -> None:
         for _ in range(pages):
             await asyncio.sleep(0.01)
-            self.room.came(seat, self.page)
+            self.memory.received(reservation, self.page)
             self._look()
 
 
-def in_room(
-    work: Callable[[Reader], Coroutine[Any, Any, None]], *, limit: int, page: int, waived: bool = False
+def with_memory(
+    work: Callable[[Reader], Coroutine[Any, Any, None]], *, limit: int, page: int, suspended: bool = False
 ) -> Reader:
     """A reader after its work."""
-    reader = Reader(Room(limit, waived=lambda: waived), page)
+    reader = Reader(MemoryBudget(limit, suspended=lambda: suspended), page)
     run(lambda _: work(reader))
-    assert (reader.room.taken, reader.finished) == (0, 0)
+    assert (reader.memory.received_bytes, reader.finished) == (0, 0)
     return reader
 
 
@@ -81,7 +81,7 @@ def test_large_journeys_wait_for_room() -> None:
     async def work(reader: Reader) -> None:
         await asyncio.gather(*(reader.journey(number, 100) for number in range(40)))
 
-    reader = in_room(work, limit=64 * MIB, page=MIB // 4)
+    reader = with_memory(work, limit=64 * MIB, page=MIB // 4)
     assert sorted(reader.read) == list(range(40))
     assert 40 * MIB < reader.most <= 64 * MIB
 
@@ -92,7 +92,7 @@ def test_first_pages_make_room_for_a_large_journey() -> None:
     async def work(reader: Reader) -> None:
         await asyncio.gather(*(reader.journey(number, 100) for number in range(80)))
 
-    reader = in_room(work, limit=40 * MIB, page=MIB // 4)
+    reader = with_memory(work, limit=40 * MIB, page=MIB // 4)
     assert reader.read == list(range(80))
     assert reader.most <= 40 * MIB
     assert reader.given_back
@@ -106,7 +106,7 @@ def test_who_gave_back_is_the_next_to_begin() -> None:
         await reader.journey(0, 1)  # now it is known what a first page takes: five may begin
         await asyncio.gather(*(reader.journey(number, 9 if number <= 5 else 1) for number in range(1, 10)))
 
-    reader = in_room(work, limit=10 * MIB, page=MIB)
+    reader = with_memory(work, limit=10 * MIB, page=MIB)
     assert reader.most <= 10 * MIB
     assert len(reader.given_back) >= 3
     assert reader.began[:6] == list(range(6))
@@ -122,12 +122,12 @@ def test_nobody_begins_while_another_waits_to_read_on() -> None:
         await asyncio.sleep(0.1)
         small = [asyncio.create_task(reader.journey(number, 1)) for number in range(1, 20)]
         await asyncio.sleep(5)
-        assert (reader.read, reader.room.taken) == ([], MIB // 4)
+        assert (reader.read, reader.memory.received_bytes) == ([], MIB // 4)
         reader.finished = 0
         await asyncio.gather(large, *small)
         assert reader.read[0] == 0
 
-    in_room(work, limit=12 * MIB, page=MIB // 4)
+    with_memory(work, limit=12 * MIB, page=MIB // 4)
 
 
 def test_small_journeys_are_read_side_by_side() -> None:
@@ -140,7 +140,7 @@ def test_small_journeys_are_read_side_by_side() -> None:
         await asyncio.gather(*(reader.journey(number, 1) for number in range(256)))
         assert asyncio.get_running_loop().time() - began < 1.02
 
-    assert in_room(work, limit=64 * MIB, page=1000).most < MIB
+    assert with_memory(work, limit=64 * MIB, page=1000).most < MIB
 
 
 def test_an_odd_large_journey_keeps_no_small_ones_back() -> None:
@@ -149,17 +149,17 @@ def test_an_odd_large_journey_keeps_no_small_ones_back() -> None:
     async def work(reader: Reader) -> None:
         for _ in range(100):
             await reader.journey(0, 1)
-        seats = [Seat() for _ in range(2000)]
-        for number, seat in enumerate(seats):
+        reservations = [Reservation() for _ in range(2000)]
+        for number, reservation in enumerate(reservations):
             if number >= 128:
-                reader.room.leave(seats[number - 128])
-            await asyncio.wait_for(reader.room.begin(seat), 0.001)
+                reader.memory.release(reservations[number - 128])
+            await asyncio.wait_for(reader.memory.reserve_first_page(reservation), 0.001)
             if number >= 127:
-                reader.room.came(seats[number - 127], 340_000 if number % 20 == 0 else 30_000)
-        for seat in seats[-128:]:
-            reader.room.leave(seat)
+                reader.memory.received(reservations[number - 127], 340_000 if number % 20 == 0 else 30_000)
+        for reservation in reservations[-128:]:
+            reader.memory.release(reservation)
 
-    in_room(work, limit=32 * MIB, page=30_000)
+    with_memory(work, limit=32 * MIB, page=30_000)
 
 
 def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
@@ -168,7 +168,7 @@ def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
     async def work(reader: Reader) -> None:
         await asyncio.gather(*(reader.journey(number, 9) for number in range(3)))
 
-    reader = in_room(work, limit=MIB, page=MIB)
+    reader = with_memory(work, limit=MIB, page=MIB)
     assert sorted(reader.read) == [0, 1, 2]
     assert reader.most < 2 * 9 * MIB
 
@@ -178,25 +178,25 @@ def test_who_holds_others_up_is_read() -> None:
 
     async def work(reader: Reader) -> None:
         reader.finished = 9 * MIB
-        reader.room.is_held_up = lambda: 2 not in reader.read
+        reader.memory.is_blocked = lambda: 2 not in reader.read
         await asyncio.gather(*(reader.journey(number, 3) for number in range(3)))
         assert reader.most <= (9 + 3 + 3) * MIB + 2 * 3 * MIB // 2
         reader.finished -= 9 * MIB
 
-    assert in_room(work, limit=MIB, page=MIB).read == [0, 1, 2]
+    assert with_memory(work, limit=MIB, page=MIB).read == [0, 1, 2]
 
 
 def test_nobody_waits_while_it_is_waived() -> None:
     """Behind a shut gate nothing is read, and who is to probe must not wait here."""
 
     async def work(reader: Reader) -> None:
-        seats = [Seat() for _ in range(300)]
-        for seat in seats:
-            await asyncio.wait_for(reader.room.begin(seat), 0.001)
-        for seat in seats:
-            reader.room.leave(seat)
+        reservations = [Reservation() for _ in range(300)]
+        for reservation in reservations:
+            await asyncio.wait_for(reader.memory.reserve_first_page(reservation), 0.001)
+        for reservation in reservations:
+            reader.memory.release(reservation)
 
-    in_room(work, limit=MIB, page=MIB, waived=True)
+    with_memory(work, limit=MIB, page=MIB, suspended=True)
 
 
 def test_who_is_cancelled_leaves_no_trace() -> None:
@@ -211,7 +211,7 @@ def test_who_is_cancelled_leaves_no_trace() -> None:
         await asyncio.gather(first, *tasks, return_exceptions=True)
         await reader.journey(9, 9)
 
-    assert in_room(work, limit=MIB, page=MIB).read == [0, 9]
+    assert with_memory(work, limit=MIB, page=MIB).read == [0, 9]
 
 
 @given(
@@ -238,7 +238,7 @@ def test_each_journey_is_read_and_the_bound_holds_where_it_can(
             *(one(number, delay, pages, is_cancelled=gone) for number, (delay, pages, gone) in enumerate(journeys))
         )
 
-    reader = in_room(work, limit=limit * page, page=page)
+    reader = with_memory(work, limit=limit * page, page=page)
     assert {number for number, (_, _, gone) in enumerate(journeys) if not gone} <= set(reader.read)
     largest = max((pages for _, pages, _ in journeys), default=0)
     # Where the largest does not fit, it is read all the same.

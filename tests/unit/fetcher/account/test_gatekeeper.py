@@ -17,7 +17,7 @@ from journeys.fetcher.account.gate import Gate, Reason
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.fetch import Fetcher, Policy
-from journeys.fetcher.memory import Room
+from journeys.fetcher.memory import MemoryBudget
 from journeys.fetcher.pages import Answer
 from journeys.model import Order, OrderMessage, Position
 
@@ -296,7 +296,7 @@ def test_who_waits_for_room_is_nobodys_to_watch() -> None:
     """Room for one journey at a time: the others neither ask nor count as standing still."""
 
     async def work(each: Account) -> list[int]:
-        each.fetcher.room = Room(1)
+        each.fetcher.memory = MemoryBudget(1)
         fetching = asyncio.create_task(each.fetch(*IDS[:3]))
         seen: list[int] = []
         while not fetching.done():
