@@ -34,7 +34,7 @@ coverage: $(READY) ## branches of offsets and transactions that the quick tests 
 	$(BIN)/coverage report
 
 matrix: $(READY) ## each fault x when it strikes x SIGKILL, on a real broker: where is every order? (long)
-	$(BIN)/pytest -m "" tests/broker/test_matrix.py "tests/broker/test_trouble.py::test_an_outage_costs_time_and_no_order[60]"
+	$(BIN)/pytest -m "" tests/broker/test_matrix.py "tests/broker/test_trouble.py::test_an_api_outage_delays_orders_and_loses_none[60]"
 
 simulate: $(READY) ## the worker in virtual time, through SEEDS=10000 seeded disasters
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000)

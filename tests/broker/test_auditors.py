@@ -51,10 +51,10 @@ class OrderSkipped(Publisher):
     ("publisher", "published", "wrong"),
     [(OffsetsOutside, len(ORDERS), "doubled: 2 summaries"), (OrderSkipped, len(ORDERS) // 2, "lost")],
 )
-def test_the_last_audit_finds_a_worker_that_is_wrong(
+def test_the_final_audit_finds_each_planted_defect(
     stack: Stack, namespace: str, publisher: type[Publisher], published: int, wrong: str
 ) -> None:
-    """What nobody saw happen is found afterwards."""
+    """The audit after the run finds each kind of wrong record."""
     OffsetsOutside.is_done = False
     with open_shop(stack, namespace) as shop:
         shop.place(*ORDERS)
@@ -85,8 +85,8 @@ class SummaryLater(Publisher):
         return [[record for record in batch if (record.topic == self._summary) is is_summary] for batch in batches]
 
 
-def test_only_who_reads_along_finds_a_journey_that_was_half_visible_for_a_while(stack: Stack, namespace: str) -> None:
-    """In the end all is there: so the companion's looks while the worker works are what this defect is found by."""
+def test_reading_along_finds_a_journey_that_was_half_visible(stack: Stack, namespace: str) -> None:
+    """A journey that was half visible is whole in the end: only a consumer that reads along finds this defect."""
     with open_shop(stack, namespace) as shop:
         shop.place(*ORDERS)
         companion = companion_of(shop)

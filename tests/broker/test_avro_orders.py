@@ -17,8 +17,8 @@ LIST = {"type": "record", "name": "List", "fields": [{"name": "next", "type": ["
 NULLS = {"type": "record", "name": "Nulls", "fields": [{"name": "all", "type": {"type": "array", "items": "null"}}]}
 
 
-def test_whatever_schema_a_message_names_the_worker_lives(stack: Stack, namespace: str) -> None:
-    """Good orders are published; what is unknown or unsafe to read is a dead letter, which can be listed."""
+def test_avro_orders_with_unknown_or_unsafe_schemas_are_dead_letters(stack: Stack, namespace: str) -> None:
+    """Good orders are published; a message with an unknown or unsafe schema is a dead letter, which can be listed."""
     good = [f"n1-{number}" for number in range(50)]
     with (
         open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__FLOOD_RUN": "0"}) as shop,

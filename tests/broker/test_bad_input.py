@@ -14,7 +14,7 @@ ENVIRONMENT = {"JOURNEYS_API__TRIES": "2", "JOURNEYS_API__READ_TIMEOUT": "1s"}
 
 
 def test_each_bad_order_message_is_a_dead_letter(stack: Stack, namespace: str) -> None:
-    """Key, value and headers of an unreadable message are kept, the reason beside them; null is skipped."""
+    """An unreadable message keeps its key, value and headers in its dead letter, with the reason; a null is skipped."""
     bad: dict[bytes, str] = {
         b"": "message-empty",
         b"\xff\xfe": "message-unreadable",
@@ -42,8 +42,8 @@ def test_each_bad_order_message_is_a_dead_letter(stack: Stack, namespace: str) -
         shop.audit(good)
 
 
-def test_a_header_whose_name_is_no_text_keeps_no_order_back(stack: Stack, namespace: str) -> None:
-    """Kafka takes any bytes. The order is published; where it fails, its dead letter says what was left out."""
+def test_a_header_name_that_is_not_utf8_does_not_block_its_order(stack: Stack, namespace: str) -> None:
+    """Kafka takes any bytes as a header name. The order is published; if it fails, its dead letter lacks the header."""
     good, dies = "n2-good", "x-400-n2-dies"
     with open_shop(stack, namespace, environment=ENVIRONMENT) as shop:
         for order in (good, dies):
@@ -57,8 +57,8 @@ def test_a_header_whose_name_is_no_text_keeps_no_order_back(stack: Stack, namesp
         shop.audit([good])
 
 
-def test_a_message_too_large_for_its_dead_letter_keeps_no_order_back(stack: Stack, namespace: str) -> None:
-    """Packed, it was small enough for its topic. What the letter tells is kept, but for the message."""
+def test_a_message_too_large_for_its_dead_letter_blocks_no_order(stack: Stack, namespace: str) -> None:
+    """A compressed message may be too large unpacked: its dead letter keeps the headers and leaves the message out."""
     servers = stack.broker.bootstrap_servers
     with open_shop(stack, namespace, environment=ENVIRONMENT) as shop:
         produce_orders(servers, shop.orders, [b"x" * 2**24], partitions=1, compression="gzip")
@@ -73,8 +73,8 @@ def test_a_message_too_large_for_its_dead_letter_keeps_no_order_back(stack: Stac
         shop.audit(["n2-good"])
 
 
-def test_each_bad_answer_ends_where_it_should(stack: Stack, namespace: str) -> None:
-    """Faults that pass go to a retry tier, refusals to the dead letters; the orders around them are published."""
+def test_each_api_fault_ends_in_a_retry_tier_or_a_dead_letter(stack: Stack, namespace: str) -> None:
+    """Passing faults go to a retry tier, refusals to the dead letters; the orders around them are published."""
     retried = [
         "x-503-a",
         "x-408-a",
@@ -125,8 +125,8 @@ def test_each_bad_answer_ends_where_it_should(stack: Stack, namespace: str) -> N
         assert letters == {"x-400-a": "status-400", "x-422-a": "status-422", "n20000-a": "journey-too-large"}
 
 
-def test_pages_that_overlap_give_each_event_once(stack: Stack, namespace: str) -> None:
-    """Pages that repeat an event of the page before are read again; it goes out once, and the summary counts it."""
+def test_overlapping_pages_publish_each_event_once(stack: Stack, namespace: str) -> None:
+    """Pages that repeat an event of the page before are read again; the event is published and counted once."""
     with open_shop(stack, namespace, environment=ENVIRONMENT) as shop:
         order = "x-repeat1-n150-a"
         shop.place(order)
@@ -139,8 +139,8 @@ def test_pages_that_overlap_give_each_event_once(stack: Stack, namespace: str) -
         assert shop.api.stats.requests_of(order) == 4
 
 
-def test_a_total_that_never_agrees_is_published_as_inconsistent(stack: Stack, namespace: str) -> None:
-    """Where `total` and the events disagree in the same way again and again, the events go out, and it is told."""
+def test_a_total_that_never_matches_is_published_as_inconsistent(stack: Stack, namespace: str) -> None:
+    """If `total` differs from the events in the same way each time, they are published with `consistent` false."""
     with open_shop(stack, namespace, environment=ENVIRONMENT) as shop:
         order = "x-restless-n150-a"
         shop.place(order)
@@ -151,8 +151,8 @@ def test_a_total_that_never_agrees_is_published_as_inconsistent(stack: Stack, na
         assert (summary["consistent"], sum(summary["expected"].values())) == (False, 150)
 
 
-def test_a_refused_key_costs_time_and_no_order(stack: Stack, namespace: str) -> None:
-    """With a wrong key nothing is published and nothing is dead-lettered; the right one, put in its file, is found."""
+def test_a_refused_api_key_delays_orders_and_loses_none(stack: Stack, namespace: str) -> None:
+    """A wrong key publishes nothing and makes no dead letter; the worker finds the right key once it is in its file."""
     with open_shop(stack, namespace) as shop:
         key_file = shop.directory / "key"
         key_file.write_text("wrong")
@@ -169,8 +169,8 @@ def test_a_refused_key_costs_time_and_no_order(stack: Stack, namespace: str) -> 
         shop.audit(orders)
 
 
-def test_a_retry_is_taken_when_it_is_due(stack: Stack, namespace: str) -> None:
-    """An order that fails its quick tries comes back from its tier under the same edition, and is published."""
+def test_a_retry_is_published_when_it_is_due(stack: Stack, namespace: str) -> None:
+    """An order that fails its quick tries comes back from its retry tier under the same edition and is published."""
     environment = {**ENVIRONMENT, "JOURNEYS_ORDERS__RETRY_TIERS": "2s,1h"}
     with open_shop(stack, namespace, environment=environment) as shop:
         orders = ["x-503x2-n5-a", "x-503x3-n5-b", "n4-c"]
@@ -184,8 +184,8 @@ def test_a_retry_is_taken_when_it_is_due(stack: Stack, namespace: str) -> None:
             assert summary["source_topic"] == shop.orders
 
 
-def test_an_absent_journey_waits_and_is_then_empty(stack: Stack, namespace: str) -> None:
-    """404 and `total` 0 wait as long as EMPTY_AFTER says; then an empty summary goes out, and no dead letter."""
+def test_a_404_waits_and_is_then_published_as_empty(stack: Stack, namespace: str) -> None:
+    """404 and `total` 0 wait as long as EMPTY_AFTER says; then an empty summary is published and no dead letter."""
     environment = {"JOURNEYS_ORDERS__RETRY_TIERS": "1s", "JOURNEYS_API__EMPTY_AFTER": "1s"}
     with open_shop(stack, namespace, environment=environment) as shop:
         shop.place("n0-a", "x-404-n3-b", "x-404x1-n3-c")

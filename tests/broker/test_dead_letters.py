@@ -139,7 +139,7 @@ def pool(
     return OrderPool(bootstrap_servers, namespace, monkeypatch, capsys)
 
 
-def test_a_workers_letters_are_listed_shown_exported_and_replayed(
+def test_dead_letters_of_a_worker_are_listed_shown_exported_and_replayed(
     stack: Stack, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """From a worker's letters back to the worker: one order is published then, another becomes a letter again."""
@@ -196,8 +196,8 @@ def test_a_workers_letters_are_listed_shown_exported_and_replayed(
         assert worker.stop() == 0
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(pool: OrderPool) -> None:
-    """Counts by reason and by topic; without --execute nothing is sent and nothing is remembered."""
+def test_a_replay_dry_run_sends_nothing(pool: OrderPool) -> None:
+    """A dry run counts by reason and by topic; without --execute nothing is sent or remembered."""
     pool.put([f"a{n}" for n in range(5)])
     pool.put(["b0"], reason="status-422", source=pool.others, at_ms=NOW_MS + 1)
     told = pool.answer("replay", "--limit", "5")
@@ -215,8 +215,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(pool: OrderPool) -> 
     assert pool.states() == {("status-400", "pending"): 5, ("status-422", "pending"): 1}
 
 
-def test_a_replayed_order_is_the_message_it_was(pool: OrderPool) -> None:
-    """Key, value and headers are the original's, the error's are gone, and the replays are counted."""
+def test_a_replayed_order_is_the_original_message(pool: OrderPool) -> None:
+    """Key, value and headers are the original's, the error headers are gone, and the replays are counted."""
     pool.put(["one"], headers=[("trace", "t"), ("replay-count", "1")])
     pool.run("replay", "--execute")
     [record] = pool.read(pool.orders)
@@ -224,8 +224,8 @@ def test_a_replayed_order_is_the_message_it_was(pool: OrderPool) -> None:
     assert record.headers == (("trace", b"t"), ("replay-count", b"2"))
 
 
-def test_what_a_filter_passes_over_is_replayed_by_another(pool: OrderPool) -> None:
-    """Filters in any order: each letter goes out once, and the newest ones are found where others were left before."""
+def test_dead_letters_left_by_one_filter_are_replayed_by_another(pool: OrderPool) -> None:
+    """Filters in any order replay each dead letter once, and find the newest behind the ones left before."""
     first = pool.put([f"a{n}" for n in range(40)])
     second = pool.put([f"b{n}" for n in range(40)], reason="status-422")
     third = pool.put([f"c{n}" for n in range(40)])
@@ -247,8 +247,8 @@ def test_what_a_filter_passes_over_is_replayed_by_another(pool: OrderPool) -> No
     assert pool.answer("replay", "--execute")["letters"] == 0
 
 
-def test_a_replay_that_is_killed_goes_on_and_repeats_nothing(pool: OrderPool) -> None:
-    """SIGKILL after the first transactions: the same command sends exactly the rest."""
+def test_a_killed_replay_goes_on_and_repeats_nothing(pool: OrderPool) -> None:
+    """After SIGKILL behind the first transactions, the same command sends exactly the rest."""
     orders = pool.put(f"a{n}" for n in range(1000))
     process = pool.start("replay", "--execute", "--batch-size", "1")
     until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
@@ -261,8 +261,8 @@ def test_a_replay_that_is_killed_goes_on_and_repeats_nothing(pool: OrderPool) ->
     assert pool.replayed() == sorted(orders)
 
 
-def test_a_replay_that_is_interrupted_tells_how_far_it_came(pool: OrderPool) -> None:
-    """Ctrl-C lets the batch under way come to its end: the counts are exact, and the rest goes out later."""
+def test_an_interrupted_replay_reports_exact_counts(pool: OrderPool) -> None:
+    """On Ctrl-C the current batch ends first: the counts are exact, and the rest is sent later."""
     orders = pool.put(f"a{n}" for n in range(1000))
     process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
     until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
@@ -276,8 +276,8 @@ def test_a_replay_that_is_interrupted_tells_how_far_it_came(pool: OrderPool) -> 
     assert pool.replayed() == sorted(orders)
 
 
-def test_a_replay_that_is_interrupted_twice_tells_how_far_it_came(pool: OrderPool) -> None:
-    """The batch under way is left to itself: whether it went out is found out by the same command."""
+def test_a_replay_interrupted_twice_reports_its_progress(pool: OrderPool) -> None:
+    """A second Ctrl-C abandons the current batch; the same command finds out later whether it was sent."""
     orders = pool.put(f"a{n}" for n in range(1000))
     process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
     until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
@@ -292,8 +292,8 @@ def test_a_replay_that_is_interrupted_twice_tells_how_far_it_came(pool: OrderPoo
     assert pool.replayed() == sorted(orders)
 
 
-def test_the_groups_protocol_does_not_matter(pool: OrderPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replay joins no group; what was remembered under one protocol is known under the other."""
+def test_replay_works_with_either_group_protocol(pool: OrderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay joins no group; one protocol knows the positions remembered under the other."""
     orders = pool.put(f"a{n}" for n in range(10))
     assert pool.answer("replay", "--limit", "4", "--execute")["letters"] == 4
     monkeypatch.setenv("JOURNEYS_KAFKA__GROUP_PROTOCOL", "consumer")
@@ -301,8 +301,8 @@ def test_the_groups_protocol_does_not_matter(pool: OrderPool, monkeypatch: pytes
     assert pool.replayed() == sorted(orders)
 
 
-def test_of_two_replays_at_once_the_later_one_goes_on(pool: OrderPool) -> None:
-    """The first is fenced and says so; together they replay each letter once."""
+def test_the_later_of_two_replays_fences_the_first(pool: OrderPool) -> None:
+    """The first replay is fenced and reports it; together they replay each dead letter once."""
     orders = pool.put(f"a{n}" for n in range(1000))
     process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
     until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
@@ -336,8 +336,8 @@ class Amnesiac(Publisher):
         return Result(outcome=outcome, reason="as scripted")
 
 
-def test_an_unknown_outcome_is_read_back(pool: OrderPool) -> None:
-    """What took effect without our knowing is counted and not sent again; what did not is sent."""
+def test_a_replay_transaction_of_unknown_outcome_is_read_back(pool: OrderPool) -> None:
+    """Records that were sent after all are counted and not sent again; the others are sent."""
     orders = pool.put(f"a{n}" for n in range(100))
     settings = pool.settings
     routing = Routing.of(settings, None)
@@ -369,7 +369,7 @@ def test_an_unknown_outcome_is_read_back(pool: OrderPool) -> None:
     assert pool.replayed() == sorted(orders)
 
 
-def test_letters_older_than_kafkas_memory_need_a_word(pool: OrderPool) -> None:
+def test_dead_letters_older_than_offset_retention_need_a_flag(pool: OrderPool) -> None:
     """No position is kept and they are older than Kafka keeps one: nobody can know, so nothing is sent unasked."""
     pool.put([f"old{n}" for n in range(4)], at_ms=NOW_MS - 10 * DAY_MS)
     new = pool.put([f"new{n}" for n in range(4)], reason="status-422")
@@ -382,15 +382,15 @@ def test_letters_older_than_kafkas_memory_need_a_word(pool: OrderPool) -> None:
     assert pool.states() == {("status-400", "replayed"): 4, ("status-422", "replayed"): 4}
 
 
-def test_old_letters_are_replayed_when_told_to(pool: OrderPool) -> None:
-    """With a position kept from then on, they are not asked about again."""
+def test_old_dead_letters_are_replayed_with_the_flag(pool: OrderPool) -> None:
+    """The position is remembered from then on, so the command does not ask again."""
     old = pool.put([f"old{n}" for n in range(6)], at_ms=NOW_MS - 10 * DAY_MS)
     assert pool.answer("replay", "--forgotten", "replay", "--limit", "4", "--execute")["left"] == 2
     assert pool.answer("replay", "--execute")["letters"] == 2
     assert pool.replayed() == sorted(old)
 
 
-def test_a_map_that_would_not_fit_is_refused_before_anything_is_sent(
+def test_a_replay_whose_offset_map_would_not_fit_sends_nothing(
     pool: OrderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says what to do, and what it says works."""
@@ -407,8 +407,8 @@ def test_a_map_that_would_not_fit_is_refused_before_anything_is_sent(
     assert sorted(pool.replayed(pool.aside) + pool.replayed()) == sorted(orders)
 
 
-def test_letters_of_a_tier_and_of_nowhere_go_to_the_orders(pool: OrderPool) -> None:
-    """A retry tier takes no letters; its own headers are left behind."""
+def test_dead_letters_of_a_retry_tier_go_to_the_order_topic(pool: OrderPool) -> None:
+    """Dead letters of a retry tier, or without a topic, go to the order topic; the tier's headers are removed."""
     pool.put(
         ["tier"],
         source=pool.retries,
@@ -422,16 +422,16 @@ def test_letters_of_a_tier_and_of_nowhere_go_to_the_orders(pool: OrderPool) -> N
     assert pool.replayed() == ["nowhere"]
 
 
-def test_letters_of_a_strange_topic_go_where_they_are_told(pool: OrderPool) -> None:
-    """A letter's own word does not send it to any topic: the settings or the operator name it."""
+def test_dead_letters_of_an_unknown_topic_need_a_target(pool: OrderPool) -> None:
+    """A dead letter's header alone names no target: only the settings or the operator do."""
     pool.put(["stray"], source="somebody.elses")
     assert "somebody.elses (1)" in pool.run("replay", "--execute", code=1)
     pool.run("replay", "--to", pool.aside, "--execute")
     assert pool.replayed(pool.aside) == ["stray"]
 
 
-def test_what_is_not_there_is_told(pool: OrderPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A position without a letter, a target that is missing, a topic of dead letters that is missing."""
+def test_missing_dead_letters_and_topics_are_reported(pool: OrderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A position without a dead letter, a missing target and a missing dead letter topic each have an error."""
     pool.put(["one"])
     assert "0 to 1" in pool.run("show", "7/0", code=1)
     assert "no letter at 1/5" in pool.run("show", "1/5", code=1)
@@ -440,7 +440,7 @@ def test_what_is_not_there_is_told(pool: OrderPool, monkeypatch: pytest.MonkeyPa
     assert "journeys topics create" in pool.run("list", code=1)
 
 
-def test_an_order_is_named_as_the_worker_reads_it(
+def test_the_order_filter_reads_ids_as_the_worker_does(
     pool: OrderPool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By the id in its message; by its key where the registry that knows the message's schema is away."""
@@ -453,8 +453,8 @@ def test_an_order_is_named_as_the_worker_reads_it(
     assert pool.answer("replay", "--order", "12345678901234567890")["letters"] == 1
 
 
-def test_people_see_a_table_and_sums(pool: OrderPool) -> None:
-    """A line per letter, and below it how many there are of each reason and state."""
+def test_dead_letters_are_listed_as_a_table_with_sums(pool: OrderPool) -> None:
+    """The table has a line per dead letter, and below it the counts by reason and state."""
     assert pool.run("list") == "No letters.\n"
     pool.put(["one", "two", "three"], reason=["status-400", "status-422"])
     assert pool.run("list", "--reason", "status-40") == "No letter matches; pending in all: 3.\n"
@@ -472,8 +472,10 @@ def test_people_see_a_table_and_sums(pool: OrderPool) -> None:
     assert f"source        {pool.orders}/0/0" in pool.run("show", "0/0").splitlines()
 
 
-def test_a_record_too_large_for_its_target_is_named(pool: OrderPool, bootstrap_servers: str, namespace: str) -> None:
-    """It stays pending, and the others can be replayed without it."""
+def test_a_dead_letter_too_large_for_its_target_is_named(
+    pool: OrderPool, bootstrap_servers: str, namespace: str
+) -> None:
+    """The dead letter stays pending, and the others can be replayed without it."""
     tight = f"{namespace}tight"
     create_topics(bootstrap_servers, tight, partitions=1, config={"max.message.bytes": "1000"})
     large = os.urandom(2000).hex()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def test_the_demo_shows_that_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    """It ends with the sums, in plain lines where there is no terminal, and removes what it made."""
+    """The demo ends with its sums, in plain lines without a terminal, and removes its topics and files."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
     done = subprocess.run(
         [sys.executable, "-m", "journeys", "demo"],

@@ -16,7 +16,7 @@ def names(count: int) -> list[str]:
     return [f"order-{number}" for number in range(count)]
 
 
-def test_two_thousand_orders_through_two_workers(stack: Stack, namespace: str) -> None:
+def test_two_workers_publish_2000_orders_exactly_once(stack: Stack, namespace: str) -> None:
     """Every event of 2,000 orders is read back once, decoded through the registry, equal to what the API holds."""
     with open_shop(stack, namespace) as shop:
         orders = names(1990) + [f"n{size}-big" for size in (0, 1, 99, 100, 101, 200, 201, 350)]
@@ -32,9 +32,9 @@ def test_two_thousand_orders_through_two_workers(stack: Stack, namespace: str) -
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(stack: Stack, namespace: str) -> None:
-    """SIGKILL again and again: the next worker takes over, and never fetches again what was published.
+    """After each SIGKILL the next worker takes over and fetches no published order again.
 
-    One slow order in each partition keeps the watermark down, so that what is published lies beyond it.
+    One slow order in each partition holds the watermark down, so that published orders lie beyond it.
     """
     with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency=0.05)) as shop:
         slow = [f"x-slow4000x1-n5-slow{number}" for number in range(6)]
@@ -54,8 +54,8 @@ def test_a_killed_worker_loses_and_doubles_nothing(stack: Stack, namespace: str)
         assert not again
 
 
-def test_workers_join_and_leave_during_the_run(stack: Stack, namespace: str) -> None:
-    """A third worker joins, one leaves by SIGTERM, another by SIGINT: nothing is lost, nothing doubled."""
+def test_rebalances_lose_and_double_nothing(stack: Stack, namespace: str) -> None:
+    """A third worker joins, one leaves by SIGTERM, another by SIGINT: no order is lost or published twice."""
     with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency=0.2)) as shop:
         orders = names(1500)
         shop.place(*orders)
@@ -73,8 +73,8 @@ def test_workers_join_and_leave_during_the_run(stack: Stack, namespace: str) -> 
         shop.audit(orders)
 
 
-def test_the_new_rebalance_protocol_does_the_same(stack: Stack, namespace: str) -> None:
-    """With group.protocol=consumer (KIP-848), workers come and go without loss or double."""
+def test_kip_848_rebalances_lose_and_double_nothing(stack: Stack, namespace: str) -> None:
+    """With group.protocol=consumer (KIP-848), workers come and go; no order is lost or published twice."""
     environment = {"JOURNEYS_KAFKA__GROUP_PROTOCOL": "consumer", "JOURNEYS_KAFKA__CONFIG": "{}"}
     with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency=0.1), environment=environment) as shop:
         orders = names(800)
@@ -90,7 +90,7 @@ def test_the_new_rebalance_protocol_does_the_same(stack: Stack, namespace: str) 
         shop.audit(orders)
 
 
-def test_a_stop_does_not_wait_for_slow_requests(stack: Stack, namespace: str) -> None:
+def test_sigterm_does_not_wait_for_slow_requests(stack: Stack, namespace: str) -> None:
     """With every request hanging, SIGTERM ends the worker within 10 s with code 0, and its orders are not lost."""
     with open_shop(stack, namespace) as shop:
         hanging = [f"x-silentx1-n3-hang{number}" for number in range(50)]
@@ -106,8 +106,8 @@ def test_a_stop_does_not_wait_for_slow_requests(stack: Stack, namespace: str) ->
         shop.audit(quick + hanging)
 
 
-def test_signals_without_end_do_not_hurt(stack: Stack, namespace: str) -> None:
-    """SIGTERM again and again, up to the very end of the process, changes nothing: it exits 0."""
+def test_repeated_signals_end_with_code_0(stack: Stack, namespace: str) -> None:
+    """SIGTERM again and again, up to the very end of the process, changes nothing: the worker exits with 0."""
     with open_shop(stack, namespace) as shop:
         shop.place(*names(50))
         worker = shop.crew.hire()
@@ -117,8 +117,8 @@ def test_signals_without_end_do_not_hurt(stack: Stack, namespace: str) -> None:
         assert worker.process.returncode == 0
 
 
-def test_published_orders_survive_a_restart_of_the_group(stack: Stack, namespace: str) -> None:
-    """A worker that starts where everything is done fetches nothing and publishes nothing."""
+def test_a_restarted_group_publishes_nothing_again(stack: Stack, namespace: str) -> None:
+    """A worker that starts with every order done fetches nothing and publishes nothing."""
     with open_shop(stack, namespace) as shop:
         orders = names(60)
         shop.place(*orders)

@@ -8,8 +8,8 @@ from tests.broker.shop import open_shop
 from journeys_sandbox.stack.stack import Stack
 
 
-def test_a_group_without_offsets_stops_a_worker_that_must_not_start_over(stack: Stack, namespace: str) -> None:
-    """The reason is raised inside the callback of an assignment, and leaves through the poll that served it."""
+def test_a_group_without_offsets_stops_the_worker(stack: Stack, namespace: str) -> None:
+    """The error raised in the assignment callback leaves through poll and ends the worker."""
     with open_shop(stack, namespace) as shop:
         worker = shop.crew.hire(JOURNEYS_ORDERS__START="error")
         assert worker.process.wait(30) == 1, worker.raw()
@@ -18,8 +18,8 @@ def test_a_group_without_offsets_stops_a_worker_that_must_not_start_over(stack: 
         assert "Traceback" not in worker.raw()
 
 
-def test_a_map_of_a_later_version_stops_the_worker(stack: Stack, namespace: str) -> None:
-    """Going on without it would publish finished orders again."""
+def test_an_offset_map_of_a_later_version_stops_the_worker(stack: Stack, namespace: str) -> None:
+    """Going on without the map would publish finished orders again."""
     with open_shop(stack, namespace) as shop:
         config = {"bootstrap.servers": stack.broker.bootstrap_servers, "group.id": f"{namespace}group"}
         consumer = Consumer(config)

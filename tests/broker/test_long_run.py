@@ -42,8 +42,8 @@ def names(first: int, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("own_stack", [FORGETFUL], indirect=True)
-def test_a_worker_whose_producer_was_forgotten_goes_on(own_stack: Stack, namespace: str) -> None:
-    """Idle for so long that the broker dropped its transactional id: the next orders go out all the same, once."""
+def test_an_expired_transactional_id_does_not_stop_the_worker(own_stack: Stack, namespace: str) -> None:
+    """The broker dropped the idle worker's transactional id: the worker publishes the next orders, each once."""
     environment = {"JOURNEYS_KAFKA__INSTANCE_ID": "idler", "JOURNEYS_KAFKA__TRANSACTION_TIMEOUT": "1s"}
     with open_shop(own_stack, namespace, environment=environment) as shop:
         worker = shop.crew.hire()
@@ -92,8 +92,8 @@ def is_forgotten(stack: Stack, transactional_id: str) -> bool:
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_a_broker_that_crashes_in_the_middle_of_the_work(own_stack: Stack, namespace: str, protocol: str) -> None:
-    """Twice, and with nothing in hand a third time: the same process works on."""
+def test_a_broker_crash_does_not_stop_the_worker(own_stack: Stack, namespace: str, protocol: str) -> None:
+    """The broker crashes twice during the work and once while idle: the same process works on."""
     environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "60", **in_protocol(protocol, {})}
     with open_shop(own_stack, namespace, settings=ApiSettings(key=KEY, latency=0.1), environment=environment) as shop:
         orders = names(0, 900)
@@ -135,8 +135,8 @@ class Dawdler(Meddler):
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_a_worker_that_did_not_poll_for_too_long_joins_again(stack: Stack, namespace: str, protocol: str) -> None:
-    """Its transaction is refused, since its partitions may be another's by now; it takes them over anew."""
+def test_a_worker_beyond_max_poll_interval_joins_again(stack: Stack, namespace: str, protocol: str) -> None:
+    """Kafka refuses its transaction, because its partitions may have a new owner; the worker takes them over anew."""
     environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "100", **in_protocol(protocol, {"max.poll.interval.ms": 3000})}
     with open_shop(stack, namespace, environment=environment) as shop:
         orders = [f"order-{number}" for number in range(300)]

@@ -154,8 +154,8 @@ def listed(cell: Cell) -> Any:
 
 
 @pytest.mark.parametrize("cell", [listed(cell) for cell in cells()])
-def test_a_cell(game: Game, cell: Cell) -> None:
-    """The orders that bear the fault are where the table of failures puts them, whole where they were published."""
+def test_each_fault_ends_in_its_cell_of_the_failure_table(game: Game, cell: Cell) -> None:
+    """The orders with the fault end where the table of failures puts them, whole if they were published."""
     played = game.of(cell.round)
     for order in cell.orders:
         assert played.found[order] in cell.ends(played.shop.retries), order

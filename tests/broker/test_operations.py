@@ -68,8 +68,8 @@ def closed_port() -> Iterator[int]:
 # -- start
 
 
-def test_each_refusal_names_the_command_that_mends_it(stack: Stack, namespace: str, closed_port: int) -> None:
-    """Whoever follows the remedies, one after the other, ends with a worker that works."""
+def test_each_startup_error_names_the_command_that_mends_it(stack: Stack, namespace: str, closed_port: int) -> None:
+    """Following the remedies, one after the other, ends with a worker that works."""
     subject = f"{namespace}journey.email-value"
     with crew(names(stack, namespace)) as workers, SchemaRegistryClient({"url": stack.registry.url}) as registry:
         topics = refusal(workers)
@@ -98,8 +98,8 @@ def test_each_refusal_names_the_command_that_mends_it(stack: Stack, namespace: s
         assert worker.stop() == 0
 
 
-def test_a_broker_that_is_down_is_named(stack: Stack, namespace: str, closed_port: int) -> None:
-    """With its address and the settings to look at."""
+def test_an_unreachable_broker_is_named_at_startup(stack: Stack, namespace: str, closed_port: int) -> None:
+    """The error gives the broker's address and the settings to look at."""
     address = f"127.0.0.1:{closed_port}"
     with crew(names(stack, namespace)) as workers:
         reason = refusal(workers, JOURNEYS_KAFKA__BOOTSTRAP_SERVERS=address)["reason"]
@@ -117,7 +117,7 @@ def test_a_broker_that_is_down_is_named(stack: Stack, namespace: str, closed_por
     ids=["values", "librdkafka", "ours"],
 )
 def test_wrong_settings_end_with_code_2(stack: Stack, namespace: str, wrong: Mapping[str, str]) -> None:
-    """Each is named on a line of its own."""
+    """The worker names each wrong setting on a line of its own."""
     with crew({**names(stack, namespace), **wrong}) as workers:
         worker = workers.hire()
         assert worker.process.wait(30) == 2
@@ -128,8 +128,8 @@ def test_wrong_settings_end_with_code_2(stack: Stack, namespace: str, wrong: Map
 # -- health and metrics
 
 
-def test_a_start_that_waits_is_shown_and_can_be_stopped(stack: Stack, namespace: str, silent_port: int) -> None:
-    """While the registry keeps it waiting, a worker is alive, not ready, and ends with 0 when told to."""
+def test_sigterm_ends_a_worker_that_waits_for_the_registry(stack: Stack, namespace: str, silent_port: int) -> None:
+    """While the registry does not answer, the worker is alive and not ready; SIGTERM ends it with 0."""
     environment = {**names(stack, namespace), "JOURNEYS_REGISTRY__URL": f"http://127.0.0.1:{silent_port}"}
     with crew(environment) as workers:
         workers.setup("topics", "create")
@@ -141,8 +141,8 @@ def test_a_start_that_waits_is_shown_and_can_be_stopped(stack: Stack, namespace:
         assert worker.lines()[-1]["event"] == "worker.stopped"
 
 
-def test_a_refused_key_shuts_the_gate(stack: Stack, namespace: str, tmp_path: Path) -> None:
-    """Orders wait while the key is refused; a right one, put in its file, opens the gate without a restart."""
+def test_a_401_shuts_the_gate_until_the_key_is_right(stack: Stack, namespace: str, tmp_path: Path) -> None:
+    """Orders wait while the API refuses the key; the right key, put in its file, opens the gate without a restart."""
     key = tmp_path / "key"
     key.write_text("wrong-key\n")
     environment = {"JOURNEYS_API__KEY": "", "JOURNEYS_API__KEY_FILE": str(key)}
@@ -162,8 +162,8 @@ def test_a_refused_key_shuts_the_gate(stack: Stack, namespace: str, tmp_path: Pa
         shop.audit(["n3-gate", "n2-gate"])
 
 
-def test_metrics_tell_what_was_done(stack: Stack, namespace: str) -> None:
-    """Counters equal what lies in the topics and what the API was asked; lag and orders in hand go to zero."""
+def test_metrics_equal_the_published_records_and_requests(stack: Stack, namespace: str) -> None:
+    """Counters equal the records in the topics and the requests to the API; lag and orders in hand return to zero."""
     fine = [f"order-{number}" for number in range(120)]
     with open_shop(stack, namespace, environment=QUICK_TRIES) as shop:
         shop.place(*fine, "x-503-a", "x-400-a", "x-nullevent-n4-a", None)
@@ -204,8 +204,8 @@ def settled(found: Mapping[str, Mapping[tuple[str, ...], float]], shop: Shop) ->
 # -- logs
 
 
-def test_logs_are_json_and_tell_no_secret(stack: Stack, namespace: str) -> None:
-    """Every line is JSON, those about orders name them, and none holds the key or anything of an event."""
+def test_logs_are_json_and_hold_no_secret(stack: Stack, namespace: str) -> None:
+    """Every line is JSON, lines about orders name them, and none holds the key or any part of an event."""
     fine = [f"order-{number}" for number in range(150)] + ["x-odd-n12-a", "x-textevent-n4-a", "x-503x1-n5-a"]
     failing = ["x-503-a", "x-html-a", "x-text-a", "x-truncated-n5-a", "x-wrongtypes-n5-a"]
     with open_shop(stack, namespace, environment={**QUICK_TRIES, "JOURNEYS_PUBLISH__NATIVE": "false"}) as shop:
@@ -245,8 +245,8 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
-def test_logs_are_pretty_on_a_terminal(stack: Stack, namespace: str) -> None:
-    """There, people read: a line has its event first, and a refusal ends with what to try."""
+def test_logs_are_readable_on_a_terminal(stack: Stack, namespace: str) -> None:
+    """On a terminal each line begins with its event, and an error ends with its remedy."""
     screen, terminal = pty.openpty()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
     with open(screen, "rb", buffering=0) as reader:  # noqa: PTH123 - a file descriptor

@@ -74,8 +74,8 @@ def record(topic: str, size: int) -> Record:
     return Record(topic=topic, key=b"order", value=NOISE.randbytes(size), headers=[])
 
 
-def test_a_record_refused_while_others_are_still_handed_over_is_found(bootstrap_servers: str, namespace: str) -> None:
-    """The transaction fails behind our back, long before it is committed: the next one names its culprit."""
+def test_a_too_large_record_is_named_after_its_transaction_failed(bootstrap_servers: str, namespace: str) -> None:
+    """The transaction fails while records are still being added; the next transaction names the record."""
     with bench(bootstrap_servers, namespace) as it:
         batches = [[record(it.tight, 3 * LIMIT)], *([[record(it.usual, 300)]] * 50_000)]
         first = it.publish(*batches)
@@ -86,8 +86,8 @@ def test_a_record_refused_while_others_are_still_handed_over_is_found(bootstrap_
         assert result.reason.startswith("MSG_SIZE_TOO_LARGE")
 
 
-def test_records_are_not_blamed_for_the_batch_they_travel_in(bootstrap_servers: str, namespace: str) -> None:
-    """Kafka refuses a batch of small records: they are sent again in smaller ones, and all of them go out."""
+def test_small_records_are_sent_again_when_kafka_refuses_their_batch(bootstrap_servers: str, namespace: str) -> None:
+    """Kafka refuses a batch of small records: the publisher sends them in smaller batches, and all are published."""
     with bench(bootstrap_servers, namespace) as it:
         small = [[record(it.tight, 900)] for _ in range(400)]
         first = it.publish(*small)
@@ -96,8 +96,8 @@ def test_records_are_not_blamed_for_the_batch_they_travel_in(bootstrap_servers: 
         assert len(read_committed(bootstrap_servers, [it.tight])) == 400
 
 
-def test_the_right_record_is_blamed_among_many(bootstrap_servers: str, namespace: str) -> None:
-    """Where both a batch and one of its records are too large, only the record is left behind."""
+def test_a_too_large_record_is_named_among_many(bootstrap_servers: str, namespace: str) -> None:
+    """If a batch and one of its records are both too large, the publisher leaves out only that record."""
     with bench(bootstrap_servers, namespace) as it:
         batches = [[record(it.tight, 900)] for _ in range(400)]
         batches[300] = [record(it.tight, 2 * LIMIT)]
@@ -107,8 +107,8 @@ def test_the_right_record_is_blamed_among_many(bootstrap_servers: str, namespace
 
 
 @pytest.mark.timeout(60, func_only=True)
-def test_a_transaction_against_a_silent_broker_is_given_up(own_broker: Broker, namespace: str) -> None:
-    """A call of librdkafka that waits for longer than it was told is left behind."""
+def test_a_transaction_times_out_against_a_silent_broker(own_broker: Broker, namespace: str) -> None:
+    """The publisher abandons a call of librdkafka that takes longer than its timeout."""
     assert own_broker.pid is not None
     with bench(own_broker.bootstrap_servers, namespace, timeout_ms=300_000) as it:
         assert it.publish([record(it.usual, 10)]).outcome is Outcome.COMMITTED

@@ -36,8 +36,8 @@ def cancelled(worker: Worker, topic: str) -> list[str]:
 
 
 @pytest.mark.parametrize("protocol", [{}, KIP_848], ids=["classic", "consumer"])
-def test_a_revoke_waits_for_no_request(stack: Stack, namespace: str, protocol: dict[str, str]) -> None:
-    """With 128 requests under way, partitions change hands: what is finished is committed, the rest is cancelled."""
+def test_a_rebalance_cancels_slow_requests(stack: Stack, namespace: str, protocol: dict[str, str]) -> None:
+    """With 128 slow requests under way, a revoke commits the finished orders and cancels the requests of the others."""
     settings = ApiSettings(key=KEY)
     with open_shop(stack, namespace, settings=settings, environment={**PATIENT, **protocol}) as shop:
         old = shop.crew.hire()

@@ -16,8 +16,8 @@ from tests.broker.kafka_tools import create_topics, produce_orders, read_committ
 from journeys_sandbox.stack.kafka import Broker
 
 
-def test_orders_are_read_back(bootstrap_servers: str, namespace: str) -> None:
-    """What was produced is read back, whole and spread over the partitions, an empty topic beside it."""
+def test_produced_records_are_read_back(bootstrap_servers: str, namespace: str) -> None:
+    """Records spread over the partitions are all read back, next to an empty topic."""
     topic, empty = f"{namespace}orders", f"{namespace}empty"
     create_topics(bootstrap_servers, topic, empty, partitions=3)
     orders = [f"order-{number}" for number in range(100)]
@@ -27,8 +27,8 @@ def test_orders_are_read_back(bootstrap_servers: str, namespace: str) -> None:
     assert {read.partition for read in reads} == {0, 1, 2}
 
 
-def test_only_committed_records_are_read(bootstrap_servers: str, namespace: str) -> None:
-    """An aborted transaction at the end of a partition neither shows its records nor holds the reader up."""
+def test_aborted_records_are_not_read(bootstrap_servers: str, namespace: str) -> None:
+    """An aborted transaction at the end of a partition neither shows its records nor blocks the reader."""
     topic = f"{namespace}out"
     create_topics(bootstrap_servers, topic, partitions=1)
     producer = Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": f"{namespace}writer"})
@@ -43,7 +43,7 @@ def test_only_committed_records_are_read(bootstrap_servers: str, namespace: str)
 
 
 def test_the_registry_speaks_the_confluent_api(registry_url: str, namespace: str) -> None:
-    """A schema is registered, looked up by its text, and kept compatible in both directions."""
+    """The registry registers a schema, finds it by its text and checks compatibility in both directions."""
     subject = f"{namespace}value"
     first = _record('{"name": "a", "type": ["null", "long"], "default": null}')
     broken = _record('{"name": "b", "type": "long"}')
@@ -61,7 +61,7 @@ def _record(field: str) -> Schema:
 
 
 def test_a_crashed_broker_comes_back_with_its_data() -> None:
-    """Killed and restarted, the broker has the same address and the same records."""
+    """After a kill and a restart, the broker has the same address and the same records."""
     with Broker() as broker:
         create_topics(broker.bootstrap_servers, "orders", partitions=1)
         produce_orders(broker.bootstrap_servers, "orders", ["one", "two"])
@@ -73,8 +73,8 @@ def test_a_crashed_broker_comes_back_with_its_data() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for processes by pidfd, which is Linux's")
-def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
-    """When the process that started a broker is killed with SIGKILL, the broker and its files go with it."""
+def test_the_broker_ends_with_its_killed_parent(tmp_path: Path) -> None:
+    """SIGKILL of the process that started a broker ends the broker too and removes its files."""
     script = (
         "from journeys_sandbox.stack.kafka import Broker\n"
         "broker = Broker()\n"

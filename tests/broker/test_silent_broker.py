@@ -24,8 +24,8 @@ def shop(namespace: str) -> Iterator[Shop]:
         yield made
 
 
-def test_a_worker_ends_in_time_while_the_broker_is_silent(shop: Shop) -> None:
-    """SIGTERM in the middle of the work, with no answer from Kafka: exit code 0, and the next worker goes on."""
+def test_sigterm_ends_a_worker_while_the_broker_is_silent(shop: Shop) -> None:
+    """SIGTERM during the work, with no answer from Kafka: the worker exits with 0, and the next one goes on."""
     broker = shop.stack.broker.pid
     assert broker is not None
     shop.place(*ORDERS)
@@ -42,8 +42,8 @@ def test_a_worker_ends_in_time_while_the_broker_is_silent(shop: Shop) -> None:
     shop.audit(ORDERS)
 
 
-def test_a_second_signal_changes_nothing(shop: Shop) -> None:
-    """An impatient operator gets the same clean end."""
+def test_a_second_sigterm_changes_nothing(shop: Shop) -> None:
+    """A second SIGTERM leads to the same clean end."""
     broker = shop.stack.broker.pid
     assert broker is not None
     worker = shop.crew.hire()

@@ -83,9 +83,9 @@ class KafkaLab:
 
 
 @pytest.mark.parametrize(("scenario", "protocol"), cases(of_the_model=False))
-def test_kafka_does_as_the_model_does(
+def test_kafka_agrees_with_the_simulated_kafka(
     bootstrap_servers: str, namespace: str, scenario: Callable[[Lab], None], protocol: Kind
 ) -> None:
-    """On the broker of the session."""
+    """Each scenario ends on the real broker as on the simulated one."""
     with closing(KafkaLab(bootstrap_servers, namespace, protocol)) as lab:
         scenario(lab)

@@ -25,7 +25,7 @@ def settings(bootstrap_servers: str, namespace: str, monkeypatch: pytest.MonkeyP
 
 
 def test_topics_are_created_once(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    """A dry run creates none, a first run all, a second none; then a worker has what it needs."""
+    """A dry run creates no topic, the first run all, the second none; then a worker starts."""
     wanted = [*order_topics(settings), *journey_topics(settings)]
     create = ["topics", "create", "--partitions", "2", "--json"]
     answers = []
@@ -40,14 +40,14 @@ def test_topics_are_created_once(settings: Settings, capsys: pytest.CaptureFixtu
 
 
 def test_another_partition_count_is_refused(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is changed, and the count that is there is named."""
+    """The command changes nothing and names the partition count it found."""
     assert main(["topics", "create", "--partitions", "2"]) == 0
     assert main(["topics", "create", "--partitions", "4"]) == 1
     assert f"{settings.publish.topic_prefix}ads 2" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("settings")
-def test_what_the_broker_refuses_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A single broker cannot keep three copies."""
+def test_topic_creation_errors_of_the_broker_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """A single broker refuses three replicas, and the command reports its reason."""
     assert main(["topics", "create", "--replication-factor", "3"]) == 1
     assert "replication" in capsys.readouterr().err.lower()

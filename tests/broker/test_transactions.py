@@ -190,10 +190,10 @@ def work(shop: Shop, publisher: Callable[[dict[str, Any]], P], *, published: int
         (Outlived, Outcome.UNKNOWN),
     ],
 )
-def test_a_broken_transaction_neither_loses_nor_doubles_nor_fetches_again(
+def test_a_broken_transaction_publishes_each_order_once(
     stack: Stack, namespace: str, publisher: type[Meddler], outcome: Outcome
 ) -> None:
-    """Whatever became of a transaction, each order is published once, from what was fetched once."""
+    """However a transaction ends, the worker publishes each order once and fetches it once."""
     environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "100"}
     with open_shop(stack, namespace, environment=environment) as shop:
         shop.place(*ORDERS)

@@ -41,8 +41,8 @@ def put(shop: Shop, topic: str, *orders: str, timestamp_ms: int = 0, **headers: 
 
 
 @pytest.mark.parametrize("seconds", [20, pytest.param(60, marks=pytest.mark.matrix)])
-def test_an_outage_costs_time_and_no_order(stack: Stack, namespace: str, seconds: int) -> None:
-    """While orders keep coming the API fails for all of them, then is back: each is published once, none is dead."""
+def test_an_api_outage_delays_orders_and_loses_none(stack: Stack, namespace: str, seconds: int) -> None:
+    """The API fails while orders keep coming, then recovers: each order is published once, and none is dead."""
     environment = {"JOURNEYS_ORDERS__RETRY_TIERS": "2s,10s,1h"}
     with open_shop(stack, namespace, environment=environment) as shop:
         coming = (f"order-{number}" for number in count())
@@ -82,8 +82,8 @@ def keep_coming(shop: Shop, coming: Iterator[str]) -> list[str]:
 # -- waiting
 
 
-def test_a_retry_that_is_due_overtakes_those_that_are_not(stack: Stack, namespace: str) -> None:
-    """Behind 1,900 records of one partition that are due in an hour, those that are due now are taken."""
+def test_a_due_retry_overtakes_retries_that_are_not_due(stack: Stack, namespace: str) -> None:
+    """Behind 1,900 records of one partition that are due in an hour, the worker takes the ones that are due now."""
     with open_shop(stack, namespace) as shop:
         later = [f"n2-later-{number}" for number in range(1900)]
         due = [f"n3-due-{number}" for number in range(5)]
@@ -98,8 +98,8 @@ def test_a_retry_that_is_due_overtakes_those_that_are_not(stack: Stack, namespac
         assert shop.api.stats.requests == len(due)
 
 
-def test_an_order_is_taken_once_it_is_settled(stack: Stack, namespace: str) -> None:
-    """Old and young orders lie mixed in one partition: old ones go out, young ones wait and are shown as waiting."""
+def test_an_order_waits_until_it_is_settled(stack: Stack, namespace: str) -> None:
+    """Old and young orders share a partition: the old ones are published, the young ones wait and are shown so."""
     with open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__SETTLE": "1h"}) as shop:
         young = now_ms() - 60_000
         put(shop, shop.orders, "n2-old-0", timestamp_ms=young - HOUR_MS)
@@ -123,7 +123,7 @@ def test_an_order_is_taken_once_it_is_settled(stack: Stack, namespace: str) -> N
 
 
 def test_retry_headers_are_overwritten_and_the_order_is_kept(stack: Stack, namespace: str) -> None:
-    """From tier to tier our headers stand once, with new values; key, value and the order's own headers stay."""
+    """From tier to tier our headers occur once, with new values; key, value and the order's own headers stay."""
     environment = {**ONE_TRY, "JOURNEYS_ORDERS__RETRY_TIERS": "1s,2s,1h"}
     with open_shop(stack, namespace, environment=environment) as shop:
         tiers, dies = "x-503-n3-a", "x-503x2-400-n3-b"
@@ -173,8 +173,8 @@ def attempt(record: Read) -> int:
 # -- the gate, and people
 
 
-def test_a_flood_of_dead_letters_waits_for_people(stack: Stack, namespace: str) -> None:
-    """The gate shuts and says why; good orders wait untouched; `resume` lets them go on, `hold` stops them again."""
+def test_a_flood_of_dead_letters_shuts_the_gate(stack: Stack, namespace: str) -> None:
+    """The gate shuts and gives its reason; good orders wait; `resume` lets them go on, and `hold` stops them again."""
     with open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__FLOOD_RUN": "5"}) as shop:
         refused = [f"x-400-{number}" for number in range(5)]
         shop.place(*refused)
@@ -217,8 +217,8 @@ def lag(address: str, shop: Shop) -> float:
 # -- what a code means
 
 
-def test_a_code_means_what_the_settings_say(stack: Stack, namespace: str) -> None:
-    """Auth and pace shut the gate for a while, passing is tried again, absent becomes empty, order is a dead letter."""
+def test_mapped_api_codes_are_handled_as_the_settings_say(stack: Stack, namespace: str) -> None:
+    """Auth and pace shut the gate for a while, passing is retried, absent is empty, order is a dead letter."""
     environment = {
         "JOURNEYS_API__CODES": '{"11": "auth", "12": "pace", "13": "passing", "14": "absent", "15": "order"}',
         "JOURNEYS_API__EMPTY_AFTER": "1s",
@@ -242,7 +242,7 @@ def test_a_code_means_what_the_settings_say(stack: Stack, namespace: str) -> Non
         assert retried == {("x-code14x1-n3-absent", "code-14"): 1, ("x-code14-n3-absent", "code-14"): 1}
 
 
-def test_a_code_that_nobody_mapped_is_dead_only_while_others_succeed(stack: Stack, namespace: str) -> None:
+def test_an_unmapped_api_code_is_a_dead_letter_only_while_others_succeed(stack: Stack, namespace: str) -> None:
     """Alone it waits in the last tier again and again, since the API may be at fault; beside good orders it is dead."""
     environment = {**ONE_TRY, "JOURNEYS_ORDERS__RETRY_TIERS": "1s"}
     with open_shop(stack, namespace, environment=environment) as shop:
@@ -271,8 +271,8 @@ def test_a_code_that_nobody_mapped_is_dead_only_while_others_succeed(stack: Stac
 # -- what does not fit
 
 
-def test_drift_of_the_api_shows_in_metrics(stack: Stack, namespace: str) -> None:
-    """Fields that do not fit are counted by name, rejected items too, and no order is held up for them."""
+def test_api_drift_shows_in_metrics(stack: Stack, namespace: str) -> None:
+    """Fields that do not fit are counted by name, rejected items too, and no order is blocked by them."""
     with open_shop(stack, namespace) as shop:
         odd = [f"x-odd-n12-{letter}" for letter in "abcdef"]
         rejected = ["x-nullevent-n4-a", "x-textevent-n4-b"]

@@ -26,8 +26,8 @@ def own_shop(namespace: str) -> Iterator[Shop]:
         yield made
 
 
-def test_a_kafka_thread_that_hangs_in_a_transaction_is_told(own_shop: Shop) -> None:
-    """A broker that falls silent in the middle of the work: the line shows the call, and the probe the reason."""
+def test_the_watchdog_reports_a_kafka_thread_that_hangs_in_a_transaction(own_shop: Shop) -> None:
+    """The broker falls silent during the work: the log line shows the call, and the probe gives the reason."""
     broker = own_shop.stack.broker.pid
     assert broker is not None
     orders = [f"order-{number}" for number in range(400)]
@@ -59,7 +59,7 @@ def test_a_kafka_thread_that_hangs_in_a_transaction_is_told(own_shop: Shop) -> N
 @pytest.mark.parametrize(
     ("order", "part", "where"), [("blocks", "loop", " block"), ("hangs", "order", " hang")], ids=["loop", "order"]
 )
-def test_a_defect_that_hangs_is_told_and_so_is_its_end(
+def test_the_watchdog_reports_a_hang_and_its_end(
     stack: Stack, namespace: str, order: str, part: str, where: str
 ) -> None:
     """A loop that is blocked answers no probe; where one order alone does not get on, the probe says which."""

@@ -51,7 +51,7 @@ def scene(registry: Registry, seed: int) -> Iterator[Shop]:
         yield shop
 
 
-def test_chaos(registry: Registry, seed: int) -> None:
+def test_random_disasters_lose_and_double_nothing(registry: Registry, seed: int) -> None:
     """One round: whatever happens, each order message comes to one end, whole."""
     with scene(registry, seed) as shop:
         stage = Stage(shop, [Place(number) for number in range(WORKERS + 1)])

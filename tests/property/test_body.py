@@ -112,8 +112,8 @@ def is_right(schema: dict[str, Any], datum: Any) -> bool:
 @pytest.mark.parametrize("record", schemas.RECORDS.values())
 @thorough
 @given(data=st.data())
-def test_every_schema_of_ours_gives_fastavros_bytes(record: str, data: st.DataObject, *, native: bool) -> None:
-    """Every datum of every schema has one encoding."""
+def test_our_schemas_encode_to_fastavros_bytes(record: str, data: st.DataObject, *, native: bool) -> None:
+    """Every datum of each of our schemas has the bytes that fastavro gives it."""
     schema = schemas.load(record)
     datum = data.draw(values_of(schema))
     assert Body(schema, native=native)(datum) == Schema(schema).encode(datum)
@@ -122,8 +122,8 @@ def test_every_schema_of_ours_gives_fastavros_bytes(record: str, data: st.DataOb
 @pytest.mark.parametrize("native", NATIVE)
 @settings(thorough, max_examples=200)
 @given(data=st.data())
-def test_random_schemas_give_fastavros_bytes(data: st.DataObject, *, native: bool) -> None:
-    """Whatever the names, the depth and the defaults."""
+def test_random_schemas_encode_to_fastavros_bytes(data: st.DataObject, *, native: bool) -> None:
+    """Names, depth and defaults do not matter."""
     schema = data.draw(random_schemas())
     datum = data.draw(values_of(schema))
     assert Body(schema, native=native)(datum) == Schema(schema).encode(datum)
@@ -132,8 +132,8 @@ def test_random_schemas_give_fastavros_bytes(data: st.DataObject, *, native: boo
 @pytest.mark.parametrize("native", NATIVE)
 @settings(thorough, max_examples=300)
 @given(data=st.data())
-def test_what_fastavro_refuses_is_refused_and_nothing_else(data: st.DataObject, *, native: bool) -> None:
-    """A datum that is wrong somewhere has no bytes; one that merely lacks or adds a field has fastavro's."""
+def test_the_encoder_refuses_exactly_what_fastavro_refuses(data: st.DataObject, *, native: bool) -> None:
+    """A datum that is wrong somewhere has no bytes; one that lacks or adds a field has fastavro's."""
     schema = data.draw(random_schemas() | st.sampled_from(list(schemas.RECORDS.values())).map(schemas.load))
     datum = spoilt(data.draw, data.draw(values_of(schema)))
     body = Body(schema, native=native)

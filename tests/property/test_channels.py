@@ -21,13 +21,13 @@ def variants(draw: st.DrawFn, spelling: str) -> str:
 
 
 @given(st.data(), st.sampled_from(sorted(SPELLINGS)))
-def test_a_spelling_keeps_its_channel_in_every_variant(data: st.DataObject, spelling: str) -> None:
-    """Space around, case and separators change nothing."""
+def test_a_channel_ignores_case_space_and_separators(data: st.DataObject, spelling: str) -> None:
+    """Surrounding space, case and separators do not change the channel."""
     assert CHANNELS.of(data.draw(variants(spelling))) is SPELLINGS[spelling]
 
 
 @given(st.text() | st.text(st.characters(codec=None)))
 def test_any_text_has_a_channel(text: str) -> None:
-    """A text has the channel of its normal spelling, which is its own normal spelling."""
+    """A text has the channel of its normal spelling, and normalizing twice changes nothing."""
     assert normalised(normalised(text)) == normalised(text)
     assert CHANNELS.of(text) is SPELLINGS.get(normalised(text), Channel.OTHER)

@@ -117,8 +117,8 @@ def published(*events: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("channel", Channel)
 @thorough
 @given(wild_events())
-def test_nothing_is_lost_of_any_event(channel: Channel, event: dict[str, Any]) -> None:
-    """Whatever an event holds is in its record, in extra, or both; misfits are null in place and raw in extra."""
+def test_coercion_loses_nothing_of_an_event(channel: Channel, event: dict[str, Any]) -> None:
+    """Every value is in the record, in extra, or both; misfits are null in place and raw in extra."""
     event |= {"event_type": TYPE_OF[channel]}
     record = published(event)[0]
     assert lost(event, record) == []
@@ -135,7 +135,7 @@ def test_nothing_is_lost_of_any_event(channel: Channel, event: dict[str, Any]) -
 @pytest.mark.parametrize("channel", Channel)
 @thorough
 @given(clean_events())
-def test_an_event_as_documented_comes_back_as_it_was(channel: Channel, event: dict[str, Any]) -> None:
+def test_a_documented_event_survives_the_round_trip(channel: Channel, event: dict[str, Any]) -> None:
     """Encoded and decoded, every documented field is equal, and the unknown ones are in extra."""
     event |= {"event_type": TYPE_OF[channel]}
     record = published(event)[0]
@@ -165,7 +165,7 @@ def both_ways(
 @pytest.mark.parametrize("channel", Channel)
 @thorough
 @given(event=wild_events() | clean_events())
-def test_whatever_is_written_as_it_is_needs_no_fitting(
+def test_direct_encoding_and_coercion_give_the_same_bytes(
     channel: Channel, event: dict[str, Any], *, native: bool
 ) -> None:
     """Both ways agree on the bytes wherever the short one is open, which in C it is at least where it is in Python."""
@@ -201,7 +201,7 @@ time_texts = (
 
 
 @given(time_texts)
-def test_the_table_of_times_says_what_the_parser_says(text: str) -> None:
+def test_the_table_of_times_agrees_with_the_parser(text: str) -> None:
     """In UTC, the common forms are looked up; in any other zone of the same offset all are parsed."""
     assert moment(text, UTC) == moment(text, ZoneInfo("UTC"))
 
@@ -209,14 +209,14 @@ def test_the_table_of_times_says_what_the_parser_says(text: str) -> None:
 @pytest.mark.parametrize("native", NATIVE)
 @settings(max_examples=500)
 @given(text=time_texts)
-def test_the_time_of_an_event_is_what_the_parser_says(text: str, *, native: bool) -> None:
+def test_event_times_agree_with_the_parser(text: str, *, native: bool) -> None:
     """Also where the common forms are read in C."""
     written, _ = both_ways(Channel.DIRECT, native=native)
     assert written({"event_at": text})[1] == moment(text, ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize("native", NATIVE)
-def test_a_time_without_offset_is_of_the_zone_given(*, native: bool) -> None:
+def test_a_time_without_offset_is_in_the_given_zone(*, native: bool) -> None:
     """Summer and winter; no table knows the zone."""
     schema = schemas.load(schemas.RECORDS[Channel.DIRECT])
     zone = ZoneInfo("Europe/Berlin")
@@ -226,7 +226,7 @@ def test_a_time_without_offset_is_of_the_zone_given(*, native: bool) -> None:
 
 
 @given(st.sampled_from(Channel))
-def test_an_event_of_nulls_is_a_record_of_nulls(channel: Channel) -> None:
+def test_an_event_of_nulls_gives_a_record_of_nulls(channel: Channel) -> None:
     """Null everywhere and nothing at all give the same record."""
     names = [*TEXTS, "event_at", *ON_SITE, *SOURCES]
     nulls = dict.fromkeys(names) | {"event_type": TYPE_OF[channel]}
@@ -237,8 +237,8 @@ def test_an_event_of_nulls_is_a_record_of_nulls(channel: Channel) -> None:
 
 @thorough
 @given(st.lists(wild_events() | any_json, max_size=5))
-def test_a_summary_counts_what_is_there(events: list[Any]) -> None:
-    """Expected and rejected together are the journey, each position once, times within their bounds."""
+def test_a_summary_counts_the_journeys_events(events: list[Any]) -> None:
+    """Expected and rejected together are the journey, each position once, with times within their bounds."""
     *records, summary = published(*events)
     rejected = [record for record in records if "raw" in record]
     assert sorted(record["position"] for record in records) == list(range(len(events)))

@@ -16,14 +16,14 @@ offsets_of = gaps.map(lambda steps: [sum(steps[: i + 1]) for i in range(len(step
 
 
 @given(st.sets(st.integers(0, 60_000)), st.integers(0, 2**62))
-def test_a_map_survives_the_round_trip(beyond: set[int], watermark: int) -> None:
-    """What is encoded is decoded, whatever the gaps and however large the offsets."""
+def test_an_offset_map_survives_the_round_trip(beyond: set[int], watermark: int) -> None:
+    """Decoding an encoded map gives the same map, with any gaps and any offsets."""
     offsets = {watermark + distance for distance in beyond}
     assert offset_map.decode(watermark, offset_map.encode(watermark, offsets)) == offsets
 
 
 @given(offsets_of, st.data())
-def test_no_subset_of_what_was_admitted_outgrows_its_bound(offsets: list[int], data: st.DataObject) -> None:
+def test_an_offset_map_stays_within_its_reserved_size(offsets: list[int], data: st.DataObject) -> None:
     """Whichever orders finish first, the map stays within the size reserved for it."""
     watermark = offsets[0]
     finished = data.draw(st.sets(st.sampled_from(offsets)))
@@ -32,8 +32,8 @@ def test_no_subset_of_what_was_admitted_outgrows_its_bound(offsets: list[int], d
 
 
 @given(offsets_of, st.data())
-def test_any_order_of_finishing_publishes_each_offset_once(offsets: list[int], data: st.DataObject) -> None:
-    """Over any finishing order, any bursts and a hand-over at any moment, each offset is worked on exactly once."""
+def test_each_offset_is_published_once_in_any_finishing_order(offsets: list[int], data: st.DataObject) -> None:
+    """With any finishing order, any transactions and any hand-over, each offset is worked on exactly once."""
     limit = data.draw(st.sampled_from([40, 200, LIMIT]))
     ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=limit)
     published: list[int] = []
@@ -68,8 +68,8 @@ def test_any_order_of_finishing_publishes_each_offset_once(offsets: list[int], d
     assert ledger.unpublished == 0
 
 
-def test_an_offset_in_flight_is_no_result() -> None:
-    """Committing what is not finished, or finishing what is not in flight, is refused."""
+def test_committing_an_unfinished_offset_is_refused() -> None:
+    """The ledger refuses to commit an unfinished offset and to finish one that is not in flight."""
     ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=LIMIT)
     assert ledger.polled(3)
     with pytest.raises(KeyError):
@@ -82,7 +82,7 @@ def test_an_offset_in_flight_is_no_result() -> None:
 
 
 def test_a_stuck_order_stops_intake_before_the_map_is_full() -> None:
-    """With the first order stuck, intake ends where the bitset would reach the limit."""
+    """With the first order stuck, intake ends before the bitset would exceed its limit."""
     ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=LIMIT)
     offset = 0
     while ledger.has_room():
@@ -99,7 +99,7 @@ def test_a_stuck_order_stops_intake_before_the_map_is_full() -> None:
     "metadata",
     ["2b_w", "1x_w", "?", "1b\u00e9", "1r_w", "somebody else's note", "1b", "1r", "1b!!!", "1b_w\n", "1rBQ", "1rBQE!"],
 )
-def test_a_map_that_cannot_be_read_stops_the_worker(metadata: str) -> None:
-    """An unknown version or a damaged map is refused, never taken for an empty one."""
+def test_an_unreadable_offset_map_stops_the_worker(metadata: str) -> None:
+    """An unknown version or a damaged map raises; it is never taken for an empty map."""
     with pytest.raises(offset_map.UnknownMapError):
         Ledger(epoch=1, watermark=7, metadata=metadata, limit=LIMIT)

@@ -59,7 +59,7 @@ def read(paging: Paging, versions: list[list[Json]], size: int, data: st.DataObj
 
 
 @given(events_of.filter(bool).map(unique), st.integers(1, 25), st.data())
-def test_a_still_journey_is_whole_however_it_is_paged(events: list[Json], size: int, data: st.DataObject) -> None:
+def test_an_unchanging_journey_is_whole_in_any_paging(events: list[Json], size: int, data: st.DataObject) -> None:
     """Any split into pages, answered in any order, gives every event once, in place, in one reading."""
     reading, answered = read(Paging(max_events=100), [events], size, data)
     assert list(reading.events) == events
@@ -68,10 +68,10 @@ def test_a_still_journey_is_whole_however_it_is_paged(events: list[Json], size: 
 
 
 @given(st.lists(events_of, min_size=1, max_size=12), st.integers(1, 25), st.data())
-def test_a_journey_that_changes_is_whole_or_not_read(
+def test_a_changing_journey_is_whole_or_not_accepted(
     versions: list[list[Json]], size: int, data: st.DataObject
 ) -> None:
-    """Whatever changes between pages, what is accepted as consistent is whole; the rest is marked or given up."""
+    """A journey accepted as consistent is whole, whatever changes between pages; others are marked or given up."""
     paging = Paging(max_events=100)
     try:
         reading, answered = read(paging, versions, size, data)
@@ -85,8 +85,8 @@ def test_a_journey_that_changes_is_whole_or_not_read(
 
 
 @given(st.lists(st.integers(0, 50), min_size=200, max_size=200), st.integers(1, 10), st.data())
-def test_reading_ends_whatever_total_claims(totals: list[int], size: int, data: st.DataObject) -> None:
-    """Totals that jump from page to page never keep the rule going for ever."""
+def test_reading_ends_with_any_total(totals: list[int], size: int, data: st.DataObject) -> None:
+    """Totals that change from page to page never keep the reader going for ever."""
     paging = Paging(max_events=40)
     waiting: list[int] = []
     answered = 0

@@ -15,8 +15,8 @@ offsets_of = gaps.map(lambda steps: [sum(steps[: i + 1]) for i in range(len(step
 
 
 @given(offsets_of, st.data())
-def test_each_letter_is_replayed_once(offsets: list[int], data: st.DataObject) -> None:
-    """Whatever is chosen, in whatever batches, and wherever it is cut off: what is marked is what went out."""
+def test_each_dead_letter_is_replayed_once(offsets: list[int], data: st.DataObject) -> None:
+    """Any selection, batch size and interruption: the marked dead letters are exactly the replayed ones."""
     marks = Marks(watermark=offsets[0])
     sent: Counter[int] = Counter()
     for _ in range(data.draw(st.integers(1, 5))):

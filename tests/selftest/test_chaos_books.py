@@ -87,13 +87,13 @@ def found_in(records: Reads, *, placed: int) -> list[str]:
     return closed
 
 
-def test_whole_journeys_and_dead_letters_are_in_order() -> None:
-    """Rejected events, journeys without events, an order that can only be given up: all of it is as it should be."""
+def test_the_books_balance_for_whole_journeys_and_dead_letters() -> None:
+    """Rejected events, journeys without events and a dead letter are all in order."""
     assert found_in([*journey(0), *journey(1, ()), *letter(2), *journey(3)], placed=4) == []
 
 
-def test_the_order_in_which_records_are_read_is_of_no_matter() -> None:
-    """A consumer of several topics gets them in any order."""
+def test_the_books_balance_in_any_reading_order() -> None:
+    """A consumer of several topics gets their records in any order."""
     assert found_in([*journey(0), *journey(1)][::-1], placed=2) == []
 
 
@@ -126,8 +126,8 @@ DEFECTS: dict[str, tuple[Callable[[Reads], Reads], str]] = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_each_planted_defect_is_found_and_nobody_else_is_blamed(defect: str) -> None:
-    """Between two orders that are in order."""
+def test_the_books_find_each_planted_defect_and_blame_no_other_order(defect: str) -> None:
+    """The defect lies between two orders that are in order."""
     spoil, wrong = DEFECTS[defect]
     found = found_in([*journey(0), *spoil(journey(1)), *letter(2)], placed=3)
     assert any(wrong in each for each in found), found

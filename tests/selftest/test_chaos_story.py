@@ -38,7 +38,7 @@ def played(steps: list[Step]) -> None:
 
 
 def test_each_story_can_be_played_and_ends_well() -> None:
-    """Else a round fails for what nobody did, as seed 68 did: the fourth worker joined a second time."""
+    """Every step of a story is possible when it comes: in seed 68 the fourth worker once joined a second time."""
     for seed in SEEDS:
         try:
             played(story(seed))
@@ -46,7 +46,7 @@ def test_each_story_can_be_played_and_ends_well() -> None:
             raise AssertionError(f"seed {seed}") from error
 
 
-def test_a_seed_always_tells_the_same_story_and_each_its_own() -> None:
-    """To be played again."""
+def test_each_seed_has_one_story_of_its_own() -> None:
+    """The same seed gives the same story, another seed another."""
     assert story(7) == story(7)
     assert len({tuple(story(seed)) for seed in SEEDS}) == len(SEEDS)

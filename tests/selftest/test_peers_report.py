@@ -30,7 +30,7 @@ def verdicts(*rows: Row) -> list[str]:
 
 
 def test_every_target_is_reached_at_its_bound() -> None:
-    """A bound belongs to what reaches it."""
+    """A value equal to the bound reaches the target."""
     rows = [
         row("journeys", 130, 0.2, 40),
         row("parallel-consumer", 100, 0.5, 100, lost=1),
@@ -41,13 +41,13 @@ def test_every_target_is_reached_at_its_bound() -> None:
 
 
 def test_the_worst_peer_for_the_worker_decides() -> None:
-    """One that is fast enough is enough."""
+    """The report compares the worker with the fastest peer."""
     rows = [row("journeys", 130, 0.2, 40, lost=1), row("script", 10, 9, 30), row("asyncio", 66, 9, 30, lost=2)]
     assert verdicts(*rows) == ["not measured", "missed", "not measured", "not measured", "not measured", "missed"]
 
 
-def test_ratios_are_of_rounds_of_one_turn() -> None:
-    """Between turns the machine may be another; a turn that failed has no ratio."""
+def test_ratios_compare_rounds_of_one_turn() -> None:
+    """The machine may change between turns, and a turn that failed has no ratio."""
     worker, peer = row("journeys", 1, 1, 1), row("parallel-consumer", 1, 1, 1)
     worker["speed"] = [{**worker["speed"][0], "rate": rate} for rate in (140, 280, 70)] + [{"failed": "no orders"}]
     peer["speed"] = [{**peer["speed"][0], "rate": rate} for rate in (100, 200, 100, 10)]
@@ -56,8 +56,8 @@ def test_ratios_are_of_rounds_of_one_turn() -> None:
     assert "a turn failed: no orders" in text({"options": {"outage": 30.0, "turns": 4}, "rows": [worker, peer]})
 
 
-def test_what_is_not_measured_is_neither_reached_nor_missed() -> None:
-    """Nor does it break the tables."""
+def test_an_unmeasured_target_is_neither_reached_nor_missed() -> None:
+    """A missing measurement does not break the tables either."""
     failed = {**row("journeys", 1, 1, 1), "speed": [{"failed": "no orders"}], "outage": {"failed": "no orders"}}
     rows = [failed, {"name": "bento", "guarantee": "some", "why": "no Go here"}]
     assert verdicts(*rows) == ["not measured"] * 6

@@ -68,8 +68,8 @@ RETRY = record("retry", 3, edition="orders/0/0", retry_reason="timeout")
     ],
     ids=["published", "unread", "skipped", "empty", "in part", "dead", "retry", "after a retry"],
 )
-def test_each_order_is_where_it_is(traces: Traces, found: Found) -> None:
-    """One place for one message."""
+def test_each_order_has_one_place(traces: Traces, found: Found) -> None:
+    """The audit gives one place for each message."""
     assert list(place_of_each(traces).values()) == [found]
 
 
@@ -84,8 +84,8 @@ def test_each_order_is_where_it_is(traces: Traces, found: Found) -> None:
     ],
     ids=["lost", "published twice", "published and not committed", "published and in a tier", "published and dead"],
 )
-def test_more_or_less_than_one_place_is_told(traces: Traces) -> None:
-    """A message that is lost or doubled fails the audit, by its name."""
+def test_a_lost_or_doubled_order_fails_the_audit(traces: Traces) -> None:
+    """The audit names a message that is lost or doubled."""
     with pytest.raises(AssertionError, match=r"order \(orders/0/0\)"):
         place_of_each(traces)
 
@@ -99,6 +99,6 @@ def test_more_or_less_than_one_place_is_told(traces: Traces) -> None:
     ],
     ids=["no summary", "an event is missing", "an event is there twice"],
 )
-def test_half_a_journey_is_torn(seen: dict[str, Any]) -> None:
-    """Events and summary belong together."""
+def test_a_half_journey_is_torn(seen: dict[str, Any]) -> None:
+    """Events without a fitting summary, and a summary without its events, are torn."""
     assert places(traced(**seen)) == {"orders/0/0": [Found(place=Place.TORN)]}

@@ -45,7 +45,7 @@ class Client:
         self.given_back = places
 
 
-def test_a_partition_has_one_owner_while_its_return_is_on_its_way() -> None:
+def test_a_revoked_partition_has_one_owner_until_its_return_arrives() -> None:
     """Its owner is not to have it again before that has arrived (seed 3495: the answer then took it from its owner)."""
     group = Group(scheduler=Scheduler(), random=lambda: 0.0, partitions=lambda _: BOTH)
     first, second, third = (Client() for _ in range(3))

@@ -65,8 +65,8 @@ class ModelLab:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("scenario", "protocol"), cases(of_the_model=True))
-def test_the_model_does_as_kafka_does(scenario: Callable[[Lab], None], protocol: Kind, seed: int) -> None:
-    """Whatever the delays are."""
+def test_the_simulated_kafka_agrees_with_kafka(scenario: Callable[[Lab], None], protocol: Kind, seed: int) -> None:
+    """The outcome of each scenario does not depend on the delays."""
     lab = ModelLab(seed, protocol)
     thread = lab.process.thread(lambda: scenario(lab))
     lab.scheduler.run(10 * _PATIENCE, lambda: thread.done)

@@ -26,29 +26,29 @@ def simulation(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_no_seed_violates_an_invariant() -> None:
-    """Exactly once, whatever happens; and progress, once it stops."""
+    """Each order is published exactly once in every simulated run, and the work goes on once the disasters stop."""
     ran = simulation("--seeds", 200)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "200 seeds" in ran.stdout
 
 
-def test_a_seed_is_the_same_run_each_time() -> None:
-    """To the last line of its story, with the times: a failure can be looked at again."""
+def test_one_seed_gives_the_same_run_each_time() -> None:
+    """Two runs of a seed tell the same story to the last line, times included, so a failure can be replayed."""
     first, again = (simulation("--seed", 3).stdout for _ in range(2))
     assert first.count("\n") > 30
     assert first == again
 
 
-def test_seeds_are_the_same_runs_whatever_ran_before() -> None:
-    """No memory address, and nothing that an earlier run left behind, decides anything."""
+def test_a_seed_does_not_depend_on_earlier_runs() -> None:
+    """No memory address and nothing left by an earlier run decides anything."""
     one, two = (simulation("--seeds", 60, "--jobs", jobs).stdout for jobs in (1, 2))
     counts = one[one.index(" violations") :]
     assert " orders published" in counts
     assert counts == two[two.index(" violations") :]
 
 
-def test_a_violation_tells_how_to_replay_it() -> None:
-    """And its story ends with what must not be."""
+def test_a_violation_names_the_command_that_replays_it() -> None:
+    """The report of a violation ends with its story and the command to replay it."""
     ran = simulation("--seeds", 20, "--defect", "watermark-ahead")
     assert ran.returncode == 1
     found = re.search(r"replay: python -m tests\.simulation --seed (\d+) --defect watermark-ahead", ran.stdout)
@@ -64,7 +64,7 @@ def proof() -> str:
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_a_deliberate_defect_is_found(proof: str, defect: str) -> None:
+def test_the_simulation_finds_each_planted_defect(proof: str, defect: str) -> None:
     """Within as many seeds as the list says, or the simulation has a hole. A TypeError is the defect's own fault."""
     found = re.search(rf"^{defect} +.*\n +seed \d+: (.*)", proof, re.MULTILINE)
     assert found, proof

@@ -44,7 +44,7 @@ def configured(**options: Any) -> io.StringIO:
     return out
 
 
-def test_a_line_is_json_where_there_is_no_terminal() -> None:
+def test_log_lines_are_json_without_a_terminal() -> None:
     """Each line has the event, its level, the time and its fields."""
     out = configured()
     log("orders.assigned", partitions=["orders.completed/0"])
@@ -53,7 +53,7 @@ def test_a_line_is_json_where_there_is_no_terminal() -> None:
     assert line == {"event": "orders.assigned", "level": "info", "partitions": ["orders.completed/0"]}
 
 
-def test_an_order_is_on_every_line_of_its_work() -> None:
+def test_every_log_line_of_an_order_holds_its_id() -> None:
     """Orders worked on side by side do not mix their ids."""
     out = configured(level="debug")
 
@@ -74,8 +74,8 @@ def test_an_order_is_on_every_line_of_its_work() -> None:
     assert [line.get("order_id") for line in lines(out)] == ["a", "b", None]
 
 
-def test_levels_are_left_out_and_can_be_asked_for() -> None:
-    """A line for each order is written only where it is wanted."""
+def test_debug_lines_are_written_only_when_asked_for() -> None:
+    """A line for each order is written only at the debug level."""
     out = configured(level="warning")
     log("order.published")
     log("worker.started")
@@ -86,7 +86,7 @@ def test_levels_are_left_out_and_can_be_asked_for() -> None:
 
 
 def test_secrets_are_hidden_at_any_depth() -> None:
-    """The last line of defence looks at names, and at addresses."""
+    """Redaction looks at the names of fields and at addresses, at any depth."""
     out = configured()
     log(
         "worker.starting",
@@ -102,8 +102,8 @@ def test_secrets_are_hidden_at_any_depth() -> None:
     assert lines(out)[0]["key"] == "orders/0"
 
 
-def test_a_traceback_tells_no_values() -> None:
-    """Local variables of a failed call may hold a journey."""
+def test_a_traceback_holds_no_values() -> None:
+    """Local variables of a failed call may hold a journey, so no line holds them."""
     out = configured()
 
     def fail(email: str) -> None:
@@ -117,7 +117,7 @@ def test_a_traceback_tells_no_values() -> None:
     assert "jane@example.org" not in out.getvalue()
 
 
-def test_people_get_one_line_an_event_whatever_an_order_is_called() -> None:
+def test_an_order_id_cannot_break_a_log_line() -> None:
     """Line breaks and terminal codes of an id do not reach the terminal."""
     out = configured(form="console")
 
@@ -131,8 +131,8 @@ def test_people_get_one_line_an_event_whatever_an_order_is_called() -> None:
     assert "order.dead_lettered" in out.getvalue()
 
 
-def test_libraries_speak_in_the_same_form_and_only_when_it_matters() -> None:
-    """What librdkafka warns of is a line like any other; each request of httpx is not."""
+def test_warnings_of_libraries_are_log_lines_of_the_same_form() -> None:
+    """A warning of librdkafka is a line like any other; the requests of httpx are not logged."""
     out = configured()
     logging.getLogger("httpx").info("HTTP Request: POST http://api")
     logging.getLogger("librdkafka").warning("FAIL %s", "http://me:pw@broker")
@@ -141,8 +141,8 @@ def test_libraries_speak_in_the_same_form_and_only_when_it_matters() -> None:
     assert line["message"] == "FAIL http://***@broker"
 
 
-def test_a_library_that_repeats_itself_is_told_once_in_ten_seconds() -> None:
-    """Each kind of message by itself, by its first word; what was left out is counted on the next line."""
+def test_repeated_library_warnings_are_throttled() -> None:
+    """Each kind of message, by its first word, is logged once in ten seconds; the next line counts the rest."""
     out = configured()
     (handler,) = logging.getLogger().handlers
     for second, text in ((0, "FAIL one"), (1, "FAIL two"), (2, "SESSTMOUT"), (9, "FAIL three"), (10, "FAIL four")):
@@ -164,8 +164,8 @@ class Broken(io.StringIO):
 
 
 @pytest.mark.parametrize("error", [OSError(ENOSPC, "disk full"), BrokenPipeError(), ValueError("closed file")])
-def test_a_line_that_cannot_be_written_is_counted_and_ends_nothing(error: Exception) -> None:
-    """Logs tell of the work; they do not stop it. What libraries say goes the same way."""
+def test_an_unwritable_log_line_is_counted_and_stops_nothing(error: Exception) -> None:
+    """A log line that cannot be written never stops the work; lines of libraries neither."""
     lost: list[bool] = []
     logs.when_lost(lambda: lost.append(True))
     out = Broken()
@@ -179,14 +179,14 @@ def test_a_line_that_cannot_be_written_is_counted_and_ends_nothing(error: Except
     assert [line["event"] for line in lines(out)] == ["worker.stopped"]
 
 
-def test_every_event_has_a_level_and_a_dotted_name() -> None:
+def test_every_log_event_has_a_level_and_a_dotted_name() -> None:
     """Names are made of the same parts as those of metrics."""
     assert set(logs.LEVELS) | {"library.message"} == set(get_args(EventName))
     assert [name for name in get_args(EventName) if name.count(".") != 1] == []
 
 
 def test_nothing_is_written_before_logging_is_set_up() -> None:
-    """A library that imports this package hears nothing of it."""
+    """Importing the package writes no log line."""
     out = io.StringIO()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(out))
     log("worker.failed")

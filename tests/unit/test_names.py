@@ -19,21 +19,21 @@ SETTINGS = {env_name(group, name) for group, name, _ in setting_names()}
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
-def test_every_setting_that_is_named_exists(path: Path) -> None:
-    """A name that was changed in the code alone would send people astray."""
+def test_every_setting_named_in_the_docs_exists(path: Path) -> None:
+    """A setting renamed only in the code would leave the docs wrong."""
     named = set(re.findall(r"JOURNEYS_[A-Z]+__[A-Z_]+", path.read_text(encoding="utf-8")))
     assert named <= SETTINGS
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
-def test_every_file_that_is_linked_exists(path: Path) -> None:
-    """Links within the project lead somewhere."""
+def test_every_linked_file_exists(path: Path) -> None:
+    """Every link within the project leads to a file."""
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
 
 
 def test_every_metric_of_the_runbook_exists() -> None:
-    """An alert on a metric that is not there never fires."""
+    """An alert on a metric that does not exist never fires."""
     named = set(re.findall(r"journeys_[a-z_]+", RUNBOOK.read_text(encoding="utf-8")))
     known = {
         *(prometheus_name(name) + "_total" for name in get_args(CounterName)),
@@ -43,8 +43,8 @@ def test_every_metric_of_the_runbook_exists() -> None:
     assert named - known - {"journeys_"} == set()
 
 
-def test_every_log_line_of_the_runbook_exists() -> None:
-    """Whoever searches the log for an event by its name finds it, if it was there."""
+def test_every_log_event_of_the_runbook_exists() -> None:
+    """Every event that the runbook names is one that the code logs."""
     text = RUNBOOK.read_text(encoding="utf-8")
     rows = re.findall(r"^\| log \| (.*) \|$", text, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`([a-z_]+\.[a-z_]+)`", row)}

@@ -48,8 +48,8 @@ def routed(of: Order, error: OrderError) -> tuple[str, dict[str, str | bytes | N
     return record.topic, headers
 
 
-def test_each_attempt_goes_one_tier_further_and_then_to_the_dead_letters() -> None:
-    """A fault that does not pass climbs the tiers, each with its own delay."""
+def test_each_attempt_goes_one_retry_tier_further_then_to_the_dead_letters() -> None:
+    """A fault that persists climbs the retry tiers, each with its own delay."""
     assert [routed(order(attempt=n), PASSING)[0] for n in range(4)] == [
         "orders.retry.1m",
         "orders.retry.10m",
@@ -59,7 +59,7 @@ def test_each_attempt_goes_one_tier_further_and_then_to_the_dead_letters() -> No
 
 
 def test_a_retry_overwrites_its_own_headers_and_keeps_the_others() -> None:
-    """Our headers are replaced, never appended; everybody else's stay."""
+    """Our headers are replaced, never appended; the others stay."""
     headers = (("trace", b"t"), ("attempt", b"1"), ("not-before", b"3"), ("edition", b"orders.completed/1/5"))
     assert routed(order(attempt=1, headers=headers), PASSING) == (
         "orders.retry.10m",
@@ -76,21 +76,21 @@ def test_a_retry_overwrites_its_own_headers_and_keeps_the_others() -> None:
     )
 
 
-def test_an_absent_journey_waits_as_long_as_it_is_told() -> None:
-    """Absences follow EMPTY_AFTER, whatever faults came between, and then an empty journey is accepted."""
+def test_an_absent_journey_waits_as_long_as_empty_after_says() -> None:
+    """Absences follow EMPTY_AFTER, with any faults in between, and then an empty journey is accepted."""
     assert routed(order(attempt=2, absences=0), ABSENT)[1]["not-before"] == "1060000"
     assert routed(order(attempt=1, absences=1), ABSENT)[0] == "orders.retry.10m"
     assert not ROUTES.accepts_empty(order(absences=1))
     assert ROUTES.accepts_empty(order(attempt=2, absences=2))
 
 
-def test_a_fault_after_an_absence_still_has_every_tier() -> None:
-    """Attempts that found no journey are not counted as faults."""
+def test_a_fault_after_an_absence_still_has_every_retry_tier() -> None:
+    """Attempts that found no journey do not count as faults."""
     assert routed(order(attempt=2, absences=2), PASSING)[0] == "orders.retry.1m"
 
 
-def test_a_dead_letter_keeps_the_original_and_says_why() -> None:
-    """Key, value and headers are the original's; the error stands beside them."""
+def test_a_dead_letter_keeps_the_original_message_and_its_error() -> None:
+    """Key, value and headers are the original's; the error headers stand beside them."""
     headers = (("trace", b"t"), ("attempt", b"not ours"))
     assert routed(order(headers=headers), REFUSED) == (
         "orders.dead-letter",
@@ -117,19 +117,19 @@ def test_an_order_keeps_the_count_of_its_replays(attempt: int) -> None:
     assert routed(order(headers=(("replay-count", b"1"),)), PASSING)[1]["replay-count"] == b"1"
 
 
-def test_a_count_that_no_worker_wrote_starts_at_the_first_tier() -> None:
-    """More absences than attempts."""
+def test_an_impossible_attempt_count_starts_at_the_first_tier() -> None:
+    """More absences than attempts cannot be ours, so the order starts at the first tier."""
     assert routed(order(attempt=0, absences=9), PASSING)[0] == "orders.retry.1m"
 
 
-def test_an_edition_that_is_no_position_leaves_where_the_message_stood() -> None:
-    """A dead letter always says where its order came from."""
+def test_an_unreadable_edition_keeps_the_messages_position() -> None:
+    """A dead letter always names the position of its message."""
     headers = routed(structs.replace(order(attempt=1), edition="backfill"), REFUSED)[1]
     found = [headers[name] for name in ("error-topic", "error-partition", "error-offset")]
     assert found == ["orders.completed", "1", "5"]
 
 
-def test_an_unreadable_message_needs_no_order() -> None:
+def test_an_unreadable_message_is_a_dead_letter_at_its_position() -> None:
     """A message that names no order goes to the dead letters under its own position."""
     message = order().message
     refused = RejectedOrderError("the value is not UTF-8", reason="message-unreadable", stage="message")
@@ -138,8 +138,8 @@ def test_an_unreadable_message_needs_no_order() -> None:
     assert dict(record.headers)["error-offset"] == "5"
 
 
-def test_after_the_last_tier_an_order_waits_there_again_while_nobody_is_heard() -> None:
-    """An outage longer than all tiers makes no dead letter; without any tier there is nowhere to wait."""
+def test_an_outage_longer_than_all_tiers_makes_no_dead_letter() -> None:
+    """While no order gets an answer, an order waits in the last tier again; without tiers it has nowhere to wait."""
     last = order(attempt=3)
     record, outcome = route_failure(last.message, last, PASSING, ROUTES, now_ms=0, others_answered=False)
     assert (record.topic, outcome, dict(record.headers)["attempt"]) == ("orders.retry.1h", "retried", "4")
@@ -147,8 +147,8 @@ def test_after_the_last_tier_an_order_waits_there_again_while_nobody_is_heard() 
     assert route_failure(last.message, last, PASSING, none, now_ms=0, others_answered=False)[1] == "dead-lettered"
 
 
-def test_a_refused_order_is_a_dead_letter_whoever_is_heard() -> None:
-    """What the API said of this very order needs no witness."""
+def test_a_rejected_order_is_a_dead_letter_even_during_an_outage() -> None:
+    """The API's answer was about this order, so other orders do not matter."""
     refused = RejectedOrderError("the API answered 400", reason="status-400")
     of = order()
     assert route_failure(of.message, of, refused, ROUTES, now_ms=0, others_answered=False)[1] == "dead-lettered"

@@ -40,19 +40,19 @@ def read(api: Api, order_id: str, size: int) -> list[Any]:
 @pytest.mark.parametrize("order_id", ["n0-a", "n1-a", "n12-a", "n230-a", "plain", "日本", "half \ud83d", 'a"b\\c%'])
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_pages_make_up_the_journey(order_id: str, size: int) -> None:
-    """However a journey is paged, its pages are the whole of it."""
+    """The pages of a journey together are the whole of it, at any page size."""
     assert read(Api(ApiSettings()), order_id, size) == journey_of(order_id)
 
 
 def test_the_envelope_echoes_the_request() -> None:
-    """Order id, page, page size, total and currency come back."""
+    """The answer holds order id, page, page size, total and currency."""
     answer = data(ask(Api(ApiSettings(shop_currency="EUR")), "n5-a", 2, 3))
     assert (answer["order_id"], answer["page"], answer["page_size"]) == ("n5-a", 2, 3)
     assert (answer["total"], len(answer["events"]), answer["shop_currency"]) == (5, 2, "EUR")
 
 
 def test_a_page_beyond_the_last_is_empty() -> None:
-    """Asking too far is no error."""
+    """A page number beyond the last is not an error."""
     assert data(ask(Api(ApiSettings()), "n5-a", 9, 3))["events"] == []
 
 
@@ -71,7 +71,7 @@ def test_a_page_beyond_the_last_is_empty() -> None:
     ],
 )
 def test_fields_out_of_bounds_are_refused(order_id: Any, page: Any, size: Any) -> None:
-    """422, and nothing is counted as asked for an order."""
+    """The stand-in answers 422 and counts no request for an order."""
     api = Api(ApiSettings())
     assert ask(api, order_id, page, size).status == 422
     assert not api.stats.pages
@@ -79,7 +79,7 @@ def test_fields_out_of_bounds_are_refused(order_id: Any, page: Any, size: Any) -
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"null"])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
-    """400."""
+    """The stand-in answers 400."""
     assert Api(ApiSettings()).reply("POST", PATH, None, body, now=NOW).status == 400
 
 
@@ -93,16 +93,16 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
         ("GET", "/_x", 404),
     ],
 )
-def test_other_paths_and_methods(method: str, path: str, status: int) -> None:
-    """404 and 405, each with the API's envelope."""
+def test_other_paths_and_methods_are_refused(method: str, path: str, status: int) -> None:
+    """The stand-in answers 404 and 405, each in the API's envelope."""
     reply = Api(ApiSettings()).reply(method, path, None, b"{}", now=NOW)
     assert reply.status == status
     assert json.loads(reply.body)["data"] is None
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("", 401), ("wrong", 401), ("ключ", 401), ("right", 200)])
-def test_the_key(key: str | None, status: int) -> None:
-    """Where a key is set, only that key opens."""
+def test_only_the_configured_key_is_accepted(key: str | None, status: int) -> None:
+    """With a key set, the stand-in accepts only that key."""
     assert ask(Api(ApiSettings(key="right")), "n1-a", key=key).status == status
 
 
@@ -114,21 +114,21 @@ def test_the_key(key: str | None, status: int) -> None:
         ("503x1-429s1x2", [503, 429, 429, 200]),
     ],
 )
-def test_answers_take_turns(word: str, statuses: list[int]) -> None:
+def test_faults_of_an_order_take_turns(word: str, statuses: list[int]) -> None:
     """A fault holds for as many requests as it says, then the next one, then none."""
     api = Api(ApiSettings())
     assert [ask(api, f"x-{word}-n1-a").status for _ in statuses] == statuses
 
 
 def test_a_fault_of_one_page_leaves_the_others_alone() -> None:
-    """`p2` answers so where page 2 is asked for, as often as TIMES says, whatever else is asked in between."""
+    """`p2` applies to requests for page 2, as often as TIMES says, whatever is asked in between."""
     api = Api(ApiSettings())
     statuses = [ask(api, "x-503p2x2-n250-a", page).status for page in (1, 2, 3, 2, 1, 2)]
     assert statuses == [200, 503, 200, 503, 200, 200]
 
 
 def test_a_reset_starts_faults_afresh() -> None:
-    """After a reset the turns and the counts begin again."""
+    """After a reset, turns and counts begin again."""
     api = Api(ApiSettings())
     assert [ask(api, "x-503x1-n1-a").status for _ in range(2)] == [503, 200]
     api.reset()
@@ -136,8 +136,8 @@ def test_a_reset_starts_faults_afresh() -> None:
     assert ask(api, "x-503x1-n1-a").status == 503
 
 
-def test_faults_for_every_order_come_and_go_while_it_runs() -> None:
-    """An outage begins and ends over HTTP; a word that is no fault changes nothing."""
+def test_faults_for_every_order_are_set_over_http() -> None:
+    """An outage begins and ends over HTTP; an unknown word changes nothing."""
     api = Api(ApiSettings())
 
     def faults(text: bytes) -> int:
@@ -150,14 +150,14 @@ def test_faults_for_every_order_come_and_go_while_it_runs() -> None:
 
 
 def test_settings_give_faults_to_every_order() -> None:
-    """A fault of the settings holds for each order by itself."""
+    """A fault in the settings holds for each order separately."""
     api = Api(ApiSettings(faults="503x1", latency=0.5))
     assert [ask(api, order).status for order in ("n1-a", "n1-a", "n1-b", "n1-b")] == [503, 200, 503, 200]
     assert ask(api, "n1-a").delay == 0.5
 
 
-def test_retry_after_in_seconds_and_as_a_date() -> None:
-    """A 429 says when to come back in either form, or not at all."""
+def test_a_429_has_retry_after_in_seconds_or_as_a_date() -> None:
+    """A 429 gives Retry-After in either form, or not at all."""
     api = Api(ApiSettings())
     assert ask(api, "x-429s3-a").headers == (("Retry-After", "3"),)
     ((_, date),) = ask(api, "x-429d3-a").headers
@@ -175,19 +175,19 @@ def test_retry_after_in_seconds_and_as_a_date() -> None:
         ("html", Ending.KEEP),
     ],
 )
-def test_endings(word: str, ending: Ending) -> None:
-    """Each fault of the connection ends it in its own way."""
+def test_connection_faults_end_the_connection(word: str, ending: Ending) -> None:
+    """Each connection fault ends the connection in its own way."""
     assert ask(Api(ApiSettings()), f"x-{word}-n1-a").ending is ending
 
 
 @pytest.mark.parametrize("word", ["html", "text"])
-def test_bodies_that_are_no_json(word: str) -> None:
-    """Status 200 and something else."""
+def test_body_faults_answer_200_without_json(word: str) -> None:
+    """The answer has status 200 and a body that is not JSON."""
     with pytest.raises(ValueError, match="Expecting value"):
         json.loads(ask(Api(ApiSettings()), f"x-{word}-a").body)
 
 
-def test_answers_with_one_thing_wrong() -> None:
+def test_each_part_of_an_answer_can_be_wrong() -> None:
     """`code`, `data`, `events`, the echoes and the types can each be wrong alone."""
     api = Api(ApiSettings())
     found = {
@@ -203,7 +203,7 @@ def test_answers_with_one_thing_wrong() -> None:
 
 
 def test_a_capped_page_size_is_echoed() -> None:
-    """The server uses, and echoes, what it allows."""
+    """The stand-in uses, and echoes, the largest page size it allows."""
     answer = data(ask(Api(ApiSettings()), "x-cap3-n7-a"))
     assert (answer["page_size"], len(answer["events"]), answer["total"]) == (3, 3, 7)
     assert read(Api(ApiSettings()), "x-cap3-n7-a", 100) == journey_of("x-cap3-n7-a")
@@ -214,13 +214,13 @@ def test_a_capped_page_size_is_echoed() -> None:
     [("grow2x2", [3, 3, 5, 5]), ("shrink2", [7, 5, 5, 5]), ("restless", [5, 6, 5, 6])],
 )
 def test_a_journey_changes_while_it_is_paged(word: str, totals: list[int]) -> None:
-    """`total` moves from request to request, and comes to rest where it should."""
+    """`total` changes from request to request and settles at the journey's size."""
     api = Api(ApiSettings())
     assert [data(ask(api, f"x-{word}-n5-a"))["total"] for _ in totals] == totals
 
 
 def test_an_event_is_repeated_across_pages() -> None:
-    """The second page starts with the first one's last event: the same, or told otherwise."""
+    """The second page starts with the first page's last event, unchanged or revised."""
     api = Api(ApiSettings())
     for word, same in (("repeat", True), ("revise", False)):
         before, after = (data(ask(api, f"x-{word}-n6-a", page, 3))["events"] for page in (1, 2))
@@ -229,8 +229,8 @@ def test_an_event_is_repeated_across_pages() -> None:
         assert len(after) == 4
 
 
-def test_a_share_of_requests_fails_the_same_each_time() -> None:
-    """Which requests fail is drawn from the requests themselves."""
+def test_a_share_of_requests_fails_reproducibly() -> None:
+    """The requests themselves decide which of them fail."""
     first, second = Api(ApiSettings(fail_share=0.25)), Api(ApiSettings(fail_share=0.25))
     statuses = [ask(first, f"n1-{n}").status for n in range(400)]
     assert [ask(second, f"n1-{n}").status for n in range(400)] == statuses
@@ -238,13 +238,13 @@ def test_a_share_of_requests_fails_the_same_each_time() -> None:
 
 
 def test_an_unknown_fault_in_the_settings_is_named() -> None:
-    """A typing error in the settings is no silent health."""
+    """A typing error in the settings is an error, not a healthy API."""
     with pytest.raises(ValueError, match="hangdown"):
         Api(ApiSettings(faults="hangdown"))
 
 
-def test_what_is_counted() -> None:
-    """Requests by order, page and status."""
+def test_requests_are_counted_by_order_page_and_status() -> None:
+    """The stand-in counts requests by order, page and status."""
     api = Api(ApiSettings())
     for page in (1, 2, 2):
         ask(api, "n5-a", page, 3)

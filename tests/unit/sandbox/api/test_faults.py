@@ -10,13 +10,13 @@ from journeys_sandbox.api.faults import NOTHING, Fault, Plan, Turn, parse_faults
 @pytest.mark.parametrize(
     "order", ["5154899656917", "x-ray-7", "x-", "x", "x-n3", "name", "n-3", "nx3-a", "x-600-a", ""]
 )
-def test_an_ordinary_id_asks_for_nothing(order: str) -> None:
-    """What only looks like a fault or a size is an id like any other."""
+def test_an_ordinary_id_has_no_faults(order: str) -> None:
+    """An id that resembles a fault or a size is an id like any other."""
     assert plan_of(order) == NOTHING
 
 
-def test_faults_and_size_stand_side_by_side() -> None:
-    """Words up to the first that is none of ours, then the size."""
+def test_an_id_holds_faults_and_a_size() -> None:
+    """Fault words are read up to the first unknown word, then the size."""
     plan = plan_of("x-503x2-slow250-odd-n12-abc")
     assert [(fault.word, fault.number, fault.times) for fault in plan.faults] == [
         ("status", 503, 2),
@@ -36,29 +36,29 @@ def test_a_size_alone_needs_no_mark() -> None:
     ("text", "after", "times"),
     [("429", None, None), ("429x3", None, 3), ("429s2", ("s", 2), None), ("429d10x1", ("d", 10), 1)],
 )
-def test_a_status_may_have_a_pause(text: str, after: tuple[str, int] | None, times: int | None) -> None:
-    """Seconds or a date, and how often."""
+def test_a_status_fault_may_have_a_retry_after(text: str, after: tuple[str, int] | None, times: int | None) -> None:
+    """The pause is given in seconds or as a date, with how often."""
     assert parse_faults(text) == (
         Fault(word="status", acts="answer", number=429, times=times, retry_after=after),  # type: ignore[arg-type] # s or d
     )
 
 
-def test_whole_answers_follow_one_another() -> None:
+def test_status_faults_follow_one_another() -> None:
     """Two 503, one hang-up, then fine."""
     plan = plan_of("x-503x2-hangupx1-a")
     answers = [plan.answer(Turn(request=request)) for request in range(4)]
     assert [fault.word if fault else None for fault in answers] == ["status", "status", "hangup", None]
 
 
-def test_an_answer_without_times_is_for_ever() -> None:
-    """Without a number of times it never ends, and what stands after it never comes."""
+def test_a_fault_without_a_count_lasts_for_ever() -> None:
+    """A fault without a count never ends, and the faults after it never come."""
     fault = plan_of("x-404-hangup-a").answer(Turn(request=1_000_000))
     assert fault is not None
     assert fault.number == 404
 
 
-def test_others_act_side_by_side_for_as_long_as_each_holds() -> None:
-    """`grow` is for one request unless told otherwise; `cap` is for all."""
+def test_other_faults_act_together() -> None:
+    """`grow` is for one request unless a count is given; `cap` is for all."""
     plan = plan_of("x-grow3-cap5-shrinkx2-a")
     assert [plan.beside(Turn(request=request)) for request in range(3)] == [
         {"grow": 3, "cap": 5, "shrink": 1},
@@ -68,7 +68,7 @@ def test_others_act_side_by_side_for_as_long_as_each_holds() -> None:
 
 
 def test_a_fault_may_be_for_one_page_only() -> None:
-    """Then other pages are fine, and its times count the requests for that page alone."""
+    """Other pages are fine, and the count is of requests for that page alone."""
     plan = plan_of("x-503p2x1-cap7p3-n250-a")
     asked = [(1, 0), (2, 0), (3, 0), (2, 1)]  # page, and how often it was asked for before
     turns = [Turn(request=request, page=page, of_page=of_page) for request, (page, of_page) in enumerate(asked)]
@@ -87,13 +87,13 @@ def test_a_fault_may_be_for_one_page_only() -> None:
     ],
 )
 def test_page_and_times_stand_at_the_end(text: str, word: str, number: int, page: int, times: int) -> None:
-    """Number, page, times, in this order; each may be left out."""
+    """Number, page and times follow in this order; each may be left out."""
     [fault] = parse_faults(text)
     assert (fault.word, fault.number, fault.page, fault.times) == (word, number, page, times)
 
 
-def test_settings_name_faults_strictly() -> None:
-    """There an unknown word is an error that names it, and nothing is nothing."""
+def test_unknown_faults_in_settings_are_refused() -> None:
+    """In settings an unknown word is an error that names it, and an empty text means no fault."""
     assert parse_faults("") == ()
     assert [fault.word for fault in parse_faults("slow50-html")] == ["slow", "html"]
     with pytest.raises(ValueError, match="no such fault: slwo50"):

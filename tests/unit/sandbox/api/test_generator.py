@@ -38,13 +38,13 @@ def all_events() -> list[dict[str, Any]]:
 
 
 def test_a_journey_never_changes() -> None:
-    """Pinned, so that two processes, and two versions, agree on what the API holds."""
+    """The journey of an order id is pinned, so that processes and versions agree on it."""
     assert [(event["event_id"], event["event_at"]) for event in journey_of("n2-pinned")] == PINNED
     assert journey_of("order-1") == journey_of("order-1")
     assert journey_of("order-1") is not journey_of("order-1")
 
 
-def test_sizes_are_none_one_many_and_more_than_a_page() -> None:
+def test_journey_sizes_are_none_one_many_and_more_than_a_page() -> None:
     """All four kinds occur among a few hundred orders."""
     sizes = {len(journey_of(order)) for order in ORDERS}
     assert {0, 1} <= sizes
@@ -58,7 +58,7 @@ def test_an_id_can_force_the_size(order: str, count: int) -> None:
     assert len(journey_of(order)) == count
 
 
-def test_ids_within_a_journey_are_distinct_and_some_events_have_none() -> None:
+def test_event_ids_are_distinct_and_some_are_missing() -> None:
     """An id occurs once; some events lack the field, some have null."""
     ids = [event.get("event_id", "absent") for event in journey_of("n2000-ids")]
     given = [each for each in ids if each not in ("absent", None)]
@@ -76,7 +76,7 @@ def test_every_spelling_and_every_unknown_type_occurs() -> None:
     assert any("event_type" not in event for event in events)
 
 
-def test_every_object_is_there_null_and_absent() -> None:
+def test_every_object_occurs_present_null_and_absent() -> None:
     """Each documented object occurs in all three states."""
     events = all_events()
     for name in (*OBJECTS, *ON_SITE):
@@ -85,8 +85,8 @@ def test_every_object_is_there_null_and_absent() -> None:
         assert any(name not in event for event in events), name
 
 
-def test_fields_nobody_documented_occur_at_the_top_and_nested() -> None:
-    """What the API document does not name must be kept by a worker, so it has to be sent."""
+def test_undocumented_fields_occur_at_the_top_and_nested() -> None:
+    """Fields that the API document does not name occur, because a worker must keep them."""
     events = all_events()
     assert any(event.keys() - DOCUMENTED for event in events)
     assert any("niche" in (event.get("creator") or {}) for event in events)
@@ -135,19 +135,19 @@ def test_odd_events_hold_what_no_schema_promises() -> None:
 
 @pytest.mark.parametrize("order", ["", "\ud83d", "ключ", '"quoted\\"', "a\x00b", "n", "x-", "x-n3", "n99999999"])
 def test_any_id_has_a_journey(order: str) -> None:
-    """No id is too strange, and what looks almost like a forced size is none."""
+    """Every text is an order id with a journey, also one that resembles a forced size."""
     assert 0 <= len(journey_of(order)) <= 260
 
 
-def test_later_events_are_none_of_the_journey_s() -> None:
-    """What a journey had and lost is not what it has."""
+def test_a_shrinking_journeys_later_events_are_not_its_own() -> None:
+    """Events that a journey had and lost are not part of it."""
     later = {json.loads(text).get("event_id") for text in later_texts("n50-a", 40)} - {None}
     assert later
     assert not later & {event.get("event_id") for event in journey_of("n50-a")}
 
 
 def test_a_revised_event_keeps_its_id_only() -> None:
-    """Same id, other title; what is no object stays what it is."""
+    """A revised event has the same id and another title; an item that is no object stays as it is."""
     (text,) = event_texts("n1-a")
     before, after = json.loads(text), json.loads(revised(text))
     assert before["event_id"] == after["event_id"]

@@ -52,15 +52,15 @@ def events(connection: HTTPConnection, order_id: str) -> Any:
 
 
 def test_one_connection_serves_many_requests(api: StandInThread) -> None:
-    """HTTP/1.1 keeps the connection."""
+    """The stand-in keeps an HTTP/1.1 connection open."""
     with closing(connect(api.url)) as connection:
         for order_id in ("n3-a", "n0-b", "n120-c"):
             assert events(connection, order_id) == journey_of(order_id)[:100]
     assert (api.stats.connections, api.stats.requests) == (1, 3)
 
 
-def test_requests_sent_ahead_are_answered_in_turn(api: StandInThread) -> None:
-    """Two requests in one packet, the first one slow: two answers, in order."""
+def test_pipelined_requests_are_answered_in_turn(api: StandInThread) -> None:
+    """Two requests in one packet, the first one slow, get two answers in order."""
     address = urlsplit(api.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as client:
         client.sendall(raw("x-slow50-n1-a") + raw("n1-b"))
@@ -71,8 +71,8 @@ def test_requests_sent_ahead_are_answered_in_turn(api: StandInThread) -> None:
     assert api.stats.in_flight_max == 1
 
 
-def test_a_request_in_pieces(api: StandInThread) -> None:
-    """A request that comes byte by byte is one request."""
+def test_a_request_may_arrive_byte_by_byte(api: StandInThread) -> None:
+    """A request that arrives byte by byte is one request."""
     address = urlsplit(api.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -90,8 +90,8 @@ def test_a_request_in_pieces(api: StandInThread) -> None:
         (b"A" * 70_000, b"431"),
     ],
 )
-def test_what_is_no_request(api: StandInThread, request_: bytes, status: bytes) -> None:
-    """It is refused, and the connection closed."""
+def test_a_malformed_request_closes_the_connection(api: StandInThread, request_: bytes, status: bytes) -> None:
+    """The stand-in refuses it and closes the connection."""
     address = urlsplit(api.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as client:
         client.sendall(request_)
@@ -102,8 +102,8 @@ def test_what_is_no_request(api: StandInThread, request_: bytes, status: bytes) 
     ("word", "error"),
     [("truncated", IncompleteRead), ("hangup", RemoteDisconnected), ("reset", ConnectionResetError)],
 )
-def test_broken_connections(api: StandInThread, word: str, error: type[Exception]) -> None:
-    """Half a body, no answer, a reset: each looks to a client as it would from a real server."""
+def test_broken_connections_look_like_a_real_servers(api: StandInThread, word: str, error: type[Exception]) -> None:
+    """Half a body, no answer and a reset look to a client as from a real server."""
     with closing(connect(api.url)) as connection:
         connection.request("POST", PATH, body_of(f"x-{word}-n3-a"))
         with pytest.raises(error) as caught:
@@ -111,8 +111,8 @@ def test_broken_connections(api: StandInThread, word: str, error: type[Exception
     assert type(caught.value) is error
 
 
-def test_an_order_that_is_never_answered_does_not_hold_up_the_end() -> None:
-    """Leaving closes what is still open, and nothing counts as in flight after it."""
+def test_a_hanging_request_does_not_delay_the_servers_end() -> None:
+    """Leaving the server closes what is still open, and nothing counts as in flight afterwards."""
 
     async def scenario() -> int:
         async with StandIn() as api:
@@ -129,16 +129,16 @@ def test_an_order_that_is_never_answered_does_not_hold_up_the_end() -> None:
     assert asyncio.run(scenario()) == 0
 
 
-def test_a_port_that_is_taken_is_told_to_the_caller(api: StandInThread) -> None:
-    """A thread that cannot start raises where it was started."""
+def test_a_taken_port_raises_in_the_caller(api: StandInThread) -> None:
+    """A server thread that cannot start raises in the thread that started it."""
     port = urlsplit(api.url).port
     assert port is not None
     with pytest.raises(OSError, match="address already in use"), StandInThread(port=port):
         pass
 
 
-def test_as_a_process_it_prints_its_address() -> None:
-    """It serves from the moment its address is out, tells its counts over HTTP, and ends on SIGTERM with 0."""
+def test_the_stand_in_process_prints_its_address() -> None:
+    """The process serves once its address is printed, reports its counts over HTTP, and ends on SIGTERM with 0."""
     command = [sys.executable, "-m", "journeys_sandbox.api", "--port", "0", "--key", "k"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         try:
@@ -154,8 +154,8 @@ def test_as_a_process_it_prints_its_address() -> None:
     assert stats["pages"] == {"n1-a": {"1": 1}}
 
 
-def test_a_key_is_asked_for_over_http() -> None:
-    """The `ApiKey` header is read in any case."""
+def test_the_key_header_is_read_in_any_case() -> None:
+    """The `ApiKey` header's name may be in any case."""
     with StandInThread(ApiSettings(key="k")) as api, closing(connect(api.url)) as connection:
         for headers, status in (({}, 401), ({"apikey": "k"}, 200), ({"APIKEY": "x"}, 401)):
             connection.request("POST", PATH, body_of("n1-a"), headers)

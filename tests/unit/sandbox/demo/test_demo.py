@@ -47,8 +47,8 @@ def perfect(order: str) -> Iterator[Published]:
             yield record(order, known.get(str(event.get("event_type")), "other"), position, event)
 
 
-def test_the_orders_show_every_kind_of_journey() -> None:
-    """There are journeys of 0, 1, many and over 100 events, and no order comes twice."""
+def test_the_demo_orders_have_every_kind_of_journey() -> None:
+    """There are journeys of 0, 1, many and over 100 events, and no order occurs twice."""
     sizes = {len(journey_of(order)) for order in ORDERS}
     assert {0, 1} <= sizes
     assert any(1 < size <= 100 for size in sizes)
@@ -56,8 +56,8 @@ def test_the_orders_show_every_kind_of_journey() -> None:
     assert len(set(ORDERS)) == len(ORDERS) == 300
 
 
-def test_what_is_owed_and_nothing_else_is_exact() -> None:
-    """Every channel's sum agrees, and nothing is lost or doubled."""
+def test_expected_records_alone_are_exact() -> None:
+    """Every channel's sum agrees, and no record is lost or doubled."""
     records = [each for order in ORDERS for each in perfect(order)]
     result = compare({order: journey_of(order) for order in ORDERS}, records)
     assert (result.lost, result.doubled, result.exact) == (0, 0, True)
@@ -75,28 +75,28 @@ def test_a_missing_record_is_lost() -> None:
 
 
 def test_a_record_that_comes_twice_is_doubled() -> None:
-    """The same position again is one too many."""
+    """A second record of the same position counts as doubled."""
     records = list(perfect("n5-a"))
     result = compare({"n5-a": journey_of("n5-a")}, [*records, records[3]])
     assert (result.lost, result.doubled, result.exact) == (0, 1, False)
 
 
 def test_an_event_on_the_wrong_channel_is_lost_and_doubled() -> None:
-    """It is missing where it belongs and one too many where it is."""
+    """The event is missing on its channel and one too many on the other."""
     first, second, *rest = perfect("n5-a")
     wrong = next(channel for channel in CHANNELS if channel != second.topic)
     result = compare({"n5-a": journey_of("n5-a")}, [first, Published(topic=wrong, value=second.value), *rest])
     assert (result.lost, result.doubled) == (1, 1)
 
 
-def test_an_order_that_nobody_placed_is_doubled() -> None:
-    """Records of other orders are not overlooked."""
+def test_records_of_an_unknown_order_are_doubled() -> None:
+    """Records of an order that was not placed count as doubled."""
     result = compare({"n5-a": journey_of("n5-a")}, [*perfect("n5-a"), *perfect("n2-b")])
     assert (result.lost, result.doubled) == (0, 3)
 
 
-def test_the_order_shown_is_of_one_journey_in_its_order() -> None:
-    """Events of one order, by position, whatever the order in which they were read."""
+def test_the_timeline_shows_one_journey_in_order() -> None:
+    """Events of one order are sorted by position, in whatever order they were read."""
     records = [each for order in ORDERS[:60] for each in perfect(order)]
     events = telling(reversed(records))
     assert len({event.value["order_id"] for event in events}) == 1
@@ -104,8 +104,8 @@ def test_the_order_shown_is_of_one_journey_in_its_order() -> None:
     assert 6 <= len(events) <= 12
 
 
-def test_nothing_to_show_is_an_empty_timeline() -> None:
-    """No event, no timeline."""
+def test_no_events_give_an_empty_timeline() -> None:
+    """Without events the timeline is empty."""
     assert telling([Published(topic="summary", value={"order_id": "a"})]) == []
 
 
@@ -128,8 +128,8 @@ def spoken(width: int) -> str:
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_without_a_terminal_there_are_plain_lines(width: int) -> None:
-    """No control codes, no personal data, and the sums."""
+def test_the_demo_prints_plain_lines_without_a_terminal(width: int) -> None:
+    """The lines hold no control codes, no personal data, and the sums."""
     text = spoken(width)
     assert "\x1b" not in text
     assert "\r" not in text

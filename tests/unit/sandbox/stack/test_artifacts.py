@@ -34,14 +34,14 @@ class Server:
 
 
 def test_coordinates_are_read() -> None:
-    """A line names checksum, size and coordinates; classifier and packaging are optional."""
+    """A line gives checksum, size and coordinates; classifier and packaging are optional."""
     plain, full = parse_pins("# remark\nab 1 g:n:2\ncd 3 g:n:2:all:tar.gz\n")
     assert (plain.filename, plain.sha256, plain.size) == ("n-2.jar", "ab", 1)
     assert full.filename == "n-2-all.tar.gz"
 
 
-def test_a_whole_file_is_kept(tmp_path: Path) -> None:
-    """A file is downloaded once, with its progress told; the second time nothing is asked of the network."""
+def test_a_downloaded_file_is_cached(tmp_path: Path) -> None:
+    """A file is downloaded once, with progress shown; the second time the network is not used."""
     told: list[tuple[str, int, int | None]] = []
     (path,) = fetch_all((PIN,), tmp_path, "part", lambda *what: told.append(what), Server(CONTENT))
     assert path.read_bytes() == CONTENT
@@ -51,21 +51,21 @@ def test_a_whole_file_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", [CONTENT[:-1], b"b" + CONTENT[1:], b"", None], ids=["cut", "changed", "empty", "lost"])
 def test_a_bad_download_is_tried_again(tmp_path: Path, bad: bytes | None) -> None:
-    """What is cut off, changed or lost never enters the cache; the next try may do better."""
+    """A file that is cut off, changed or lost never enters the cache; the next try may succeed."""
     (path,) = fetch_all((PIN,), tmp_path, "part", None, Server(bad, CONTENT))
     assert path.read_bytes() == CONTENT
 
 
-def test_giving_up_says_what_to_do(tmp_path: Path) -> None:
-    """After three tries the error names the file and the remedy, and nothing is left behind."""
+def test_a_failed_download_names_the_file_and_the_remedy(tmp_path: Path) -> None:
+    """After three tries the error names the file and the remedy, and no file is left behind."""
     with pytest.raises(SetupError, match=r"jar-1\.jar: lost") as caught:
         fetch_all((PIN,), tmp_path, "part", None, Server(None, None, None))
     assert "go online" in str(caught.value.remedy)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_end_does_not_wait_for_downloads(tmp_path: Path) -> None:
-    """When one fails for good, as when someone presses Ctrl-C, those under way end with their next bytes."""
+def test_a_failed_download_stops_the_others(tmp_path: Path) -> None:
+    """If one download fails for good, or on Ctrl-C, the others end with their next bytes."""
     endless = replace(PIN, name="endless")
 
     def download(pin: Pin, _into: Path, report: Callable[[int], None]) -> Path:
@@ -79,7 +79,7 @@ def test_the_end_does_not_wait_for_downloads(tmp_path: Path) -> None:
 
 
 def test_a_damaged_cache_mends_itself(tmp_path: Path) -> None:
-    """A cached file that no longer matches is replaced, and the remains of a killed download are removed."""
+    """A cached file with a wrong checksum is replaced, and the remains of a killed download are removed."""
     (tmp_path / PIN.filename).write_bytes(b"b" + CONTENT[1:])
     (tmp_path / ".part-old").mkdir()
     (path,) = fetch_all((PIN,), tmp_path, "part", None, Server(CONTENT))
@@ -87,7 +87,7 @@ def test_a_damaged_cache_mends_itself(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_cache_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_directory_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """JOURNEYS_SANDBOX_CACHE names the directory; a checkout keeps its own otherwise."""
     monkeypatch.setenv("JOURNEYS_SANDBOX_CACHE", str(tmp_path))
     assert cache_directory() == tmp_path

@@ -66,10 +66,10 @@ def read(orders: OrderConsumer, count: int) -> list[OrderMessage]:
     ],
     ids=["paused", "held"],
 )
-def test_a_partition_that_left_paused_is_read_when_it_comes_back(
+def test_a_partition_revoked_while_paused_is_read_when_assigned_again(
     bootstrap_servers: str, namespace: str, stop: Callable[[OrderConsumer, Partition], object]
 ) -> None:
-    """Librdkafka remembers a pause beyond the assignment, so taking over must end it."""
+    """Librdkafka remembers a pause across a rebalance, so the consumer must resume what it is assigned."""
     at = (f"{namespace}orders", 0)
     with source(bootstrap_servers, namespace) as orders:
         stop(orders, at)

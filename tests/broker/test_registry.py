@@ -42,8 +42,8 @@ def older_version(record: str) -> Schema:
     return Schema(json.dumps(schema), "AVRO")
 
 
-def test_what_was_registered_is_found(registry_url: str, client: SchemaRegistryClient, prefix: str) -> None:
-    """Every subject gets its schema and its rule, and the worker's look-up finds the same ids."""
+def test_registered_schemas_are_found(registry_url: str, client: SchemaRegistryClient, prefix: str) -> None:
+    """Each subject gets its schema and its compatibility rule, and the worker's look-up finds the same ids."""
     done = registry.register(registry_url, {}, prefix)
     ids = registry.lookup(registry_url, {}, prefix)
     assert {one.subject: one.schema_id for one in done} == ids
@@ -52,10 +52,8 @@ def test_what_was_registered_is_found(registry_url: str, client: SchemaRegistryC
     assert {subject.state for subject in registry.check(registry_url, {}, prefix)} == {State.OK}
 
 
-def test_the_registry_decodes_what_the_worker_encodes(
-    registry_url: str, client: SchemaRegistryClient, prefix: str
-) -> None:
-    """A registry may write a schema in its own way; it reads our records all the same."""
+def test_records_decode_through_the_registry(registry_url: str, client: SchemaRegistryClient, prefix: str) -> None:
+    """A registry may rewrite a schema's text; consumers still decode the worker's records with it."""
     registry.register(registry_url, {}, prefix)
     encoder = JourneyEncoder(registry.lookup(registry_url, {}, prefix), topic_prefix=prefix)
     event = {"event_type": "ads", "ad": {"ad_id": "7"}, "products": [None, {"price": 129}], "new": 1}
@@ -81,7 +79,7 @@ def test_the_registry_decodes_what_the_worker_encodes(
 
 
 def test_registering_again_changes_nothing(registry_url: str, client: SchemaRegistryClient, prefix: str) -> None:
-    """A second call creates no version."""
+    """A second registration creates no version."""
     first = registry.register(registry_url, {}, prefix)
     second = registry.register(registry_url, {}, prefix)
     assert [one.schema_id for one in first] == [one.schema_id for one in second]
@@ -90,17 +88,17 @@ def test_registering_again_changes_nothing(registry_url: str, client: SchemaRegi
 
 
 def test_every_missing_subject_is_named(registry_url: str, prefix: str) -> None:
-    """A worker that finds nothing refuses to start, names all of it and the command that mends it."""
+    """A worker without schemas refuses to start, and names each missing subject and the command that registers it."""
     with pytest.raises(SetupError) as refused:
         registry.lookup(registry_url, {}, prefix)
     assert all(f"{prefix}{name}-value (missing)" in str(refused.value) for name in schemas.RECORDS)
     assert refused.value.remedy == "journeys schemas register"
 
 
-def test_a_newer_version_leaves_an_older_worker_its_own(
+def test_an_older_worker_finds_its_schema_beside_a_newer_one(
     registry_url: str, client: SchemaRegistryClient, prefix: str
 ) -> None:
-    """A release that added a nullable field has registered it: this worker's schema is still found."""
+    """After a release that added a nullable field, an older worker still finds its own schema."""
     before = registry.register(registry_url, {}, prefix)[0]
     newer = schemas.load(before.record)
     newer["fields"].append({"name": "later", "type": ["null", "string"], "default": None})
@@ -109,10 +107,10 @@ def test_a_newer_version_leaves_an_older_worker_its_own(
     assert registry.lookup(registry_url, {}, prefix)[before.subject] == before.schema_id
 
 
-def test_a_compatible_difference_can_be_registered(
+def test_a_compatible_schema_is_registered_beside_an_older_one(
     registry_url: str, client: SchemaRegistryClient, prefix: str
 ) -> None:
-    """An older version is told as such, and registering adds ours beside it."""
+    """The check reports an older version, and registering adds ours beside it."""
     name = f"{prefix}ads-value"
     client.register_schema(name, older_version("AdsEvent"))
     found = registry.check(registry_url, {}, prefix)[0]
@@ -121,10 +119,10 @@ def test_a_compatible_difference_can_be_registered(
     assert len(client.get_versions(name)) == 2
 
 
-def test_an_incompatible_difference_stops_everything(
+def test_one_incompatible_subject_stops_all_registration(
     registry_url: str, client: SchemaRegistryClient, prefix: str
 ) -> None:
-    """Nothing is registered while one subject is incompatible: it is named, and no remedy is promised."""
+    """While one subject is incompatible nothing is registered; the error names it and promises no remedy."""
     name = f"{prefix}email-value"
     client.register_schema(name, Schema(ALIEN, "AVRO"))
     client.set_compatibility(name, "FULL_TRANSITIVE")
@@ -135,10 +133,10 @@ def test_an_incompatible_difference_stops_everything(
     assert [subject for subject in client.get_subjects() if subject.startswith(prefix)] == [name]
 
 
-def test_a_subject_without_a_rule_is_judged_by_ours(
+def test_our_compatibility_rule_applies_to_a_subject_without_one(
     registry_url: str, client: SchemaRegistryClient, prefix: str
 ) -> None:
-    """Where the registry would take anything, our rule is set first, and an alien schema is still refused."""
+    """In a registry that accepts anything, our rule is set first, and a foreign schema is still refused."""
     name = f"{prefix}ads-value"
     client.register_schema(name, Schema(ALIEN.replace("EmailEvent", "AdsEvent"), "AVRO"))
     with pytest.raises(SetupError, match=r"ads-value \(differs, incompatible\)"):
@@ -146,7 +144,7 @@ def test_a_subject_without_a_rule_is_judged_by_ours(
     assert len(client.get_versions(name)) == 1
 
 
-def test_an_address_without_the_apis_path_is_told(registry_url: str) -> None:
-    """The usual slip has its own line."""
+def test_a_registry_url_without_its_path_has_its_own_error(registry_url: str) -> None:
+    """A registry URL without its path gets an error line of its own."""
     with pytest.raises(SetupError, match="lacks a path"):
         registry.lookup(registry_url.removesuffix("/apis/ccompat/v7"), {}, "journey.")
