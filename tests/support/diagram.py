@@ -10,7 +10,7 @@ from pathlib import Path
 from journeys.worker.kafka_thread.states import FIRST, NEXT, State
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "exactly-once.md"
-_BEGIN, _END = "<!-- from worker/states.py: python -m tests.support.diagram -->\n", "<!-- end -->\n"
+_BEGIN, _END = "<!-- from worker/kafka_thread/states.py: python -m tests.support.diagram -->\n", "<!-- end -->\n"
 
 
 def diagram() -> str:
