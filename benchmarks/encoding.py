@@ -72,6 +72,7 @@ def journeys_of(events: Sequence[Event]) -> list[Journey]:
             total=10,
             pages=1,
             repeated=0,
+            shared_ids=0,
             consistent=True,
             shop_currency="EUR",
             extra={},

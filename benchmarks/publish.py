@@ -65,6 +65,7 @@ def _journey(order_id: str, number: int) -> Journey:
         total=len(events),
         pages=1,
         repeated=0,
+        shared_ids=0,
         consistent=True,
         shop_currency="EUR",
         extra={},

@@ -87,14 +87,16 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     pages: int
     """How many pages the accepted reading took."""
     repeated: int
-    """Events read more than once and published once."""
+    """Items read more than once with identical content, and published once."""
+    shared_ids: int
+    """Events with an `event_id` that another event of the journey has, too."""
     consistent: bool
     """False where `total` and the events read disagree, and did so identically when read again."""
     shop_currency: str | None
     extra: dict[str, Json]
     """Fields of `data` that the API document does not name, by JSON Pointer."""
     fetched_at_ms: int
-    """When the last page was read, milliseconds since the epoch, UTC."""
+    """When the accepted reading began, milliseconds since the epoch, UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

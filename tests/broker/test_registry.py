@@ -67,6 +67,7 @@ def test_records_decode_through_the_registry(registry_url: str, client: SchemaRe
         total=2,
         pages=1,
         repeated=0,
+        shared_ids=0,
         consistent=True,
         shop_currency=None,
         extra={},

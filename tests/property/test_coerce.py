@@ -104,6 +104,7 @@ def published(*events: Any) -> list[dict[str, Any]]:
         total=len(events),
         pages=1,
         repeated=0,
+        shared_ids=0,
         consistent=True,
         shop_currency=None,
         extra={},

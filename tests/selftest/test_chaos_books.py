@@ -61,6 +61,7 @@ def journey(offset: int, events: tuple[Json, ...] = EVENTS) -> Reads:
         total=len(events),
         pages=1,
         repeated=0,
+        shared_ids=0,
         consistent=True,
         shop_currency=None,
         extra={},

@@ -160,8 +160,8 @@ class Worker:
         policy = GatePolicy(
             failures=Limit(run=6, share=0.5, least=10, window=30.0),
             orders=3,
-            probes=Backoff(base=0.5, cap=3.0),
-            pauses=Backoff(base=0.5, cap=3.0),
+            probes=Backoff(base_s=0.5, cap_s=3.0),
+            pauses=Backoff(base_s=0.5, cap_s=3.0),
         )
         return Gatekeeper(
             Gate(policy),
@@ -182,7 +182,7 @@ class Worker:
             Policy(
                 pages_per_order=2,
                 max_events=MAX_EVENTS,
-                tries=QuickTries(tries=3, base=0.2, cap=1.0, budget=5.0),
+                tries=QuickTries(tries=3, base_s=0.2, cap_s=1.0, budget_s=5.0),
             ),
             keeper=self.keeper,
             observer=self._teller,

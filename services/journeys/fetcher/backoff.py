@@ -1,4 +1,4 @@
-"""How long to wait before the next try. Pure; chance comes in as an argument."""
+"""How long to wait before the next try. No I/O: chance is an argument."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """A bound that doubles from time to time, up to a cap; in seconds."""
+    """A wait in seconds that doubles with each failure, from `base_s` up to `cap_s`."""
 
-    base: float
-    cap: float
+    base_s: float
+    cap_s: float
 
-    def bound(self, times: int) -> float:
-        """The longest wait after so many times, at least one."""
-        return min(self.cap, self.base * 2.0 ** min(times - 1, 30))
+    def bound(self, failures: int) -> float:
+        """Return the longest wait in seconds after `failures` failures in a row, at least one."""
+        return min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 30))
 
-    def wait(self, times: int, *, jitter: float) -> float:
-        """Between half of the bound and the whole of it; `jitter` is in [0, 1)."""
-        return self.bound(times) * (0.5 + jitter / 2)
+    def wait(self, failures: int, *, jitter: float) -> float:
+        """Return a wait between half of the bound and all of it. `jitter` is in [0, 1)."""
+        return self.bound(failures) * (0.5 + jitter / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuickTries(Backoff):
-    """Tries within the process, bounded in number and in time. Times are in seconds.
+    """Tries within the process, limited in number (`tries`) and in time (`budget_s`).
 
-    With full jitter: a delay is drawn between nothing and the bound, so that many orders that failed together do not
-    come back together.
+    With *full jitter*: a delay is drawn between zero and the bound. So orders that failed together do not try again
+    together.
     """
 
-    base: float = 0.2
-    cap: float = 5.0
+    base_s: float = 0.2
+    cap_s: float = 5.0
     tries: int = 4
-    budget: float = 15.0
+    budget_s: float = 15.0
 
-    def delay(self, *, failed: int, spent: float, jitter: float) -> float | None:
-        """How long to wait after `failed` tries within `spent` seconds, or None when it is enough.
+    def delay(self, *, failed: int, spent_s: float, jitter: float) -> float | None:
+        """Return the wait in seconds after `failed` tries that took `spent_s`; None if no try is left.
 
         `jitter` is in [0, 1).
         """
-        if failed >= self.tries or spent >= self.budget:
+        if failed >= self.tries or spent_s >= self.budget_s:
             return None
         return self.bound(failed) * jitter

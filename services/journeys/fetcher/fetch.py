@@ -1,7 +1,7 @@
-"""Fetches one order's whole journey: drives the paging rule, with quick tries for faults that pass.
+"""Fetch the whole journey of one order: request its pages, and retry quickly what fails.
 
-Every request waits for its turn at the account's gatekeeper. What the API asks of all, a pause or another key, and an
-outage use up none of an order's tries.
+Every request waits for a turn at the account's gatekeeper. Throttling, a refused key and an outage do not count as
+tries of an order.
 """
 
 from __future__ import annotations
@@ -24,41 +24,44 @@ from journeys.fetcher.pages import Answer, Page, read_page
 from journeys.fetcher.paging import EMPTY, Paging, Reading
 from journeys.model import Journey, Order, Position
 
-_DECODED = 3
-"""What a decoded page takes in memory, in bytes of its body; about (2.6 to 2.9 measured)."""
+_MEMORY_FACTOR = 3
+"""Memory of a decoded page, in bytes per byte of its body (2.6 to 2.9 measured)."""
 
 
 class Client(Protocol):
-    """Asks the API for pages."""
+    """Sends requests to the API."""
 
     async def ask(self, order_id: str, page: int) -> Answer:
-        """One request. Raises OrderError."""
+        """Request one page of an order, counted from 1. Raises OrderError if no answer comes."""
 
     def refresh_key(self) -> None:
-        """The key was refused: look for a new one."""
+        """Read the API key again before the next request: the API refused the present one."""
 
 
 class Observer(Protocol):
-    """Who counts and logs requests; must be cheap."""
+    """Counts and logs requests. Called on the event loop, so it must not block."""
 
     def request(self, outcome: str, seconds: float) -> None:
-        """A request ended: `ok`, or the reason of its failure."""
+        """Record the end of a request: `ok`, `cancelled`, or the reason of its failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How hard to try; times in seconds."""
+    """How often to try, and how much to read."""
 
     pages_per_order: int = 8
+    """Pages of one order that may be requested at the same time."""
     max_events: int = 10_000
+    """A larger journey is rejected."""
     tries: QuickTries = field(default_factory=QuickTries)
     codes: Mapping[int, Meaning] = field(default_factory=dict)
+    """The meaning of each `code` other than 1; others are `passing`."""
     probes: int = 3
-    """As how many probes in vain an order may serve before it makes room for another, and waits in a tier."""
+    """An order that failed as a probe this often is sent to a retry tier, to make way for another probe."""
     throttled: int = 10
-    """How often an order may be throttled while the API answers for others in between."""
+    """An order is sent to a retry tier once it was throttled this often while the API answered for other orders."""
     refused: int = 3
-    """How often the key may be refused for an order while the API answers for others in between."""
+    """The same for a refused key."""
 
 
 class _Effort(msgspec.Struct, kw_only=True):
@@ -66,20 +69,31 @@ class _Effort(msgspec.Struct, kw_only=True):
 
     failed: int = 0
     """Tries that count."""
-    spent: float = 0.0
-    """Seconds, on these and between them."""
+    spent_s: float = 0.0
+    """Time of these tries and of the pauses between them."""
     probed: int = 0
-    """How often it was a probe in vain."""
+    """How often the request was a probe and failed."""
     singled_out: int = 0
-    """How often it was throttled, or its key refused, although others were heard since the time before."""
+    """How often it was throttled or refused although the API had answered for other orders since the last time."""
     refused_at: float = math.inf
-    """When the request was sent that was refused last."""
+    """When the last throttled or refused request was sent, on the monotonic clock."""
+
+
+class _Work(msgspec.Struct, kw_only=True):
+    """One order that is being fetched."""
+
+    order: Order
+    paging: Paging
+    reservation: Reservation
+    began_ms: int = 0
+    """When the first page of the present reading was requested, milliseconds since the epoch."""
 
 
 class Fetcher:
-    """Fetches journeys, many at once; `keeper` says when a request may be sent, `memory` bounds the pages in memory.
+    """Fetches journeys, many at once. Belongs to one event loop.
 
-    `chance` gives numbers in [0, 1).
+    `keeper` decides when a request may be sent, `memory` how many pages may be in memory. `chance` returns numbers in
+    [0, 1). `client` sends the requests, and `observer` hears of each.
     """
 
     def __init__(
@@ -101,27 +115,32 @@ class Fetcher:
         self._keeper = keeper
         self.memory = memory or MemoryBudget()
         self.in_flight = 0
-        self._pagings: dict[Position, Paging] = {}
+        """Requests that were sent and not answered yet."""
+        self._active: dict[Position, Paging] = {}
 
     @property
     def bytes_in_hand(self) -> int:
-        """Memory that journeys take which are not whole yet, about."""
+        """Approximate memory of the journeys that are not whole yet."""
         return self.memory.received_bytes
 
     def progress(self) -> dict[Position, int]:
-        """The orders being fetched, each with a number that changes with every page; may be called from any thread.
+        """Return the bytes received so far of each active order. May be called from any thread.
 
-        Those that wait for memory are left out.
+        Orders that wait for memory are not active.
         """
-        return {position: paging.bytes for position, paging in list(self._pagings.items())}
+        return {position: paging.bytes for position, paging in list(self._active.items())}
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
-        """The whole journey of an order. Raises OrderError; NotFoundYetError for none, unless `accept_empty`."""
-        paging, reservation = Paging(max_events=self._policy.max_events), Reservation()
+        """Return the whole journey of an order.
+
+        Raises OrderError; NotFoundYetError if there is no journey, unless `accept_empty`: then it has no events.
+        """
+        paging = Paging(max_events=self._policy.max_events)
+        work = _Work(order=order, paging=paging, reservation=Reservation())
         try:
-            await self.memory.reserve_first_page(reservation)
-            self._pagings[order.message.position] = paging
-            reading = await self._read(paging, reservation, order)
+            await self.memory.reserve_first_page(work.reservation)
+            self._active[order.message.position] = paging
+            reading = await self._read(work)
         except NotFoundYetError as absent:
             if paging.promised:  # a page that is missing later must never make an empty journey
                 raise failure("journey-unsettled", "the journey vanished while it was read") from absent
@@ -129,9 +148,9 @@ class Fetcher:
                 raise
             reading = paging.empty or EMPTY
         finally:
-            if self._pagings.get(order.message.position) is paging:  # a later assignment may read it again by now
-                del self._pagings[order.message.position]
-            self.memory.release(reservation)
+            if self._active.get(order.message.position) is paging:  # a later assignment may fetch it again by now
+                del self._active[order.message.position]
+            self.memory.release(work.reservation)
         return Journey(
             order_id=order.order_id,
             account=order.account,
@@ -141,50 +160,48 @@ class Fetcher:
             total=reading.total,
             pages=reading.pages,
             repeated=reading.repeated,
+            shared_ids=reading.shared_ids,
             consistent=reading.consistent,
             shop_currency=reading.shop_currency,
             extra=reading.extra,
-            fetched_at_ms=self._clock.wall_ms(),
+            fetched_at_ms=work.began_ms,
         )
 
-    async def _read(self, paging: Paging, reservation: Reservation, order: Order) -> Reading:
-        while wanted := paging.wanted():
-            may_ask = (
-                1 in wanted
-                or reservation.reads_rest
-                or await self._wait_for_memory(paging, reservation, order, pages=len(wanted))
-            )
-            if not may_ask:
+    async def _read(self, work: _Work) -> Reading:
+        while wanted := work.paging.wanted():
+            if 1 in wanted:
+                work.began_ms = self._clock.wall_ms()
+            elif not work.reservation.reads_rest and not await self._reserve_rest(work, pages=len(wanted)):
                 continue
             if len(wanted) == 1:  # most orders have one page: no task is made for it
-                self._take(paging, reservation, await self._page(order.order_id, wanted[0]))
+                self._receive(work, await self._page(work.order.order_id, wanted[0]))
             else:
-                await self._side_by_side(paging, reservation, order.order_id, wanted)
-        assert paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
-        return paging.result
+                await self._side_by_side(work, wanted)
+        assert work.paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
+        return work.paging.result
 
-    async def _wait_for_memory(self, paging: Paging, reservation: Reservation, order: Order, *, pages: int) -> bool:
-        """Until so many pages more may be read, each as large as what is there of the order; else it is read anew."""
-        position = order.message.position
-        self._pagings.pop(position, None)
-        if not (is_there := await self.memory.reserve_rest(reservation, reservation.received_bytes * pages)):
-            paging.forget()
+    async def _reserve_rest(self, work: _Work, *, pages: int) -> bool:
+        """Wait for memory for more pages, each as large as the first. False: the order begins again at page 1."""
+        position, reservation = work.order.message.position, work.reservation
+        self._active.pop(position, None)
+        if not (is_granted := await self.memory.reserve_rest(reservation, reservation.received_bytes * pages)):
+            work.paging.forget()
             await self.memory.reserve_first_page(reservation)
-        self._pagings[position] = paging
-        return is_there
+        self._active[position] = work.paging
+        return is_granted
 
-    def _take(self, paging: Paging, reservation: Reservation, page: Page) -> None:
-        self.memory.received(reservation, _DECODED * page.bytes)
-        paging.receive(page)
+    def _receive(self, work: _Work, page: Page) -> None:
+        self.memory.received(work.reservation, _MEMORY_FACTOR * page.bytes)
+        work.paging.receive(page)
 
-    async def _side_by_side(self, paging: Paging, reservation: Reservation, order_id: str, numbers: list[int]) -> None:
-        """Take these pages as they come; the first failure cancels the others."""
+    async def _side_by_side(self, work: _Work, numbers: list[int]) -> None:
+        """Request several pages at the same time. The first failure cancels the others and is raised."""
         bound = asyncio.Semaphore(self._policy.pages_per_order)
 
         async def one(number: int) -> None:
             async with bound:
-                page = await self._page(order_id, number)
-            self._take(paging, reservation, page)
+                page = await self._page(work.order.order_id, number)
+            self._receive(work, page)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -194,16 +211,16 @@ class Fetcher:
             raise _first(failures) from None
 
     async def _page(self, order_id: str, number: int) -> Page:
-        """One page, with quick tries; waiting for a turn counts as no time spent."""
+        """Request one page, with quick tries. Waiting for a turn costs the order nothing."""
         effort = _Effort()
         while True:
             turn = await self._keeper.turn(order_id)
             try:
                 page = await self._request(order_id, number)
             except TransientError as error:
-                await self._pass_over(error, effort, turn)
+                await self._retry_later(error, effort, turn)
             except (ThrottledError, UnauthorizedError) as error:
-                self._bear_with(error, effort, turn)
+                self._excuse(error, effort, turn)
             except OrderError:
                 self._keeper.answered(turn)
                 raise
@@ -214,23 +231,27 @@ class Fetcher:
                 self._keeper.answered(turn)
                 return page
 
-    async def _pass_over(self, error: TransientError, effort: _Effort, turn: Turn) -> None:
-        """Wait for the next try. Raises the error when it was the last one."""
-        if not self._keeper.failed(turn, error.reason):  # the API is down: not this order's fault
+    async def _retry_later(self, error: TransientError, effort: _Effort, turn: Turn) -> None:
+        """Wait before the next try. Raises the error if no try is left."""
+        if not self._keeper.failed(turn, error.reason):  # the API is down: the order is not at fault
             effort.probed += turn.is_probe
             if effort.probed >= self._policy.probes:
                 raise error
             return
         effort.failed += 1
-        effort.spent += self._clock.monotonic() - turn.sent
-        delay = self._policy.tries.delay(failed=effort.failed, spent=effort.spent, jitter=self._chance())
-        if delay is None:
+        effort.spent_s += self._clock.monotonic() - turn.sent
+        delay_s = self._policy.tries.delay(failed=effort.failed, spent_s=effort.spent_s, jitter=self._chance())
+        if delay_s is None:
             raise error
-        await asyncio.sleep(delay)
-        effort.spent += delay
+        await asyncio.sleep(delay_s)
+        effort.spent_s += delay_s
 
-    def _bear_with(self, error: ThrottledError | UnauthorizedError, effort: _Effort, turn: Turn) -> None:
-        """Count no try, unless others are heard in between: then it is about this order. Raises the error if it is."""
+    def _excuse(self, error: ThrottledError | UnauthorizedError, effort: _Effort, turn: Turn) -> None:
+        """Let the order try again: throttling and a refused key do not count as tries.
+
+        If the API answers for other orders in the meantime, the failure belongs to this order and counts. Raises the
+        error once it counted often enough.
+        """
         effort.singled_out += self._keeper.others_answered(turn.order_id, since=effort.refused_at)
         effort.refused_at = turn.sent
         if isinstance(error, ThrottledError):
@@ -244,7 +265,7 @@ class Fetcher:
             raise error
 
     async def _request(self, order_id: str, number: int) -> Page:
-        """One request, watched."""
+        """Send one request and read its answer; the observer hears of it."""
         started = self._clock.monotonic()
         self.in_flight += 1
         outcome = "cancelled"

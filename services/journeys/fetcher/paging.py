@@ -29,6 +29,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     pages: int
     repeated: int
+    shared_ids: int
     moved: bool
     """Whether `total` or the page size changed while reading, or ids came twice: pages may have shifted."""
     shop_currency: str | None
@@ -41,7 +42,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.events) == self.total
 
 
-EMPTY = Reading(events=(), total=0, pages=1, repeated=0, moved=False, shop_currency=None, extra={})
+EMPTY = Reading(events=(), total=0, pages=1, repeated=0, shared_ids=0, moved=False, shop_currency=None, extra={})
 """The journey of an order that the API knows nothing of, and says nothing about."""
 
 
@@ -130,6 +131,7 @@ class Paging:
             total=newest.total,
             pages=len(pages),
             repeated=repeated,
+            shared_ids=0,
             moved=repeated > 0 or len({(page.total, page.size) for page in pages}) > 1,
             shop_currency=next((page.shop_currency for page in pages if page.shop_currency is not None), None),
             extra=pages[0].extra,

@@ -153,7 +153,7 @@ def patience(settings: Settings) -> Patience:
     api, tries = settings.api, QuickTries(tries=settings.api.tries)
     return Patience(
         silence=settings.ops.stalled_after,
-        order=tries.budget + tries.cap + api.total_timeout + settings.ops.stalled_after,
+        order=tries.budget_s + tries.cap_s + api.total_timeout + settings.ops.stalled_after,
         turns=_SLOTS * api.max_concurrency * api.pages_per_order * api.tries,
     )
 

@@ -26,7 +26,7 @@ from journeys.model import Journey, Json, Order, OrderMessage, Position
 
 T = TypeVar("T")
 
-TRIES = QuickTries(tries=3, base=1.0, cap=8.0, budget=60.0)
+TRIES = QuickTries(tries=3, base_s=1.0, cap_s=8.0, budget_s=60.0)
 
 
 @dataclass
@@ -236,10 +236,10 @@ def test_a_page_too_large_is_refused_without_a_second_try() -> None:
 
 def test_quick_tries_are_bounded_in_time() -> None:
     """Tries that each take long end by their budget, before their count does."""
-    assert TRIES.delay(failed=1, spent=59.0, jitter=0.5) == 0.5
-    assert TRIES.delay(failed=1, spent=60.0, jitter=0.5) is None
-    assert TRIES.delay(failed=3, spent=0.0, jitter=0.5) is None
-    assert QuickTries(tries=100, base=1.0, cap=8.0).bound(50) == 8.0
+    assert TRIES.delay(failed=1, spent_s=59.0, jitter=0.5) == 0.5
+    assert TRIES.delay(failed=1, spent_s=60.0, jitter=0.5) is None
+    assert TRIES.delay(failed=3, spent_s=0.0, jitter=0.5) is None
+    assert QuickTries(tries=100, base_s=1.0, cap_s=8.0).bound(50) == 8.0
 
 
 def test_a_later_page_that_is_missing_makes_no_empty_journey() -> None:

@@ -76,8 +76,8 @@ def run(
 ) -> T:
     """What `work` returns; `keys` are what the key is at each look, the last one for ever."""
     looks = iter(keys)
-    policy = Policy(codes=CODES, tries=QuickTries(tries=4, base=0.001, cap=0.01, budget=20.0))
-    soon = Backoff(base=0.001, cap=0.01)
+    policy = Policy(codes=CODES, tries=QuickTries(tries=4, base_s=0.001, cap_s=0.01, budget_s=20.0))
+    soon = Backoff(base_s=0.001, cap_s=0.01)
 
     async def main() -> T:
         async with StandIn(settings) as api:

@@ -50,8 +50,8 @@ class GatePolicy:
     orders: int = 20
     """Of so many different orders at least must the failures be: a handful that fail by themselves are no outage."""
     dead_letters: Limit = field(default_factory=lambda: Limit(run=50, share=0.5, least=100, window=300.0))
-    probes: Backoff = field(default_factory=lambda: Backoff(base=1.0, cap=10.0))
-    pauses: Backoff = field(default_factory=lambda: Backoff(base=1.0, cap=30.0))
+    probes: Backoff = field(default_factory=lambda: Backoff(base_s=1.0, cap_s=10.0))
+    pauses: Backoff = field(default_factory=lambda: Backoff(base_s=1.0, cap_s=30.0))
     """Where the API asks for a pause and does not say how long."""
     longest_pause: float = 300.0
     """The most that is believed of what the API asks for."""
@@ -121,7 +121,7 @@ class Gate:
         """A request failed in a way that passes."""
         if not self.is_down and (told := self._failures.add(order_id, now)):
             self._reasons["down"] = f"{told} failed, the last with {reason}"
-            self._probe_after(now, self._policy.probes.base)
+            self._probe_after(now, self._policy.probes.base_s)
 
     def refused(self, reason: str, *, is_probe: bool, now: float, jitter: float) -> None:
         """The key was refused: so the API is up."""

@@ -11,8 +11,8 @@ POLICY = GatePolicy(
     failures=Limit(run=4, share=0.5, least=10, window=10.0),
     orders=2,
     dead_letters=Limit(run=3, share=0.5, least=8, window=100.0),
-    probes=Backoff(base=1.0, cap=4.0),
-    pauses=Backoff(base=2.0, cap=8.0),
+    probes=Backoff(base_s=1.0, cap_s=4.0),
+    pauses=Backoff(base_s=2.0, cap_s=8.0),
     longest_pause=60.0,
 )
 

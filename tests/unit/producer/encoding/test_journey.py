@@ -32,6 +32,7 @@ JOURNEY = Journey(
     total=0,
     pages=1,
     repeated=0,
+    shared_ids=0,
     consistent=True,
     shop_currency="EUR",
     extra={},

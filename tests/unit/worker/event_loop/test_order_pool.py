@@ -91,6 +91,7 @@ def at_desk(
             total=0,
             pages=1,
             repeated=0,
+            shared_ids=0,
             consistent=True,
             shop_currency=None,
             extra={},
