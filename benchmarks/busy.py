@@ -152,12 +152,12 @@ def profile(options: argparse.Namespace) -> Done:
         topic, bootstrap = names["JOURNEYS_ORDERS__TOPICS"], stack.broker.bootstrap_servers
         work = (mixed_orders if options.mix else orders)(options.orders)
         produce_orders(bootstrap, topic, (order.order_id for order in work), partitions=PARTITIONS)
-        logs.configure(form="json", level="warning")
+        log_output = logs.configure(log_format="json", level="warning")
         done = Done(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic, options.orders)
         done.start()
         settings = load(None, names)
         with schema_ids(settings) as ids:
-            if run(settings, ids):
+            if run(settings, ids, log_output):
                 raise AssertionError("the worker failed")
         return done
 

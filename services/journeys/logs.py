@@ -1,8 +1,9 @@
 """Log lines: stable event names, one JSON object a line (or a pretty line on a terminal), on stderr.
 
-An event name is part of what users build alerts on: it is a type here, and a table gives its level. Fields name
-things and count them; none ever holds an event of a journey, a key or an e-mail address. Tracebacks are plain,
-without the values of local variables, for the same reason. A line that cannot be written is lost, and ends nothing.
+Users build alerts on event names: they are a type here, and a table gives the level of each. A JSON line begins with
+`timestamp`, `level` and `event`. Fields name things and count them; none ever holds an event of a journey, a key or an
+e-mail address. Tracebacks are plain, without the values of local variables, for the same reason. A line that cannot be
+written is lost; the worker goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO, TypeAlias, cast, get_args
 
 import structlog
@@ -83,47 +84,44 @@ LEVELS: Final[Mapping[EventName, Level]] = {
 }
 """The level of each event; that of a library's message is the library's own."""
 
-_SELDOM: Final = 10.0
-"""Seconds between two lines of a library that tell the same kind of thing."""
+_FIRST: Final = ("timestamp", "level", "event", "order_id")
+"""Fields that each JSON line begins with, as far as it has them."""
+_SELDOM_S: Final = 10.0
+"""Seconds between two lines of a library about the same kind of thing."""
+_LOGGER: Final = logging.getLogger("journeys")
+"""Holds the lowest level that is written; `NOTSET` until `configure` was called, and then nothing is written."""
 
 
-class _Threshold:
-    """The lowest level that is written; nothing is, until `configure` was called."""
+class LogOutput:
+    """The stream that log lines are written to, each at once. Safe to use from any thread.
 
-    number = 100
+    A line that the stream refuses (a full disk, a closed pipe) is lost and counted.
+    """
 
+    def __init__(self, stream: TextIO, *, for_people: bool) -> None:
+        self._stream = stream
+        self.for_people: Final = for_people
+        """Whether lines are written for people to read, not as JSON."""
+        self.lost = 0
+        """Lines that could not be written so far."""
 
-class _Losses:
-    """Who is told of a line that is lost: nobody, until `when_lost` was called."""
-
-    tell: Callable[[], object] = staticmethod(lambda: None)
-
-
-class _Lines:
-    """A stream of lines, each written at once. One that it does not take is lost: a full disk, a closed pipe."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def write(self, line: str) -> None:
+    def write(self, text: str) -> None:
+        """Write a line, or a part of one. Blocks as the stream does; never raises for a line that is lost."""
         try:
-            self._out.write(line)
-            self._out.flush()
+            self._stream.write(text)
+            self._stream.flush()
         except (OSError, ValueError):  # ValueError: the stream is closed
-            _Losses.tell()
+            self.lost += 1
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: `write` flushes."""
 
 
-def configure(*, form: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> bool:
-    """Set up logging of this process, onto `stream` (stderr). `auto` is `console` on a terminal, else `json`.
-
-    Returns whether lines are for people.
-    """
+def configure(*, log_format: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> LogOutput:
+    """Set up logging of this process, onto `stream` (stderr). `auto` is `console` on a terminal, else `json`."""
     out = sys.stderr if stream is None else stream
-    lines = cast("TextIO", _Lines(out))
-    pretty = form == "console" or (form == "auto" and out.isatty())
+    output = LogOutput(out, for_people=log_format == "console" or (log_format == "auto" and out.isatty()))
+    lines = cast("TextIO", output)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -131,33 +129,27 @@ def configure(*, form: Format = "auto", level: Level = "info", stream: TextIO | 
         structlog.processors.format_exc_info,
         _redact,
     ]
-    render = _pretty(colours=out.isatty()) if pretty else _json()
+    render = _pretty(colours=out.isatty()) if output.for_people else _json()
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.BoundLogger,
         logger_factory=structlog.WriteLoggerFactory(lines),
         cache_logger_on_first_use=False,
     )
-    _Threshold.number = _NUMBERS[level]
-    _take_in_libraries(lines, shared, render)
-    return pretty
-
-
-def when_lost(tell: Callable[[], object]) -> None:
-    """Call `tell` for each line that cannot be written, from any thread."""
-    _Losses.tell = tell
+    _LOGGER.setLevel(_NUMBERS[level])
+    _take_over_libraries(lines, shared, render)
+    return output
 
 
 def log(event: EventName, **fields: Any) -> None:
     """Write one line. A level that is not wanted costs a dictionary look-up. `exc_info` may hold an exception."""
-    level = LEVELS[event]
-    if _NUMBERS[level] >= _Threshold.number:
-        getattr(structlog.get_logger(), level)(event, **fields)
+    if wants(event):
+        getattr(structlog.get_logger(), LEVELS[event])(event, **fields)
 
 
 def wants(event: EventName) -> bool:
-    """Whether a line of this event is written: worth asking before its fields are worked out."""
-    return _NUMBERS[LEVELS[event]] >= _Threshold.number
+    """Whether a line of this event is written. Ask before you compute fields that cost time."""
+    return 0 < _LOGGER.level <= _NUMBERS[LEVELS[event]]
 
 
 def bind_order(order_id: str) -> None:
@@ -166,7 +158,7 @@ def bind_order(order_id: str) -> None:
 
 
 def _redact(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The last line of defence: nothing that looks like a secret leaves, at any depth."""
+    """Hide all that looks like a secret, at any depth: the last line of defence."""
     for name, value in fields.items():
         fields[name] = _clean(name, value)
     return fields
@@ -185,7 +177,13 @@ def _clean(name: str, value: Any) -> Any:
 
 
 def _json() -> list[Processor]:
-    return [structlog.processors.JSONRenderer(default=str)]
+    return [_in_order, structlog.processors.JSONRenderer(default=str)]
+
+
+def _in_order(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put the fields that identify a line first, so that people find them without a JSON parser."""
+    first = {name: fields.pop(name) for name in _FIRST if name in fields}
+    return {**first, **fields}
 
 
 def _pretty(*, colours: bool) -> list[Processor]:
@@ -203,8 +201,8 @@ def _one_line(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> M
     return fields
 
 
-def _take_in_libraries(out: TextIO, shared: list[Processor], render: list[Processor]) -> None:
-    """What libraries say through `logging`, from WARNING up, becomes lines of the same form."""
+def _take_over_libraries(out: TextIO, shared: list[Processor], render: list[Processor]) -> None:
+    """Write what libraries log through `logging`, from WARNING up, as lines of the same form."""
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -215,29 +213,29 @@ def _take_in_libraries(out: TextIO, shared: list[Processor], render: list[Proces
     handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(max(logging.WARNING, _Threshold.number))
+    root.setLevel(max(logging.WARNING, _LOGGER.level))
     logging.captureWarnings(capture=True)
 
 
 class _Seldom(logging.Filter):
-    """Lets a library say the same kind of thing once in ten seconds; the next line tells how many were left out.
+    """Limits a library to one line of a kind in ten seconds; the next line counts those left out as `left_out`.
 
-    While no broker is there, librdkafka tells of each attempt to connect: many lines a second. The kind of a message
-    is its first word, which librdkafka gives its name for what happened.
+    While no broker answers, librdkafka logs each attempt to connect: many lines a second. The kind of a message is
+    its first word; librdkafka puts the name of the happening there.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[tuple[str, str], float] = {}
+        self._written_at: dict[tuple[str, str], float] = {}
         self._left_out: Counter[tuple[str, str]] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record becomes a line."""
         kind = (record.name, record.getMessage().partition(" ")[0])
-        if record.created - self._told.get(kind, -math.inf) < _SELDOM:
+        if record.created - self._written_at.get(kind, -math.inf) < _SELDOM_S:
             self._left_out[kind] += 1
             return False
-        self._told[kind] = record.created
+        self._written_at[kind] = record.created
         record.left_out = self._left_out.pop(kind, 0)
         return True
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 from tests.broker.kafka_tools import read_committed
 from tests.broker.shop import Shop, open_shop
 
+from journeys.logs import LogOutput
 from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import load
@@ -171,7 +173,8 @@ def work(shop: Shop, publisher: Callable[[dict[str, Any]], P], *, published: int
     watcher.start()
     try:
         with schema_ids(settings) as ids:
-            assert asyncio.run(Service(settings, ids, publisher=make).main()) == 0
+            output = LogOutput(sys.stderr, for_people=False)
+            assert asyncio.run(Service(settings, ids, output, publisher=make).main()) == 0
     finally:
         watcher.join()
         for number, handler in before.items():

@@ -1,4 +1,4 @@
-"""Log lines: their form, their levels, and what never stands in them."""
+"""Log lines: their form, their levels, and the secrets that they never hold."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def _undone() -> Iterator[None]:
     root.setLevel(level)
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
-    logs._Threshold.number = 100
-    logs.when_lost(lambda: None)
+    logging.getLogger("journeys").setLevel(logging.NOTSET)
 
 
 def lines(out: io.StringIO) -> list[dict[str, Any]]:
@@ -51,6 +50,24 @@ def test_log_lines_are_json_without_a_terminal() -> None:
     (line,) = lines(out)
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "orders.assigned", "level": "info", "partitions": ["orders.completed/0"]}
+
+
+def test_json_lines_begin_with_time_level_and_event() -> None:
+    """A person who reads the raw lines finds the event's name in one place, then the order, then the fields."""
+    out = configured()
+    log("orders.assigned", partitions=["orders.completed/0"])
+
+    def work() -> None:
+        bind_order("A-1")
+        log("order.dead_lettered", reason="status-400", records=1)
+
+    contextvars.copy_context().run(work)
+    logging.getLogger("librdkafka").warning("FAIL")
+    assert [list(line) for line in lines(out)] == [
+        ["timestamp", "level", "event", "partitions"],
+        ["timestamp", "level", "event", "order_id", "reason", "records"],
+        ["timestamp", "level", "event", "logger", "message"],
+    ]
 
 
 def test_every_log_line_of_an_order_holds_its_id() -> None:
@@ -119,7 +136,7 @@ def test_a_traceback_holds_no_values() -> None:
 
 def test_an_order_id_cannot_break_a_log_line() -> None:
     """Line breaks and terminal codes of an id do not reach the terminal."""
-    out = configured(form="console")
+    out = configured(log_format="console")
 
     def work() -> None:
         bind_order("1\n\x1b[31mred")
@@ -166,16 +183,14 @@ class Broken(io.StringIO):
 @pytest.mark.parametrize("error", [OSError(ENOSPC, "disk full"), BrokenPipeError(), ValueError("closed file")])
 def test_an_unwritable_log_line_is_counted_and_stops_nothing(error: Exception) -> None:
     """A log line that cannot be written never stops the work; lines of libraries neither."""
-    lost: list[bool] = []
-    logs.when_lost(lambda: lost.append(True))
     out = Broken()
-    logs.configure(stream=out)
+    output = logs.configure(stream=out)
     out.error = error
     log("worker.started")
     logging.getLogger("librdkafka").warning("FAIL")
     out.error = None
     log("worker.stopped")
-    assert len(lost) == 2
+    assert output.lost == 2
     assert [line["event"] for line in lines(out)] == ["worker.stopped"]
 
 

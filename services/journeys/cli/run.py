@@ -38,14 +38,14 @@ def run(
     from journeys import logs
     from journeys.worker.subprocess_call import schema_ids
 
-    for_people = logs.configure(form=settings.logs.format, level=settings.logs.level)
+    log_output = logs.configure(log_format=settings.logs.format, level=settings.logs.level)
     try:
         with schema_ids(settings) as ids:  # begun before what takes longest to import
             from journeys.worker.service import run as work
 
-            code = work(settings, ids)
+            code = work(settings, ids, log_output)
     except JourneysError as error:
-        if for_people or isinstance(error, SettingsError):
+        if log_output.for_people or isinstance(error, SettingsError):
             raise
         logs.log("worker.failed", reason=str(error), remedy=getattr(error, "remedy", None))
         code = 1

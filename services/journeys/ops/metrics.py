@@ -1,7 +1,7 @@
-"""What is counted and measured. Names are dotted, as in the logs: `orders.in_hand` is `journeys_orders_in_hand`.
+"""The worker's metrics. Names are dotted, as in the logs: `orders.in_hand` is `journeys_orders_in_hand`.
 
-Counting is cheap: a label set is resolved once and found again in a dictionary. What merely stands somewhere else
-(lag, orders in hand) is not counted at all but read when someone asks.
+Counting is cheap: a label set is resolved once and found again in a dictionary. Values that another part keeps (lag,
+orders in hand) are not counted here: a scrape reads them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -36,7 +36,6 @@ CounterName: TypeAlias = Literal[
     "retries",  # orders sent to a retry tier; by tier and reason
     "dead_letters",  # orders sent to the dead letters; by reason
     "transactions",  # transactions; by outcome
-    "log.lines.lost",  # log lines that could not be written
 ]
 SecondsName: TypeAlias = Literal[
     "request.seconds",  # one HTTP request to the order-event API; by outcome
@@ -55,6 +54,7 @@ GaugeName: TypeAlias = Literal[
     "commit.age.seconds",  # since the last commit, or since the partition came; by topic and partition
     "partitions",  # partitions assigned to this worker
 ]
+TotalName: TypeAlias = Literal["log.lines.lost"]  # log lines that could not be written, as another part counts them
 Labels: TypeAlias = tuple[str, ...]
 
 _COUNTERS: Final[Mapping[CounterName, tuple[str, Labels]]] = {
@@ -69,7 +69,6 @@ _COUNTERS: Final[Mapping[CounterName, tuple[str, Labels]]] = {
     "retries": ("Orders sent to a retry tier.", ("tier", "reason")),
     "dead_letters": ("Orders sent to the dead letters.", ("reason",)),
     "transactions": ("Transactions.", ("outcome",)),
-    "log.lines.lost": ("Log lines that could not be written.", ()),
 }
 _SECONDS: Final[Mapping[SecondsName, tuple[str, Labels]]] = {
     "request.seconds": ("Requests to the order-event API, from start to last byte.", ("outcome",)),
@@ -94,6 +93,7 @@ _GAUGES: Final[Mapping[GaugeName, tuple[str, Labels]]] = {
     ),
     "partitions": ("Partitions assigned to this worker.", ()),
 }
+_TOTALS: Final[Mapping[TotalName, str]] = {"log.lines.lost": "Log lines that could not be written."}
 _FROM_ZERO: Final[tuple[tuple[CounterName, Labels], ...]] = (
     *(("orders", (outcome,)) for outcome in ("published", "retried", "dead-lettered")),
     *(("transactions", (outcome,)) for outcome in ("committed", "aborted", "unknown")),
@@ -102,11 +102,11 @@ _FROM_ZERO: Final[tuple[tuple[CounterName, Labels], ...]] = (
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _MOST_SERIES = 500
-"""Label sets of one metric. What comes after is counted under `other`: labels may come from outside."""
+"""Label sets of one metric. Later ones are counted under `other`: labels may come from outside."""
 _INDEX = re.compile(r"(?<=/)\d+(?=/|$)")
 
 Reading: TypeAlias = float | Mapping[Labels, float]
-"""What a gauge shows: a number, or one for each label set."""
+"""The value of a gauge: a number, or one for each label set."""
 
 
 class Metrics:
@@ -115,7 +115,7 @@ class Metrics:
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        # Without it, each series has a second one that nobody looks at. The function has no type hints.
+        # Without it, each series has a second one, `_created`. The function has no type hints.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._counters = {
@@ -128,8 +128,8 @@ class Metrics:
         }
         self._count: dict[CounterName, dict[Labels, Counter]] = {name: {} for name in _COUNTERS}
         self._timer: dict[SecondsName, dict[Labels, Histogram]] = {name: {} for name in _SECONDS}
-        self._gauges = _Gauges()
-        self.registry.register(self._gauges)
+        self._read = _ReadAtScrape()
+        self.registry.register(self._read)
         for name, labels in _FROM_ZERO:
             self.count(name, *labels, by=0)
         ProcessCollector(registry=self.registry)
@@ -157,26 +157,33 @@ class Metrics:
         child.observe(seconds)
 
     def misfit(self, pointer: str) -> None:
-        """Count a value that did not fit; the places in an array count as one field: `/products/*/price`."""
+        """Count a value that did not fit its field. All places of an array count as one: `/products/*/price`."""
         self.count("misfits", _INDEX.sub("*", pointer))
 
     def watch(self, name: GaugeName, read: Callable[[], Reading]) -> None:
-        """Show what `read` returns whenever metrics are asked for. It may be called from any thread."""
-        self._gauges.readers[name] = read
+        """Show as a gauge what `read` returns at each scrape; any thread may call it, so it must not block or raise."""
+        self._read.gauges[name] = read
+
+    def watch_total(self, name: TotalName, read: Callable[[], float]) -> None:
+        """Show as a counter what `read` returns at each scrape: a total that another part counts; as `watch`."""
+        self._read.totals[name] = read
 
     def render(self) -> bytes:
         """The metrics as Prometheus reads them. Takes milliseconds: not for the event loop."""
         return generate_latest(self.registry)
 
 
-class _Gauges(Collector):
+class _ReadAtScrape(Collector):
     """Reads the watched values at the moment of a scrape."""
 
     def __init__(self) -> None:
-        self.readers: dict[GaugeName, Callable[[], Reading]] = {}
+        self.gauges: dict[GaugeName, Callable[[], Reading]] = {}
+        self.totals: dict[TotalName, Callable[[], float]] = {}
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        for name, read in list(self.readers.items()):
+    def collect(self) -> Iterator[Metric]:
+        for total, read_total in list(self.totals.items()):
+            yield CounterMetricFamily(prometheus_name(total), _TOTALS[total], value=read_total())
+        for name, read in list(self.gauges.items()):
             text, labels = _GAUGES[name]
             family = GaugeMetricFamily(prometheus_name(name), text, labels=labels)
             reading = read()
@@ -184,12 +191,12 @@ class _Gauges(Collector):
                 family.add_metric(key, value)
             yield family
 
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing is read while the registry is being set up."""
+    def describe(self) -> Iterable[Metric]:
+        """Name no metric, so that registering reads no value."""
         return []
 
 
-def prometheus_name(name: CounterName | SecondsName | GaugeName) -> str:
+def prometheus_name(name: CounterName | SecondsName | GaugeName | TotalName) -> str:
     """`orders.in_hand` → `journeys_orders_in_hand`; Prometheus adds `_total` to counters itself."""
     return "journeys_" + name.removeprefix("journeys.").replace(".", "_")
 

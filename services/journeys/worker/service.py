@@ -26,7 +26,7 @@ from journeys.fetcher.http.client import ApiClient
 from journeys.kafka import topics
 from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import producer_config
-from journeys.logs import log, when_lost
+from journeys.logs import LogOutput, log
 from journeys.model import Position
 from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
@@ -62,14 +62,14 @@ _CLOSE = 5.0
 """Seconds for leaving the group."""
 
 
-def run(settings: Settings, ids: Child[dict[str, int]]) -> int:
+def run(settings: Settings, ids: Child[dict[str, int]], log_output: LogOutput) -> int:
     """Run a worker until it is told to stop. Returns the exit code: 0 after a clean stop. `ids` looks up schema ids.
 
     Raises HaltError where it cannot start or go on, SettingsError for what librdkafka does not take.
     """
     collect_rarely()
     try:
-        return asyncio.run(Service(settings, ids).main())
+        return asyncio.run(Service(settings, ids, log_output).main())
     finally:
         # On its way out, Python gives handlers up but leaves ignored signals ignored: a late one must not kill it.
         for number in _SIGNALS:
@@ -96,6 +96,7 @@ class Service:
         self,
         settings: Settings,
         ids: Child[dict[str, int]],
+        log_output: LogOutput,
         *,
         publisher: Callable[[dict[str, Any]], Publisher] = Publisher,
     ) -> None:
@@ -104,7 +105,7 @@ class Service:
         self._publisher = publisher
         self._instance_id = settings.kafka.instance_id or secrets.token_hex(8)
         self._metrics = Metrics()
-        when_lost(lambda: self._metrics.count("log.lines.lost"))
+        self._metrics.watch_total("log.lines.lost", lambda: log_output.lost)
         self._health = Health()
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None

@@ -111,7 +111,7 @@ class Worker(ModuleType):
         self.ending = ending
         self.settings: Settings | None = None
 
-    def run(self, settings: Settings, _: object) -> int:
+    def run(self, settings: Settings, *_: object) -> int:
         """As the worker's own."""
         self.settings = settings
         if isinstance(self.ending, Exception):
@@ -131,6 +131,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     root.setLevel(level)
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
+    logging.getLogger("journeys").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("code", [0, 1])

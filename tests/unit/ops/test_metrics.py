@@ -46,6 +46,16 @@ def test_durations_are_histograms() -> None:
     assert samples(shown)["journeys_transaction_seconds_sum", ()] == pytest.approx(0.04)
 
 
+def test_watched_totals_are_counters() -> None:
+    """A scrape reads the total that another part counts."""
+    shown = Metrics()
+    lost = [3]
+    shown.watch_total("log.lines.lost", lambda: lost[0])
+    assert "# TYPE journeys_log_lines_lost_total counter" in shown.render().decode()
+    lost[0] = 4
+    assert samples(shown)["journeys_log_lines_lost_total", ()] == 4
+
+
 def test_watched_values_are_read_at_each_scrape() -> None:
     """A gauge shows what is so at that moment, for each label set."""
     shown = Metrics()

@@ -29,7 +29,7 @@ def test_a_worker_that_fell_out_of_its_group_is_not_ready() -> None:
 def test_the_gate_is_told_by_reason() -> None:
     """Readiness names every reason; each is logged once when it comes and once when it goes; a pause only comes."""
     out = io.StringIO()
-    configure(form="json", stream=out)
+    configure(log_format="json", stream=out)
     health = Health()
     observer = WorkerObserver(metrics=Metrics(), health=health, channels={}, rejected_topic="rejected")
     stages: list[dict[Reason, str]] = [
@@ -55,7 +55,7 @@ def test_the_gate_is_told_by_reason() -> None:
 def test_waiting_orders_are_told_once_until_none_waits() -> None:
     """With the time when the next of them is due."""
     out = io.StringIO()
-    configure(form="json", stream=out)
+    configure(log_format="json", stream=out)
     observer = WorkerObserver(metrics=Metrics(), health=Health(), channels={}, rejected_topic="rejected")
     for orders in (2, 3, 0, 1):
         observer.waiting(orders, 1_700_000_000.5 if orders else None)
@@ -69,7 +69,7 @@ def test_waiting_orders_are_told_once_until_none_waits() -> None:
 def test_a_registry_that_orders_wait_for_is_told_once_until_none_waits() -> None:
     """Readiness has the newest reason for as long as they wait."""
     out = io.StringIO()
-    configure(form="json", stream=out)
+    configure(log_format="json", stream=out)
     health = Health()
     observer = WorkerObserver(metrics=Metrics(), health=health, channels={}, rejected_topic="rejected")
     health.met("registry.schemas")

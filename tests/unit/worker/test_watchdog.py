@@ -47,9 +47,9 @@ class Written(io.StringIO):
 def written() -> Iterator[Written]:
     """What is logged."""
     stream = Written()
-    logs.configure(form="json", stream=stream)
+    logs.configure(log_format="json", stream=stream)
     yield stream
-    logs.configure(form="json", stream=io.StringIO())
+    logs.configure(log_format="json", stream=io.StringIO())
 
 
 class Worker:
