@@ -41,7 +41,7 @@ from journeys.producer.channels import Channel
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
-from journeys.worker.handover import AdmittedOrder
+from journeys.worker.handover import AdmittedOrder, ResultQueue
 from journeys.worker.observer import WorkerObserver
 from journeys.worker.service import collect_rarely
 from journeys_sandbox.api.contract import Api, ApiSettings
@@ -94,6 +94,7 @@ class Bench:
         self.failures: list[BaseException] = []
         self.encoder = JourneyEncoder(ids, misfit=observer.misfit)
         self.fetcher = Fetcher(self.client, Policy(), keeper=keeper, observer=observer, chance=random.random)
+        self.results = ResultQueue()
         self.pool = OrderPool(
             read=read,
             fetch=lambda order, accept_empty: self.fetcher.fetch(order, accept_empty=accept_empty),
@@ -103,6 +104,7 @@ class Bench:
             keeper=keeper,
             observer=observer,
             failed=self.failures.append,
+            results=self.results,
         )
         self.admitted = [AdmittedOrder(epoch=1, message=order.message) for order in self.work]
         self.journeys: list[Journey] = []
@@ -125,12 +127,12 @@ class Bench:
     async def all(self) -> None:
         """Order messages become finished orders."""
         self.pool.submit(self.admitted)
-        while self.pool.finished.qsize() < len(self.work):
+        while self.results.qsize() < len(self.work):
             await asyncio.sleep(0)
             if self.failures:
                 raise self.failures[0]
         for _ in self.work:
-            self.pool.finished.get_nowait()
+            self.results.get_nowait()
 
     async def switch(self) -> None:
         """Tasks that wait once."""

@@ -330,7 +330,7 @@ class HoldUpUntold(KafkaLoop):
 
     def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
         outcome = super()._burst(timeout, only)
-        self.is_held_up = False
+        self._backlog.is_blocked = False
         return outcome
 
 

@@ -34,6 +34,7 @@ from journeys.routing import Routes
 from journeys.worker.assembly import _oversized
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.event_loop.order_reader import Orders
+from journeys.worker.handover import Backlog
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
@@ -118,6 +119,7 @@ class Worker:
         self.assignments = parts.assignments(
             start="earliest", map_limit=parts.map_limit or settings.map_limit, clock=self._clock
         )
+        self._backlog = Backlog()
         with process.loop.running():
             self.keeper = self._keeper()
             self.fetcher = self._fetcher(api)
@@ -187,7 +189,9 @@ class Worker:
             keeper=self.keeper,
             observer=self._teller,
             chance=self.process.random,
-            memory=MemoryBudget(MEMORY, suspended=lambda: self.keeper.is_probed, first_page_bytes=500),
+            memory=MemoryBudget(
+                MEMORY, backlog=self._backlog, suspended=lambda: self.keeper.is_probed, first_page_bytes=500
+            ),
             clock=self._clock,
         )
 
@@ -210,13 +214,14 @@ class Worker:
             keeper=self.keeper,
             observer=self._teller,
             failed=self._fail,
+            results=self._backlog.results,
             clock=self._clock,
         )
 
     def _kafka(self) -> KafkaLoop:
         settings = self.settings
         retry_topics = frozenset(topic for topic, _ in TIERS)
-        kafka = self._parts.loop(
+        return self._parts.loop(
             publisher=self._parts.publisher(
                 {
                     "transactional.id": f"journeys-{self.instance_id}",
@@ -227,6 +232,7 @@ class Worker:
                 watch=self._watch,
             ),
             pool=self.pool,
+            backlog=self._backlog,
             assignments=self.assignments,
             bounds=Bounds(orders=settings.orders_in_hand, bytes=MEMORY),
             pace=Pace(
@@ -235,13 +241,10 @@ class Worker:
             due_ms=Schedule(retry_topics=retry_topics, longest=ROUTES.longest, settle=settings.settle).due_ms,
             gate=self.keeper,
             replace_oversized=lambda finished: _oversized(finished, ROUTES),
-            bytes_in_progress=lambda: self.fetcher.bytes_in_hand + self.pool.finished.bytes,
+            bytes_in_progress=lambda: self.fetcher.bytes_in_hand + self._backlog.results.bytes,
             observer=self._teller,
             clock=self._clock,
         )
-        self.fetcher.memory.unpublished_bytes = lambda: kafka.finished_bytes + self.pool.finished.bytes
-        self.fetcher.memory.is_blocked = lambda: kafka.is_held_up
-        return kafka
 
     def _watch(self, call: Callable[[], object], left: Callable[[], float]) -> None:
         """As `in_thread`, with a thread of this process."""

@@ -156,11 +156,11 @@ class FakePublisher(Publisher):
 class FakeDesk(OrderPool):
     """A pool without an event loop: the test says when an order is finished."""
 
-    def __init__(self) -> None:
+    def __init__(self, results: ResultQueue) -> None:
         self.orders: dict[Position, AdmittedOrder] = {}
         self.submitted: list[Position] = []
         self.cancelled: list[set[int] | None] = []
-        self.finished = ResultQueue()
+        self.results = results
 
     def submit(self, orders: Sequence[AdmittedOrder]) -> None:
         """Take orders in."""
@@ -178,7 +178,7 @@ class FakeDesk(OrderPool):
             admitted = self.orders.pop(position)
             key = str(position).encode()
             made = [Record(topic="journey.ads", key=key, value=b"12345", headers=[]) for _ in range(records)]
-            self.finished.put(
+            self.results.put(
                 FinishedOrder(
                     epoch=admitted.epoch,
                     message=admitted.message,

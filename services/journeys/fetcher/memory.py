@@ -25,8 +25,9 @@ import asyncio
 import math
 from bisect import insort
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -60,6 +61,26 @@ class _Waiting(NamedTuple):
     """True: the memory is reserved. False: the first page is dropped."""
 
 
+class Backlog(Protocol):
+    """Journeys that were read and are not published yet. Read on the event loop at every decision; must not block."""
+
+    @property
+    def unpublished_bytes(self) -> int:
+        """Memory that they take, in bytes."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether all of them wait for an order that is not read yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoBacklog:
+    """The backlog of a fetcher whose journeys nothing publishes, as in a benchmark."""
+
+    unpublished_bytes: int = 0
+    is_blocked: bool = False
+
+
 class MemoryBudget:
     """Shares `limit` bytes among journeys being read. Belongs to the event loop; any thread may read `received_bytes`.
 
@@ -71,15 +92,13 @@ class MemoryBudget:
         self,
         limit: float = math.inf,
         *,
+        backlog: Backlog | None = None,
         suspended: Callable[[], bool] = lambda: False,
         first_page_bytes: int = 256 * 1024,
     ) -> None:
         self._limit = limit
         self._suspended = suspended
-        self.unpublished_bytes: Callable[[], int] = lambda: 0
-        """Memory of journeys that were read and are not published yet."""
-        self.is_blocked: Callable[[], bool] = lambda: False
-        """Whether unpublished journeys wait for an order that is not read yet."""
+        self._backlog = backlog or NoBacklog()
         self.received_bytes = 0
         """Memory of the pages of all unfinished journeys."""
         self._expected_bytes = 0
@@ -140,19 +159,19 @@ class MemoryBudget:
         if self._to_read_rest:
             return False
         reading = self.received_bytes + self._expected_bytes
-        if self.unpublished_bytes() + reading + self._first_page_bytes <= self._limit / 2:
+        if self._backlog.unpublished_bytes + reading + self._first_page_bytes <= self._limit / 2:
             return True
-        return reading <= 0 and (self._is_mostly_free() or self.is_blocked())
+        return reading <= 0 and (self._is_mostly_free() or self._backlog.is_blocked)
 
     def _may_read_rest(self, reservation: Reservation, size_bytes: int) -> bool:
         if not self._readers:
             self._drop_first_pages(size_bytes)
-        if self.unpublished_bytes() + self.received_bytes + self._expected_bytes + size_bytes <= self._limit:
+        if self._backlog.unpublished_bytes + self.received_bytes + self._expected_bytes + size_bytes <= self._limit:
             return True
         if self._readers:
             return False
         exceeds_budget = reservation.received_bytes + size_bytes > self._limit
-        return (exceeds_budget and self._is_mostly_free()) or self.is_blocked()
+        return (exceeds_budget and self._is_mostly_free()) or self._backlog.is_blocked
 
     def _drop_first_pages(self, size_bytes: int) -> None:
         """Free first pages, the last in the queue first, until `size_bytes` fit beside those that are left.
@@ -167,7 +186,7 @@ class MemoryBudget:
                 last.granted.set_result(False)
 
     def _is_mostly_free(self) -> bool:
-        return self.unpublished_bytes() <= self._limit / 4
+        return self._backlog.unpublished_bytes <= self._limit / 4
 
     async def _wait(self, queue: list[_Waiting], reservation: Reservation, size_bytes: int) -> bool:
         granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

@@ -28,7 +28,7 @@ from journeys.routing import Routes, bare, route_failure
 from journeys.settings import Settings
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.event_loop.order_reader import Orders
-from journeys.worker.handover import FinishedOrder, taken_by
+from journeys.worker.handover import Backlog, FinishedOrder, ResultQueue, taken_by
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
@@ -68,7 +68,9 @@ def make_keeper(settings: Settings, changed: Callable[[Mapping[Reason, str]], ob
     )
 
 
-def make_fetcher(settings: Settings, client: ApiClient, keeper: Gatekeeper, observer: WorkerObserver) -> Fetcher:
+def make_fetcher(
+    settings: Settings, client: ApiClient, *, backlog: Backlog, keeper: Gatekeeper, observer: WorkerObserver
+) -> Fetcher:
     """What turns orders into journeys."""
     api = settings.api
     policy = Policy(
@@ -77,7 +79,7 @@ def make_fetcher(settings: Settings, client: ApiClient, keeper: Gatekeeper, obse
         tries=QuickTries(tries=api.tries),
         codes=api.codes,
     )
-    memory = MemoryBudget(settings.orders.max_bytes_in_hand, suspended=lambda: keeper.is_probed)
+    memory = MemoryBudget(settings.orders.max_bytes_in_hand, backlog=backlog, suspended=lambda: keeper.is_probed)
     return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random, memory=memory)
 
 
@@ -86,6 +88,7 @@ def make_pool(
     ids: Mapping[str, int],
     fetcher: Fetcher,
     *,
+    results: ResultQueue,
     keeper: Gatekeeper,
     observer: WorkerObserver,
     failed: Callable[[BaseException], None],
@@ -117,6 +120,7 @@ def make_pool(
         keeper=keeper,
         observer=observer,
         failed=failed,
+        results=results,
     )
 
 
@@ -126,26 +130,25 @@ def make_kafka(
     pool: OrderPool,
     fetcher: Fetcher,
     *,
+    backlog: Backlog,
     keeper: Gatekeeper,
     observer: WorkerObserver,
 ) -> KafkaLoop:
     """The Kafka thread's side."""
     orders, routes = settings.orders, _routes(settings)
-    kafka = KafkaLoop(
+    return KafkaLoop(
         publisher=publisher,
         pool=pool,
+        backlog=backlog,
         assignments=Assignments(start=orders.start, map_limit=orders.map_limit),
         bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
         pace=make_pace(settings),
         due_ms=Schedule(retry_topics=_retry_topics(settings), longest=routes.longest, settle=settings.settle).due_ms,
         gate=keeper,
         replace_oversized=lambda finished: _oversized(finished, routes),
-        bytes_in_progress=lambda: fetcher.bytes_in_hand + pool.finished.bytes,
+        bytes_in_progress=lambda: fetcher.bytes_in_hand + backlog.results.bytes,
         observer=observer,
     )
-    fetcher.memory.unpublished_bytes = lambda: kafka.finished_bytes + pool.finished.bytes
-    fetcher.memory.is_blocked = lambda: kafka.is_held_up
-    return kafka
 
 
 def patience(settings: Settings) -> Patience:

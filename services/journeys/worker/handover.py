@@ -74,3 +74,23 @@ class ResultQueue:
     def bytes(self) -> int:
         """Memory that they take, about."""
         return self._put - self._taken
+
+
+class Backlog:
+    """Finished orders that no transaction has published yet: one object for both sides of the worker.
+
+    The event loop puts orders into `results`, and the memory budget reads the properties there. The Kafka thread takes
+    orders out, and it alone writes `pending_bytes` and `is_blocked`. Nothing here blocks.
+    """
+
+    def __init__(self) -> None:
+        self.results = ResultQueue()
+        self.pending_bytes = 0
+        """Memory of the results that the Kafka thread has taken and not published yet, in bytes."""
+        self.is_blocked = False
+        """Whether no result can be published before an order that is still to be read."""
+
+    @property
+    def unpublished_bytes(self) -> int:
+        """Memory of all results that are not published yet, in bytes."""
+        return self.results.bytes + self.pending_bytes

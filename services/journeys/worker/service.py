@@ -47,6 +47,7 @@ from journeys.worker.assembly import (
     patience,
 )
 from journeys.worker.event_loop.order_pool import OrderPool
+from journeys.worker.handover import Backlog
 from journeys.worker.kafka_thread.loop import KafkaLoop
 from journeys.worker.observer import WorkerObserver
 from journeys.worker.subprocess_call import Child
@@ -195,10 +196,13 @@ class Service:
 
     async def _work(self, ids: dict[str, int], client: ApiClient) -> None:
         settings, keeper, observer = self._settings, self._keeper, self._observer
-        fetcher = make_fetcher(settings, client, keeper, observer)
-        pool = make_pool(settings, ids, fetcher, keeper=keeper, observer=observer, failed=self._fail)
+        backlog = Backlog()
+        fetcher = make_fetcher(settings, client, backlog=backlog, keeper=keeper, observer=observer)
+        pool = make_pool(
+            settings, ids, fetcher, results=backlog.results, keeper=keeper, observer=observer, failed=self._fail
+        )
         publisher = self._publisher(producer_config(settings, instance_id=self._instance_id))
-        kafka = make_kafka(settings, publisher, pool, fetcher, keeper=keeper, observer=observer)
+        kafka = make_kafka(settings, publisher, pool, fetcher, backlog=backlog, keeper=keeper, observer=observer)
         self._pool, self._fetcher = pool, fetcher
         self._watch(kafka, fetcher)
         thread = in_daemon_thread(lambda: kafka.run(lambda listener: make_consumers(settings, listener)), name="kafka")

@@ -291,6 +291,20 @@ def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
     assert notes.states == ["auth", "open"]
 
 
+@dataclass
+class Backlog:
+    """Fills the memory from the first request on, until it is published."""
+
+    script: Script
+    is_published: bool = False
+    is_blocked: bool = False
+
+    @property
+    def unpublished_bytes(self) -> int:
+        """All of the memory, or nothing."""
+        return 10**6 if self.script.asked and not self.is_published else 0
+
+
 def with_memory(memory: MemoryBudget, script: Script, work: Callable[[Fetcher], Awaitable[T]]) -> T:
     """What `work` returns, with a fetcher of this memory budget."""
 
@@ -308,15 +322,15 @@ def with_memory(memory: MemoryBudget, script: Script, work: Callable[[Fetcher], 
 def test_a_journey_waits_for_room_before_it_is_read_on() -> None:
     """Its first page says how large it is: until there is memory for that, no other page is asked for."""
     script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
-    memory = MemoryBudget(10**6)
-    memory.unpublished_bytes = lambda: 10**6 if script.asked else 0
+    backlog = Backlog(script)
+    memory = MemoryBudget(10**6, backlog=backlog)
 
     async def work(fetcher: Fetcher) -> Journey:
         fetching = asyncio.create_task(fetcher.fetch(ORDER))
         await asyncio.sleep(60)
         assert dict(script.asked) == {1: 1}
         assert fetcher.progress() == {}, "it is nobody's to watch"
-        memory.unpublished_bytes = lambda: 0
+        backlog.is_published = True
         return await fetching
 
     assert len(with_memory(memory, script, work).events) == 20

@@ -18,10 +18,15 @@ MIB = 2**20
 
 @dataclass
 class Reader:
-    """Reads journeys of one size in a room, a page each 10 ms; what is read takes room elsewhere for a second."""
+    """Reads journeys with pages of one size, a page each 10 ms; it publishes a journey a second after it was read.
 
-    memory: MemoryBudget
+    It is the backlog too: its journeys are blocked until it has read the journey `blocked_until`.
+    """
+
+    limit: int
     page: int
+    suspended: bool = False
+    blocked_until: int | None = None
     finished: int = 0
     most: int = 0
     read: list[int] = field(default_factory=list)
@@ -29,7 +34,17 @@ class Reader:
     given_back: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.memory.unpublished_bytes = lambda: self.finished
+        self.memory = MemoryBudget(self.limit, backlog=self, suspended=lambda: self.suspended)
+
+    @property
+    def unpublished_bytes(self) -> int:
+        """Bytes of the journeys that were read less than a second ago."""
+        return self.finished
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether they wait for a journey that is not read yet."""
+        return self.blocked_until is not None and self.blocked_until not in self.read
 
     def _look(self) -> None:
         self.most = max(self.most, self.memory.received_bytes + self.finished)
@@ -69,7 +84,7 @@ def with_memory(
     work: Callable[[Reader], Coroutine[Any, Any, None]], *, limit: int, page: int, suspended: bool = False
 ) -> Reader:
     """A reader after its work."""
-    reader = Reader(MemoryBudget(limit, suspended=lambda: suspended), page)
+    reader = Reader(limit, page, suspended)
     run(lambda _: work(reader))
     assert (reader.memory.received_bytes, reader.finished) == (0, 0)
     return reader
@@ -178,7 +193,7 @@ def test_who_holds_others_up_is_read() -> None:
 
     async def work(reader: Reader) -> None:
         reader.finished = 9 * MIB
-        reader.memory.is_blocked = lambda: 2 not in reader.read
+        reader.blocked_until = 2
         await asyncio.gather(*(reader.journey(number, 3) for number in range(3)))
         assert reader.most <= (9 + 3 + 3) * MIB + 2 * 3 * MIB // 2
         reader.finished -= 9 * MIB

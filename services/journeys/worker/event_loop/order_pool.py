@@ -1,7 +1,7 @@
 """The event loop's side of the worker: orders in hand, each a task that ends in records for the Kafka thread.
 
 Two queues join the sides, both bounded by what the Kafka thread reserves room for: `submit` brings orders in, and
-`finished` takes one result back for each of them. Cancelling is a signal, never queued.
+`results` takes one result back for each of them. Cancelling is a signal, never queued.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class OrderPool:
         keeper: Keeper,
         observer: Observer,
         failed: Callable[[BaseException], None],
+        results: ResultQueue,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or Clock()
@@ -73,7 +74,7 @@ class OrderPool:
         self._waiting: deque[AdmittedOrder] = deque()
         self._running: dict[asyncio.Task[None], AdmittedOrder] = {}
         self._closed = False
-        self.finished = ResultQueue()
+        self._results = results
 
     def submit(self, orders: Sequence[AdmittedOrder]) -> None:
         """Take orders in; called from the Kafka thread, never blocks."""
@@ -166,4 +167,4 @@ class OrderPool:
             order=order,
             reason=reason,
         )
-        self.finished.put(finished)
+        self._results.put(finished)

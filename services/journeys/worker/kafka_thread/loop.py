@@ -26,7 +26,7 @@ from journeys.errors import HaltError
 from journeys.model import OffsetCommit, OrderMessage
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.event_loop.order_pool import OrderPool
-from journeys.worker.handover import AdmittedOrder, FinishedOrder
+from journeys.worker.handover import AdmittedOrder, Backlog, FinishedOrder
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds, Intake
@@ -106,6 +106,7 @@ class KafkaLoop:
         *,
         publisher: Publisher,
         pool: OrderPool,
+        backlog: Backlog,
         assignments: Assignments,
         bounds: Bounds,
         pace: Pace,
@@ -119,6 +120,7 @@ class KafkaLoop:
         self._clock = clock or Clock()
         self._publisher = publisher
         self._pool = pool
+        self._backlog = backlog
         self._assignments = assignments
         self._bounds = bounds
         self._pace = pace
@@ -130,13 +132,11 @@ class KafkaLoop:
         self._intake = Intake(bounds)
         self._waiting = ScheduledOrders()
         self._paused: set[Partition] = set()
-        self._results = PendingResults(max_records=pace.max_records)
+        self._results = PendingResults(backlog, max_records=pace.max_records)
         self.ages = Ages()
         """Of what is in hand, and of the commits; any thread may read it."""
         self.state = FIRST
         """How it stands with transactions."""
-        self.is_held_up = False
-        """Nothing that is finished can be published before an order that is not; any thread may read it."""
         self._was_fenced = False
         self._setbacks = 0  # in a row: transactions that were not committed, recoveries that did not work out
         self._burst_not_before = 0.0
@@ -196,7 +196,7 @@ class KafkaLoop:
             self._serve(self._patience(), max(1, self.room))
         else:
             # Where all that is in hand waits for an order that is still to come in, there will never be room for it.
-            self._submit_due(int(self.is_held_up and self.in_hand <= len(self._results)))
+            self._submit_due(int(self._backlog.is_blocked and self.in_hand <= len(self._results)))
             self._wait_for_room(now)
         self._set_pauses()
 
@@ -224,11 +224,6 @@ class KafkaLoop:
     def bytes_in_hand(self) -> int:
         """Bytes of the orders in hand, of journeys half read, and of records that are not published yet."""
         return self._results.bytes + self._bytes_in_progress()
-
-    @property
-    def finished_bytes(self) -> int:
-        """Bytes of the records that are not published yet, as far as they are here."""
-        return self._results.finished_bytes
 
     @property
     def not_due(self) -> int:
@@ -322,7 +317,7 @@ class KafkaLoop:
     def _gather(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                self._take(self._pool.finished.get_nowait())
+                self._take(self._backlog.results.get_nowait())
 
     def _take(self, finished: FinishedOrder) -> None:
         partition = self._assignments.partition_of(finished.epoch)
@@ -360,7 +355,7 @@ class KafkaLoop:
         """
         commits, finished = self._plan(self._assignments.ledgers if only is None else only)
         if only is None:
-            self.is_held_up = not commits and len(self._results) > 0
+            self._backlog.is_blocked = not commits and len(self._results) > 0
         if not commits:  # results beyond the watermark may wait for room in the map: no need to look at each turn
             self._burst_not_before = self._clock.monotonic() + self._pace.linger
             return None

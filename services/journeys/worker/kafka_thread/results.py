@@ -11,18 +11,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from journeys.consumer.consumer import Partition
 from journeys.consumer.ledger import Commit, Ledger
-from journeys.worker.handover import AdmittedOrder, FinishedOrder
+from journeys.worker.handover import AdmittedOrder, Backlog, FinishedOrder
 
 
 class PendingResults:
-    """`max_records` bounds the records of one transaction, unless a single journey has more."""
+    """`max_records` bounds the records of one transaction, unless a single journey has more.
 
-    def __init__(self, *, max_records: int) -> None:
+    The bytes of the records that are here are kept in `backlog`.
+    """
+
+    def __init__(self, backlog: Backlog, *, max_records: int) -> None:
+        self._backlog = backlog
         self._max_records = max_records
         self._finished: list[FinishedOrder] = []
         self._bytes: Counter[int] = Counter()
-        self.finished_bytes = 0
-        """Bytes of the records that are here; any thread may read it."""
 
     def __len__(self) -> int:
         return len(self._finished)
@@ -54,13 +56,13 @@ class PendingResults:
         """It is finished."""
         self._finished.append(finished)
         self._bytes[finished.epoch] += finished.size
-        self.finished_bytes += finished.size
+        self._backlog.pending_bytes += finished.size
 
     def replace(self, finished: FinishedOrder, by: FinishedOrder) -> None:
         """It is to be published as something else."""
         self._finished[self._finished.index(finished)] = by
         self._bytes[finished.epoch] += by.size - finished.size
-        self.finished_bytes += by.size - finished.size
+        self._backlog.pending_bytes += by.size - finished.size
 
     def plan(
         self, ledgers: Mapping[Partition, Ledger], partitions: Collection[Partition]
@@ -87,13 +89,13 @@ class PendingResults:
         self._finished = kept
         for finished in done:
             self._bytes[finished.epoch] -= finished.message.size + finished.size
-            self.finished_bytes -= finished.size
+            self._backlog.pending_bytes -= finished.size
         return done
 
     def forget(self, is_gone: Callable[[int], bool]) -> None:
         """Drop what belongs to epochs gone by."""
         self._finished = [finished for finished in self._finished if not is_gone(finished.epoch)]
-        self.finished_bytes = sum(finished.size for finished in self._finished)
+        self._backlog.pending_bytes = sum(finished.size for finished in self._finished)
         for epoch in [epoch for epoch in self._bytes if is_gone(epoch)]:
             del self._bytes[epoch]
 

@@ -13,7 +13,7 @@ from journeys.errors import OrderError, RejectedOrderError, TransientError
 from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
-from journeys.worker.handover import AdmittedOrder, FinishedOrder
+from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
 
 PASSING = TransientError("the API answered code 7", reason="code-7")
 REFUSED = RejectedOrderError("the API answered 400", reason="status-400")
@@ -52,6 +52,7 @@ def make_pool(
     gate: Watch,
     failures: list[BaseException],
     *,
+    results: ResultQueue | None = None,
     read: Callable[[OrderMessage], Coroutine[Any, Any, Order]],
     fetch: Callable[[Order, bool], Coroutine[Any, Any, Journey]],
 ) -> OrderPool:
@@ -65,12 +66,13 @@ def make_pool(
         keeper=gate,
         observer=Quiet(),
         failed=failures.append,
+        results=results or ResultQueue(),
         clock=loop.clock,
     )
 
 
 def at_desk(
-    gate: Watch, error: OrderError | None, work: Callable[[OrderPool], Coroutine[Any, Any, None]]
+    gate: Watch, error: OrderError | None, work: Callable[[OrderPool, ResultQueue], Coroutine[Any, Any, None]]
 ) -> list[FinishedOrder]:
     """What a pool makes of the orders that `work` brings, whose fetch fails with `error`."""
 
@@ -100,10 +102,10 @@ def at_desk(
 
     async def main(loop: VirtualLoop) -> list[FinishedOrder]:
         failures: list[BaseException] = []
-        pool = make_pool(loop, gate, failures, read=read, fetch=fetch)
-        await work(pool)
+        results = ResultQueue()
+        await work(make_pool(loop, gate, failures, results=results, read=read, fetch=fetch), results)
         assert failures == []
-        return [pool.finished.get_nowait() for _ in range(pool.finished.qsize())]
+        return [results.get_nowait() for _ in range(results.qsize())]
 
     return run(main)
 
@@ -112,7 +114,7 @@ def test_the_gate_is_told_how_orders_end() -> None:
     """So that it can tell a flood of dead letters."""
     gate = Watch()
 
-    async def work(pool: OrderPool) -> None:
+    async def work(pool: OrderPool, _results: ResultQueue) -> None:
         pool.submit([admitted(1), admitted(2), admitted(3)])
         await asyncio.sleep(1)
 
@@ -127,7 +129,7 @@ def test_what_fails_after_the_last_tier_needs_others_to_be_a_dead_letter() -> No
     for heard in (True, False):
         gate = Watch(heard=heard)
 
-        async def work(pool: OrderPool) -> None:
+        async def work(pool: OrderPool, _results: ResultQueue) -> None:
             await asyncio.sleep(5000)
             pool.submit([admitted(1, written=1000.0)])
             await asyncio.sleep(1)
@@ -141,10 +143,10 @@ def test_nothing_is_begun_while_only_people_can_open_the_gate() -> None:
     """Also what was in hand before waits, until the pool is told to go on."""
     gate = Watch(is_shut=True, is_held=True)
 
-    async def work(pool: OrderPool) -> None:
+    async def work(pool: OrderPool, results: ResultQueue) -> None:
         pool.submit([admitted(1), admitted(2), admitted(3)])
         await asyncio.sleep(3600)
-        assert (pool.in_progress, pool.finished.qsize()) == (0, 0)
+        assert (pool.in_progress, results.qsize()) == (0, 0)
         gate.is_held = False
         pool.resume()
         await asyncio.sleep(1)
@@ -177,13 +179,13 @@ def test_what_the_kafka_thread_has_not_taken_yet_is_counted() -> None:
     gate = Watch()
     seen: list[int] = []
 
-    async def work(pool: OrderPool) -> None:
+    async def work(pool: OrderPool, results: ResultQueue) -> None:
         pool.submit([admitted(1), admitted(2)])
         await asyncio.sleep(1)
-        first = pool.finished.get_nowait()
-        seen.extend((first.size, pool.finished.bytes))
-        pool.finished.put(first)
+        first = results.get_nowait()
+        seen.extend((first.size, results.bytes))
+        results.put(first)
 
-    results = at_desk(gate, None, work)
-    assert seen == [results[0].size] * 2
+    finished = at_desk(gate, None, work)
+    assert seen == [finished[0].size] * 2
     assert seen[0] > 2, "what a record takes beside its key and value counts as well"

@@ -17,6 +17,7 @@ from journeys.consumer.groups import OrderConsumers
 from journeys.errors import HaltError
 from journeys.model import OrderMessage, Position
 from journeys.producer.publisher import Outcome, Result
+from journeys.worker.handover import Backlog
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
@@ -43,7 +44,8 @@ class Thread:
     ) -> None:
         self.group = Group()
         self.publisher = FakePublisher(self.group)
-        self.pool = FakeDesk()
+        self.backlog = Backlog()
+        self.pool = FakeDesk(self.backlog.results)
         self.gate = FakeGate()
         self.observer = Silent()
         self.clock_at = 0.0
@@ -51,6 +53,7 @@ class Thread:
         self.loop = KafkaLoop(
             publisher=self.publisher,
             pool=self.pool,
+            backlog=self.backlog,
             assignments=Assignments(start="earliest", map_limit=map_limit),
             bounds=bounds or Bounds(orders=100, bytes=10_000),
             pace=Pace(linger=linger, max_records=50, poll=0.0, poll_when_full=0.0),
@@ -113,7 +116,7 @@ def test_an_order_is_published_with_its_offset() -> None:
     assert thread.group.offsets[A] == (0, offset_map.encode(0, [2]))
     thread.finish(A, 0, 1)
     assert thread.group.offsets[A] == (3, "")
-    assert (thread.loop.in_hand, thread.loop.bytes_in_hand, thread.loop.finished_bytes) == (0, 0, 0)
+    assert (thread.loop.in_hand, thread.loop.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0, 0)
 
 
 def test_results_gather_only_while_others_are_on_their_way() -> None:
@@ -152,7 +155,7 @@ def test_a_late_result_of_an_assignment_gone_by_is_dropped() -> None:
     thread.pool.orders[at(A, 0)] = again
     thread.finish(A, 0)
     assert thread.published() == ["orders/0/0"]
-    assert (thread.loop.bytes_in_hand, thread.loop.finished_bytes) == (0, 0)
+    assert (thread.loop.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0)
 
 
 def test_a_revoke_publishes_what_is_finished_and_forgets_the_rest() -> None:
@@ -272,7 +275,7 @@ def test_an_oversized_record_takes_only_its_own_order_along() -> None:
     thread.turn()
     assert thread.published() == ["orders/0/0"]
     assert thread.group.offsets[A] == (2, "")
-    assert (thread.loop.bytes_in_hand, thread.loop.finished_bytes) == (0, 0)
+    assert (thread.loop.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0)
 
 
 def test_nothing_is_committed_before_the_group_knows_us() -> None:
@@ -317,7 +320,7 @@ def test_an_order_whose_time_has_come_finds_room_where_all_others_wait_for_it() 
     waiting._heap = sorted((0 if entry[3].message.position.offset else entry[0], *entry[1:]) for entry in waiting._heap)
     thread.turn()
     thread.finish(A, 20)
-    assert (thread.pool.submitted, thread.loop.is_held_up) == ([at(A, 20)], True)
+    assert (thread.pool.submitted, thread.backlog.is_blocked) == ([at(A, 20)], True)
     thread.turn()
     assert thread.pool.submitted == [at(A, 20)]
     thread.clock_at = 61.0
@@ -334,10 +337,10 @@ def test_results_that_do_not_fit_the_map_hold_up_nobody_else() -> None:
     thread.place(B, 0)
     thread.finish(A, 20, records=60)
     assert thread.published() == []
-    held_up = [thread.loop.is_held_up]
+    held_up = [thread.backlog.is_blocked]
     thread.finish(B, 0)
     assert thread.published() == ["orders/1/0"]
-    assert [*held_up, thread.loop.is_held_up] == [True, False]
+    assert [*held_up, thread.backlog.is_blocked] == [True, False]
     thread.finish(A, 0)
     thread.turn()
     assert thread.group.offsets[A] == (21, "")
