@@ -1,4 +1,4 @@
-"""Compiles `journeys.producer.encoding.native` where there is a compiler of C; without it, Python does the same."""
+"""Compiles `journeys.producer.encoding.native` if a C compiler is available; without it, fastavro encodes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class NativeEncoder(BuildHookInterface[Any]):
         beside = Path(self.root, FOLDER, built.name)
         try:
             if version == "editable":
-                beside.unlink(missing_ok=True)  # what another source gave must not be taken for what this one gives
+                beside.unlink(missing_ok=True)  # a failed build must not leave an older module behind
             command.run()
             if version == "editable":
                 copyfile(built, beside)
         except (CCompilerError, ExecError, PlatformError, OSError) as error:
-            self.app.display_warning(f"{NAME} is left out, so events are encoded in Python: {error}")
+            self.app.display_warning(f"{NAME} is left out, so events are encoded by fastavro: {error}")
             return
         if version != "editable":
             build_data["force_include"][str(built)] = f"journeys/producer/encoding/{built.name}"

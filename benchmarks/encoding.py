@@ -7,9 +7,9 @@ values that do not fit. Each round measures each way once, one after the other; 
 the measuring thread, so that other work on the machine costs it little.
 
 - `fastavro`: `schemaless_writer` into a BytesIO, over data that fit.
-- `python`: the encoder generated from the schema, over the same data.
-- `encoder`: the one that a worker takes: in C, where the installation has that.
+- `c`: the encoder in C, over the same data.
 - `whole`: from event to record with headers, in journeys of ten events, the summary's cost shared out.
+- `fallback`: the same without C: coercion, then fastavro.
 """
 
 from __future__ import annotations
@@ -26,20 +26,19 @@ from journeys.avro.schema import Schema
 from journeys.model import Journey
 from journeys.producer import schemas
 from journeys.producer.channels import Channel, Channels
-from journeys.producer.encoding import extension
-from journeys.producer.encoding.body import Body
-from journeys.producer.encoding.coerce import Plan, api_fields
+from journeys.producer.encoding.body import in_c
+from journeys.producer.encoding.coerce import Coercion, api_fields
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys_sandbox.api.generator import journey_of
 
 Event = dict[str, Any]
-TARGET = 5.0
-"""The least ratio of fastavro's time to an encoder's that the project promises, for each channel, in C or not."""
+TARGET = 15.0
+"""The least ratio of fastavro's time to that of the encoder in C that the project promises, for each channel."""
 EVENTS = 20
 """Of each channel: few enough to lie in the processor's cache, as those of a page do that was just decoded."""
 PASSES = 10
 """Over them, in a round."""
-COLUMNS = ("fastavro", "python", "python_ratio", "encoder", "ratio", "ratio_min", "ratio_max", "whole")
+COLUMNS = ("fastavro", "c", "ratio", "ratio_min", "ratio_max", "whole", "fallback")
 
 
 def events_by_channel() -> dict[Channel, list[Event]]:
@@ -54,10 +53,10 @@ def events_by_channel() -> dict[Channel, list[Event]]:
 def data_of(channel: Channel, events: Sequence[Event]) -> list[Event]:
     """What the encoder is given for these events."""
     elsewhere = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
-    plan = Plan(schemas.load(schemas.RECORDS[channel]), elsewhere=elsewhere)
+    coercion = Coercion(schemas.load(schemas.RECORDS[channel]), elsewhere=elsewhere)
     own = {"account": "default", "edition": "orders.completed/3/42", "order_id": "n10-bench", "shop_currency": "EUR"}
     placed = own | {"position": 3, "journey_size": 10, "fetched_at": 1_700_000_000_000}
-    return [plan(event) | placed for event in events]
+    return [coercion(event) | placed for event in events]
 
 
 def journeys_of(events: Sequence[Event]) -> list[Journey]:
@@ -94,18 +93,18 @@ def microseconds(call: Callable[[Any], object], arguments: Sequence[Any]) -> flo
 def run(rounds: int) -> Iterator[Mapping[str, Any]]:
     """Each channel's row, as soon as it is measured."""
     ids = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS)}
-    encoder = JourneyEncoder(ids)
+    encoder, fallback = JourneyEncoder(ids), JourneyEncoder(ids, native=False)
     for channel, events in events_by_channel().items():
         schema = schemas.load(schemas.RECORDS[channel])
-        general, generated, taken = Schema(schema), Body(schema, native=False), Body(schema)
+        general, fast = Schema(schema), in_c(schema)
         data, journeys = data_of(channel, events), journeys_of(events)
         for datum in data:
-            assert general.encode(datum) == generated(datum) == taken(datum)  # noqa: S101 - or there is no point
+            assert general.encode(datum) == fast(datum)  # noqa: S101 - or there is no point
         ways: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "fastavro": (general.encode, data),
-            "python": (generated, data),
-            "encoder": (taken, data),
+            "c": (fast, data),
             "whole": (encoder.encode, journeys),
+            "fallback": (fallback.encode, journeys),
         }
         took: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(rounds + 1):
@@ -113,17 +112,13 @@ def run(rounds: int) -> Iterator[Mapping[str, Any]]:
                 each = microseconds(call, arguments) / (PASSES * len(events))
                 if turn:  # the first warms up
                     took[name].append(each)
-        ratios = {
-            name: [slow / fast for slow, fast in zip(took["fastavro"], took[name], strict=True)]
-            for name in ("python", "encoder")
-        }
+        ratios = [slow / fast for slow, fast in zip(took["fastavro"], took["c"], strict=True)]
         yield {
             "channel": channel.value,
             **{name: median(times) for name, times in took.items()},
-            "python_ratio": median(ratios["python"]),
-            "ratio": median(ratios["encoder"]),
-            "ratio_min": min(ratios["encoder"]),
-            "ratio_max": max(ratios["encoder"]),
+            "ratio": median(ratios),
+            "ratio_min": min(ratios),
+            "ratio_max": max(ratios),
         }
 
 
@@ -135,17 +130,15 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     if not options.json:
-        print(f"encoder: in {extension.language(wanted=True)}")
-        heads = ("fastavro", "python", "ratio", "encoder", "ratio", "from", "to", "whole")
+        heads = ("fastavro", "c", "ratio", "from", "to", "whole", "fallback")
         print(f"{'µs per event':16}" + "".join(f"{head:>9}" for head in heads))
     for row in run(options.rounds):
         rows.append(row)
         if not options.json:
             print(f"{row['channel']:16}" + "".join(f"{row[name]:9.1f}" for name in COLUMNS), flush=True)
-    least = min(row[name] for row in rows for name in ("python_ratio", "ratio"))
+    least = min(row["ratio"] for row in rows)
     if options.json:
-        language = extension.language(wanted=True)
-        print(json.dumps({"rows": rows, "encoder": language, "least_ratio": least, "target": TARGET}))
+        print(json.dumps({"rows": rows, "least_ratio": least, "target": TARGET}))
     else:
         print(f"least ratio {least:.1f}; the target, {TARGET:g}, is {'reached' if least >= TARGET else 'missed'}")
 

@@ -1,21 +1,23 @@
-"""Our encoders against fastavro's own, for every schema of ours and for random ones."""
+"""Both encoders against fastavro's writer and validator, for each of our schemas and for random ones."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import fastavro
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.encoders import NATIVE
+from tests.support.encoders import ENCODERS
 
 from journeys.avro.schema import Schema
 from journeys.producer import schemas
-from journeys.producer.encoding.body import Body
-from journeys.producer.encoding.validate import Unfit
+from journeys.producer.encoding.body import Encode
+from journeys.producer.encoding.validate import SchemaMismatch
+
+Encoder: TypeAlias = Callable[[Mapping[str, Any]], Encode]
 
 thorough = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -32,40 +34,40 @@ any_json = st.recursive(
 )
 
 
-def values_of(kind: Any) -> st.SearchStrategy[Any]:
+def values_of(avro_type: Any) -> st.SearchStrategy[Any]:
     """Any value of an Avro type."""
-    if isinstance(kind, list):
-        return st.one_of([values_of(branch) for branch in kind])
-    if isinstance(kind, str):
+    if isinstance(avro_type, list):
+        return st.one_of([values_of(branch) for branch in avro_type])
+    if isinstance(avro_type, str):
         known = {"null": st.none(), "string": texts | ascii_texts, "long": longs, "boolean": st.booleans()}
-        return known[kind]
-    if kind["type"] == "array":
-        return st.lists(values_of(kind["items"]), max_size=3)
-    if kind["type"] == "map":
-        return st.dictionaries(texts, values_of(kind["values"]), max_size=3)
-    if kind["type"] == "record":
-        return st.fixed_dictionaries({field["name"]: values_of(field["type"]) for field in kind["fields"]})
-    return values_of(kind["type"])
+        return known[avro_type]
+    if avro_type["type"] == "array":
+        return st.lists(values_of(avro_type["items"]), max_size=3)
+    if avro_type["type"] == "map":
+        return st.dictionaries(texts, values_of(avro_type["values"]), max_size=3)
+    if avro_type["type"] == "record":
+        return st.fixed_dictionaries({field["name"]: values_of(field["type"]) for field in avro_type["fields"]})
+    return values_of(avro_type["type"])
 
 
 @st.composite
 def random_schemas(draw: st.DrawFn) -> dict[str, Any]:
-    """A record of any of the types that an encoder is generated for, at any depth; names are hostile, and repeat."""
+    """A record of any of the types that the encoders know, at any depth; names are hostile, and repeat."""
     numbers = itertools.count()
 
-    def nullable(kind: Any) -> Any:
-        return ["null", kind] if draw(st.booleans()) else kind
+    def nullable(avro_type: Any) -> Any:
+        return ["null", avro_type] if draw(st.booleans()) else avro_type
 
-    def kind_of(depth: int) -> Any:
+    def type_of(depth: int) -> Any:
         choice = draw(
             st.sampled_from(["string", "long", "boolean", "time", *(["array", "map", "record"] * (depth > 0))])
         )
         if choice == "time":
             return {"type": "long", "logicalType": "timestamp-millis"}
         if choice == "array":
-            return {"type": "array", "items": nullable(kind_of(depth - 1))}
+            return {"type": "array", "items": nullable(type_of(depth - 1))}
         if choice == "map":
-            return {"type": "map", "values": nullable(kind_of(depth - 1))}
+            return {"type": "map", "values": nullable(type_of(depth - 1))}
         return record(depth - 1) if choice == "record" else choice
 
     def record(depth: int) -> dict[str, Any]:
@@ -73,9 +75,9 @@ def random_schemas(draw: st.DrawFn) -> dict[str, Any]:
         return {"type": "record", "name": f"R{next(numbers)}", "namespace": "n", "fields": fields}
 
     def field(name: str, depth: int) -> dict[str, Any]:
-        kind = nullable(kind_of(depth))
-        default = draw(values_of(kind[0] if isinstance(kind, list) else kind))
-        return {"name": name, "type": kind} | ({"default": default} if draw(st.booleans()) else {})
+        avro_type = nullable(type_of(depth))
+        default = draw(values_of(avro_type[0] if isinstance(avro_type, list) else avro_type))
+        return {"name": name, "type": avro_type} | ({"default": default} if draw(st.booleans()) else {})
 
     return record(2)
 
@@ -97,8 +99,8 @@ def spoilt(draw: Callable[..., Any], value: Any) -> Any:
     return rest | {name: spoilt(draw, value[name])}
 
 
-def is_right(schema: dict[str, Any], datum: Any) -> bool:
-    """Whether fastavro finds the datum right: its validator, and its writer, which minds lone surrogates too."""
+def is_valid(schema: dict[str, Any], datum: Any) -> bool:
+    """Whether fastavro accepts the datum: its validator, and its writer, which refuses lone surrogates too."""
     if not fastavro.validate(datum, schema, raise_errors=False):
         return False
     try:
@@ -108,37 +110,37 @@ def is_right(schema: dict[str, Any], datum: Any) -> bool:
     return True
 
 
-@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("record", schemas.RECORDS.values())
 @thorough
 @given(data=st.data())
-def test_our_schemas_encode_to_fastavros_bytes(record: str, data: st.DataObject, *, native: bool) -> None:
+def test_our_schemas_encode_to_fastavros_bytes(record: str, data: st.DataObject, encoder: Encoder) -> None:
     """Every datum of each of our schemas has the bytes that fastavro gives it."""
     schema = schemas.load(record)
     datum = data.draw(values_of(schema))
-    assert Body(schema, native=native)(datum) == Schema(schema).encode(datum)
+    assert encoder(schema)(datum) == Schema(schema).encode(datum)
 
 
-@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize("encoder", ENCODERS)
 @settings(thorough, max_examples=200)
 @given(data=st.data())
-def test_random_schemas_encode_to_fastavros_bytes(data: st.DataObject, *, native: bool) -> None:
+def test_random_schemas_encode_to_fastavros_bytes(data: st.DataObject, encoder: Encoder) -> None:
     """Names, depth and defaults do not matter."""
     schema = data.draw(random_schemas())
     datum = data.draw(values_of(schema))
-    assert Body(schema, native=native)(datum) == Schema(schema).encode(datum)
+    assert encoder(schema)(datum) == Schema(schema).encode(datum)
 
 
-@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize("encoder", ENCODERS)
 @settings(thorough, max_examples=300)
 @given(data=st.data())
-def test_the_encoder_refuses_exactly_what_fastavro_refuses(data: st.DataObject, *, native: bool) -> None:
+def test_the_encoder_refuses_exactly_what_fastavro_refuses(data: st.DataObject, encoder: Encoder) -> None:
     """A datum that is wrong somewhere has no bytes; one that lacks or adds a field has fastavro's."""
     schema = data.draw(random_schemas() | st.sampled_from(list(schemas.RECORDS.values())).map(schemas.load))
     datum = spoilt(data.draw, data.draw(values_of(schema)))
-    body = Body(schema, native=native)
-    if is_right(schema, datum):
+    body = encoder(schema)
+    if is_valid(schema, datum):
         assert body(datum) == Schema(schema).encode(datum)
     else:
-        with pytest.raises(Unfit):
+        with pytest.raises(SchemaMismatch):
             body(datum)

@@ -53,6 +53,11 @@ def normalised(event_type: str) -> str:
     return _SEPARATORS.sub("-", event_type).strip("-").lower()
 
 
+def spelling(event_type: Json) -> str | None:
+    """An `event_type` as received, if a channel could have it; else None."""
+    return event_type if isinstance(event_type, str) and len(event_type) <= LONGEST else None
+
+
 class Channels:
     """The table of spellings, extended by aliases (spelling → channel's name).
 
@@ -69,8 +74,8 @@ class Channels:
 
     def of(self, event_type: Json) -> Channel:
         """The channel of an `event_type` as received, whatever it is."""
-        is_spelling = isinstance(event_type, str) and len(event_type) <= LONGEST
-        return self._look_up(event_type) if is_spelling else Channel.OTHER
+        known = spelling(event_type)
+        return Channel.OTHER if known is None else self._look_up(known)
 
     def _channel(self, event_type: str) -> Channel:
         return self._table.get(normalised(event_type), Channel.OTHER)

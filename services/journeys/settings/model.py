@@ -285,7 +285,7 @@ class PublishSettings(_Group):
     max_records: int = Field(default=20_000, ge=1)
     """Records in hand that start a transaction at once."""
     native: bool = True
-    """Encode in C, where the installation can; false: in Python, the same bytes."""
+    """Encode in C, where the installation can; false: by fastavro, the same bytes."""
 
 
 class LogsSettings(_Group):

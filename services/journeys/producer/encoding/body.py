@@ -1,56 +1,41 @@
-"""Avro's binary encoding, by an encoder that is made for each of our schemas at start.
+"""The Avro body of a datum, from either of two encoders that give the same bytes.
 
-A general writer asks of each value which branch of a union it may be. Our unions are all "null or one type", so there
-is nothing to ask: the function that `source` generates is five to seven times as fast as fastavro's
-`schemaless_writer`, `native` in C 17 to 23 times (benchmarks/encoding.py). Only what our schemas use is known here.
-fastavro stays the reference, and without C encodes what has a long text in it: property tests hold bytes and refusals
-equal to its own, for each of our schemas and for random ones.
+fastavro's `schemaless_writer` asks of each value which branch of a union it may be. Our unions are all "null or one
+type", so the encoder in C has nothing to ask and is over 15 times as fast (benchmarks/encoding.py). It knows only the
+types that our schemas use. fastavro is the reference, and encodes where the package was installed without C.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from journeys.avro.schema import Schema
 from journeys.producer.encoding import extension
-from journeys.producer.encoding.source import Datum
-from journeys.producer.encoding.validate import completed
+from journeys.producer.encoding.validate import INEXACT, normalized
 
-INEXACT: Final = (AttributeError, IndexError, KeyError, OverflowError, TypeError, UnicodeEncodeError)
-"""What an encoder raises for a datum that is not exactly of its schema, and in Python for a long text."""
+Encode: TypeAlias = Callable[[Mapping[str, Any]], bytes]
+"""Gives the Avro body of a datum.
+
+An absent field takes its default, else null; an unknown field is left out. Raises SchemaMismatch, which names the
+field, where a value does not fit.
+"""
 
 
-class Body:
-    """Encodes the data of one record. `schema` is self-contained; raises ValueError for a type not known here.
+def by_fastavro(definition: Mapping[str, Any]) -> Encode:
+    """The reference encoder of a self-contained schema."""
+    schema = Schema(definition)
+    return lambda datum: schema.encode(normalized(definition, datum))
 
-    `native`: in C, where the installation has it.
-    """
 
-    def __init__(self, schema: Mapping[str, Any], *, native: bool = True) -> None:
-        self._schema = schema
-        made = extension.native.Datum if native and extension.native is not None else Datum
-        self._source = made(schema)
+def in_c(definition: Mapping[str, Any]) -> Encode:
+    """The fast encoder of a self-contained schema. Raises ValueError for an Avro type that it does not know."""
+    write = extension.native.Datum(definition).write
 
-    def __call__(self, datum: Mapping[str, Any]) -> bytes:
-        """The Avro body of a datum. Absent fields take their default, else null; unknown ones are left out.
-
-        Raises Unfit, which names the field, where a value does not fit.
-        """
+    def encode(datum: Mapping[str, Any]) -> bytes:
         try:
-            body: bytes = self._source.write(datum)
+            return write(datum)
         except INEXACT:
-            body = self._exact(completed(self._schema, datum))
-        return body
+            return write(normalized(definition, datum))
 
-    def _exact(self, datum: Mapping[str, Any]) -> bytes:
-        try:
-            body: bytes = self._source.write(datum)
-        except IndexError:
-            body = self._reference.encode(datum)
-        return body
-
-    @cached_property
-    def _reference(self) -> Schema:
-        return Schema(self._schema)
+    return encode

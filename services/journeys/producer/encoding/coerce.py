@@ -1,6 +1,6 @@
-"""From an event as received to a datum that fits its schema: nothing is lost, and no event for one field.
+"""From an event as received to a datum that fits its schema. Nothing is lost, and one odd field costs no event.
 
-What each field takes is read from the schema, once. A value that does not fit is coerced where that loses nothing:
+The rules are read from the schema, once. A value that does not fit is coerced if that loses nothing:
 
     long      an integer of 64 bits; a number without fraction (up to 2**53, beyond which it may have been rounded);
               a text of digits such as "12", "-3" or "12.00"
@@ -8,9 +8,8 @@ What each field takes is read from the schema, once. A value that does not fit i
     record    an object; its unknown fields go to `extra`
     array     an array; an item that is null keeps its place, and so does one that does not fit, as null
 
-Whatever else is there becomes null, its raw JSON goes to `extra` and its JSON Pointer to `misfits`. A field that
-the schema does not know goes to `extra`, also one that is named like a field of our own. Absent and null are both
-null.
+Any other value becomes null; its raw JSON goes to `extra` and its JSON Pointer to `misfits`. A field that the schema
+does not have goes to `extra`, even if it is named like a field of our own. Absent and null are both null.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from journeys.model import Json
 from journeys.producer.encoding.text import encodable, moment, raw_json, token
@@ -44,7 +43,7 @@ OWN_FIELDS: Final = frozenset(
         "extra",
     }
 )
-"""Fields of an event's record that are ours: an event never writes them."""
+"""Fields of an event's record that are ours: an event never sets them."""
 
 ON_SITE: Final = (
     "products",
@@ -62,18 +61,18 @@ _DIGITS: Final = re.compile(r"(-?[0-9]{1,19})(?:\.0+)?", re.ASCII)
 
 
 class _Misfit:
-    """The type of the answer of a fitter whose value does not fit."""
+    """The type of _MISFIT."""
 
 
 _MISFIT: Final = _Misfit()
 
 _Scalar: TypeAlias = Callable[[Json], Any]
-"""Fits a value; answers _MISFIT where it does not."""
+"""Fits a value; returns _MISFIT where it does not fit."""
 
 
 @dataclass(slots=True)
-class Leftovers:
-    """What found no place in a datum: raw JSON by JSON Pointer, and the pointers of what did not fit."""
+class Unfitted:
+    """Values without a place in the datum: raw JSON by JSON Pointer, and the pointers of those that did not fit."""
 
     extra: dict[str, str] = field(default_factory=dict)
     misfits: list[str] = field(default_factory=list)
@@ -84,20 +83,14 @@ class Leftovers:
         self.misfits.append(pointer)
 
 
-class _Nested(Protocol):
-    """Fits an object or an array that stands at a pointer."""
-
-    def __call__(self, value: Json, pointer: str, left: Leftovers) -> Any:
-        """What fits of the value; what does not goes to the leftovers."""
-
-    def unknown(self, value: Json, pointer: str, extra: dict[str, str]) -> None:
-        """Add the fields of the value that are unknown."""
+_Nested: TypeAlias = Callable[[Json, str, Unfitted], Any]
+"""Fits an object or an array at a JSON Pointer; values without a place are added to the Unfitted."""
 
 
-class Plan:
-    """How events of one record are made to fit it, compiled from its self-contained schema.
+class Coercion:
+    """Makes events fit one record type, by rules compiled from its self-contained schema.
 
-    `elsewhere` are the fields that other channels' records know: null there says nothing, so it is not kept.
+    `elsewhere` are the fields that other channels' records have: null there says nothing, so it is not kept.
     """
 
     def __init__(self, schema: Definition, *, elsewhere: Iterable[str] = (), zone: tzinfo = UTC) -> None:
@@ -107,23 +100,17 @@ class Plan:
 
     def __call__(self, event: dict[str, Json]) -> Datum:
         """The event's datum: every field but those that come from the journey (account, position and the like)."""
-        left = Leftovers()
-        datum = self._object.known(event, "", left)
-        self._object.fit(datum, "", left)
+        unfitted = Unfitted()
+        datum = self._object.known(event, "", unfitted)
+        self._object.fit(datum, "", unfitted)
         text = datum["event_at"]
         datum["event_at_text"] = text
         if text is not None:
             datum["event_at"] = moment(text, self._zone)
         datum["actions"] = [name for name in ON_SITE if datum[name] is not None]
-        datum["misfits"] = left.misfits
-        datum["extra"] = left.extra
+        datum["misfits"] = unfitted.misfits
+        datum["extra"] = unfitted.extra
         return datum
-
-    def unknown(self, event: dict[str, Json]) -> dict[str, str]:
-        """What `extra` is for an event whose known values all fit."""
-        extra: dict[str, str] = {}
-        self._object.unknown(event, "", extra)
-        return extra
 
 
 def api_fields(schema: Definition) -> frozenset[str]:
@@ -138,56 +125,45 @@ class _Object:
         self, fields: Iterable[Definition], named: dict[str, _Nested], elsewhere: frozenset[str] = frozenset()
     ) -> None:
         types = {spec["name"]: _not_null(spec["type"]) for spec in fields}
-        scalars = {name: scalar for name, kind in types.items() if (scalar := _scalar(kind)) is not None}
+        scalars = {name: scalar for name, avro_type in types.items() if (scalar := _scalar(avro_type)) is not None}
         self._scalars = tuple(scalars.items())
-        self._nested = tuple((name, _nested(kind, named)) for name, kind in types.items() if name not in scalars)
+        self._nested = tuple(
+            (name, _nested(avro_type, named)) for name, avro_type in types.items() if name not in scalars
+        )
         self._blank: Datum = dict.fromkeys(types)
         self._elsewhere = tuple(sorted(elsewhere - types.keys()))
-        self._names = elsewhere | types.keys()
 
-    def __call__(self, value: Json, pointer: str, left: Leftovers) -> Datum | None:
+    def __call__(self, value: Json, pointer: str, unfitted: Unfitted) -> Datum | None:
         """The datum of a value, or None where it is no object."""
         if type(value) is not dict:
-            left.misfit(pointer, value)
+            unfitted.misfit(pointer, value)
             return None
-        datum = self.known(value, pointer, left)
-        self.fit(datum, pointer, left)
+        datum = self.known(value, pointer, unfitted)
+        self.fit(datum, pointer, unfitted)
         return datum
 
-    def known(self, value: dict[str, Json], pointer: str, left: Leftovers) -> Datum:
+    def known(self, value: dict[str, Json], pointer: str, unfitted: Unfitted) -> Datum:
         """All fields of the record, as the object has them or null; what else it has goes to `extra`."""
         datum = self._blank | value
         for name in self._elsewhere:
             if (item := datum.pop(name, None)) is not None:
-                left.extra[f"{pointer}/{name}"] = raw_json(item)
+                unfitted.extra[f"{pointer}/{name}"] = raw_json(item)
         if len(datum) > len(self._blank):
             for name in [name for name in datum if name not in self._blank]:
-                left.extra[f"{pointer}/{token(name)}"] = raw_json(datum.pop(name))
+                unfitted.extra[f"{pointer}/{token(name)}"] = raw_json(datum.pop(name))
         return datum
 
-    def unknown(self, value: Json, pointer: str, extra: dict[str, str]) -> None:
-        """Add what `known` and `fit` would, were there nothing that does not fit."""
-        for name in self._elsewhere:
-            if (item := value.get(name)) is not None:
-                extra[f"{pointer}/{name}"] = raw_json(item)
-        if not self._names.issuperset(value):
-            for name in [name for name in value if name not in self._names]:
-                extra[f"{pointer}/{token(name)}"] = raw_json(value[name])
-        for name, inner in self._nested:
-            if (item := value.get(name)) is not None:
-                inner.unknown(item, f"{pointer}/{name}", extra)
-
-    def fit(self, datum: Datum, pointer: str, left: Leftovers) -> None:
+    def fit(self, datum: Datum, pointer: str, unfitted: Unfitted) -> None:
         """Make each value fit its field."""
         for name, scalar in self._scalars:
             if (item := datum[name]) is not None:
                 datum[name] = fitted = scalar(item)
                 if fitted is _MISFIT:
                     datum[name] = None
-                    left.misfit(f"{pointer}/{name}", item)
+                    unfitted.misfit(f"{pointer}/{name}", item)
         for name, inner in self._nested:
             if (item := datum[name]) is not None:
-                datum[name] = inner(item, f"{pointer}/{name}", left)
+                datum[name] = inner(item, f"{pointer}/{name}", unfitted)
 
 
 class _Array:
@@ -196,43 +172,38 @@ class _Array:
     def __init__(self, item: _Nested) -> None:
         self._item = item
 
-    def __call__(self, value: Json, pointer: str, left: Leftovers) -> list[Any] | None:
+    def __call__(self, value: Json, pointer: str, unfitted: Unfitted) -> list[Any] | None:
         """The items, each in its place, or None where it is no array."""
         if type(value) is not list:
-            left.misfit(pointer, value)
+            unfitted.misfit(pointer, value)
             return None
         return [
-            None if item is None else self._item(item, f"{pointer}/{place}", left) for place, item in enumerate(value)
+            None if item is None else self._item(item, f"{pointer}/{place}", unfitted)
+            for place, item in enumerate(value)
         ]
 
-    def unknown(self, value: Json, pointer: str, extra: dict[str, str]) -> None:
-        """Add what is unknown in the items."""
-        for place, item in enumerate(value):
-            if item is not None:
-                self._item.unknown(item, f"{pointer}/{place}", extra)
 
-
-def _nested(kind: Json, named: dict[str, _Nested]) -> _Nested:
+def _nested(avro_type: Json, named: dict[str, _Nested]) -> _Nested:
     """The fitter of a record, an array, or a record that was defined before and is referred to by name."""
-    if isinstance(kind, str):
-        return named[kind]
-    if kind["type"] == "array":
-        return _Array(_nested(_not_null(kind["items"]), named))
-    fitter = _Object(kind["fields"], named)
-    named[f"{kind['namespace']}.{kind['name']}"] = fitter
+    if isinstance(avro_type, str):
+        return named[avro_type]
+    if avro_type["type"] == "array":
+        return _Array(_nested(_not_null(avro_type["items"]), named))
+    fitter = _Object(avro_type["fields"], named)
+    named[f"{avro_type['namespace']}.{avro_type['name']}"] = fitter
     return fitter
 
 
-def _scalar(kind: Json) -> _Scalar | None:
+def _scalar(avro_type: Json) -> _Scalar | None:
     """The fitter of a type that is no record and no array; None for these."""
-    if isinstance(kind, str):
-        return {"string": _string, "long": _long}.get(kind)
-    return _text if kind.get("logicalType") == "timestamp-millis" else None
+    if isinstance(avro_type, str):
+        return {"string": _string, "long": _long}.get(avro_type)
+    return _text if avro_type.get("logicalType") == "timestamp-millis" else None
 
 
-def _not_null(kind: Json) -> Json:
+def _not_null(avro_type: Json) -> Json:
     """The one branch of a nullable type that is not null."""
-    return next(branch for branch in kind if branch != "null") if isinstance(kind, list) else kind
+    return next(branch for branch in avro_type if branch != "null") if isinstance(avro_type, list) else avro_type
 
 
 def _text(value: Json) -> Any:
@@ -240,19 +211,19 @@ def _text(value: Json) -> Any:
 
 
 def _string(value: Json) -> Any:
-    kind = type(value)
-    if kind is str:
+    json_type = type(value)
+    if json_type is str:
         return value if encodable(value) else _MISFIT
-    return raw_json(value) if kind in {int, float, bool} else _MISFIT
+    return raw_json(value) if json_type in {int, float, bool} else _MISFIT
 
 
 def _long(value: Json) -> Any:
-    kind = type(value)
-    if kind is int:
+    json_type = type(value)
+    if json_type is int:
         number = value
-    elif kind is float and value.is_integer() and abs(value) <= _EXACT:
+    elif json_type is float and value.is_integer() and abs(value) <= _EXACT:
         number = int(value)
-    elif kind is str and (match := _DIGITS.fullmatch(value)) is not None:
+    elif json_type is str and (match := _DIGITS.fullmatch(value)) is not None:
         number = int(match[1])
     else:
         return _MISFIT

@@ -1,4 +1,4 @@
-"""The encoders in C; None where the package was installed without a compiler, and everything is encoded in Python."""
+"""The encoder in C, where the package was installed with a C compiler; None elsewhere."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ __all__ = ["language", "native"]
 
 
 def language(*, wanted: bool) -> Literal["c", "python"]:
-    """What events are encoded in, where C is wanted and where it is not."""
+    """The language of the encoder that runs: "c" only if it is `wanted` and installed."""
     return "c" if wanted and native is not None else "python"

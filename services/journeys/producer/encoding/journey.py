@@ -15,22 +15,25 @@ from typing import Any, Final
 from journeys.errors import RejectedOrderError, SetupError
 from journeys.model import Journey, Json, Record
 from journeys.producer import schemas
-from journeys.producer.channels import Channel, Channels
+from journeys.producer.channels import Channel, Channels, spelling
+from journeys.producer.encoding import extension
+from journeys.producer.encoding.body import by_fastavro, in_c
 from journeys.producer.encoding.coerce import Datum, api_fields
-from journeys.producer.encoding.record_type import Common, EventKind, Kind
-from journeys.producer.encoding.straight import Written, spelling_of, straight
+from journeys.producer.encoding.fields import Written
+from journeys.producer.encoding.record_type import Common, EventRecordType, RecordType
 from journeys.producer.encoding.text import raw_json, writable
 
 REMEDY: Final = "journeys schemas register"
 
 
 class JourneyEncoder:
-    """Turns journeys into records. Pure once it is built, for one call at a time; building it reads the schemas' files.
+    """Turns journeys into records. Does no I/O once it is built; building it reads the schemas' files.
 
-    `schema_ids` holds the registry's id for each subject (`<topic>-value`), `aliases` more spellings of event types
-    (spelling → channel), `zone` the time zone of an `event_at` without offset. `misfit` is told the JSON Pointer of
-    each value that did not fit. `native`: in C, where the installation has it. Raises SetupError where an id is
-    missing, SettingsError where an alias is wrong.
+    Not thread-safe. `schema_ids` maps each subject (`<topic>-value`) to its id in the registry, `aliases` more
+    spellings of event types to channels. `zone` is the time zone of an `event_at` without offset. `misfit` is called
+    with the JSON Pointer of each value that did not fit. `native` chooses the encoder in C where it is installed;
+    otherwise fastavro encodes, to the same bytes. Raises SetupError if an id is missing, SettingsError if an alias is
+    wrong.
     """
 
     def __init__(
@@ -50,20 +53,22 @@ class JourneyEncoder:
             raise SetupError(f"no schema id for {', '.join(missing)}", remedy=REMEDY)
         channels = Channels(aliases)
         known = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
-        kinds = {
-            channel: EventKind(channel, topic_prefix, schema_ids, native=native, elsewhere=known, zone=zone)
+        use_c = native and extension.native is not None
+        encoder = in_c if use_c else by_fastavro
+        types = {
+            channel: EventRecordType(channel, topic_prefix, schema_ids, encoder, elsewhere=known, zone=zone)
             for channel in Channel
         }
-        self._kind_of = lru_cache(maxsize=1024)(lambda event_type: kinds[channels.of(event_type)])
-        self._channel_of = {kind.topic: kind.name for kind in kinds.values()}
-        self._write = straight([*kinds.values()], self._kind_of, native=native)
-        self._rejected = Kind(schemas.REJECTED, topic_prefix, schema_ids, native=native)
-        self._summary = Kind(schemas.SUMMARY, topic_prefix, schema_ids, native=native)
+        self._type_of = lru_cache(maxsize=1024)(lambda event_type: types[channels.of(event_type)])
+        self._channel_of = {each.topic: each.name for each in types.values()}
+        self._fast = extension.native.EventEncoder([*types.values()], self._type_of) if use_c else None
+        self._rejected = RecordType(schemas.REJECTED, topic_prefix, schema_ids, encoder)
+        self._summary = RecordType(schemas.SUMMARY, topic_prefix, schema_ids, encoder)
 
     def encode(self, journey: Journey) -> list[Record]:
         """The records of a journey, the summary last. The same journey always gives the same bytes.
 
-        Raises RejectedOrderError where the journey holds JSON that no text can be made of, such as nesting without end.
+        Raises RejectedOrderError where the journey holds JSON that cannot be written as text, such as endless nesting.
         """
         try:
             return self._encode(journey)
@@ -73,24 +78,30 @@ class JourneyEncoder:
 
     def _encode(self, journey: Journey) -> list[Record]:
         common = Common.of(journey)
-        written = self._write(journey.events, common)
+        written = self._written(journey.events, common)
         events: list[Record] = []
         rejected: list[Record] = []
         for position, record in enumerate(written.records):
             if record is not None:
                 events.append(record)
             elif type(item := journey.events[position]) is dict:
-                events.append(self._fitted(item, position, common, written))
+                events.append(self._coerced(item, position, common, written))
             else:
                 rejected.append(self._reject(item, position, common))
         expected = {self._channel_of[topic]: count for topic, count in Counter([each.topic for each in events]).items()}
         summary = self._summary.value(_summary(journey, common, written, expected, rejected=len(rejected)))
         return [*events, *rejected, self._summary.record(common.key, [*common.identity], summary)]
 
-    def _fitted(self, event: dict[str, Json], position: int, common: Common, written: Written) -> Record:
-        """The record of an event that does not fit as it is."""
-        kind = self._kind_of(spelling_of(event))
-        datum = kind.plan(event)
+    def _written(self, items: tuple[Json, ...], common: Common) -> Written:
+        """The records that need no coercion."""
+        if self._fast is not None:
+            return self._fast.write(items, common)
+        return Written(records=[None] * len(items), times=[], checkouts=[])
+
+    def _coerced(self, event: dict[str, Json], position: int, common: Common, written: Written) -> Record:
+        """The record of an event that does not fit as it is; its times, checkouts and misfits join `written`."""
+        record_type = self._type_of(spelling(event.get("event_type")))
+        datum = record_type.coercion(event)
         common.place(datum, position)
         if datum["event_at"] is not None:
             written.times.append(datum["event_at"])
@@ -99,7 +110,7 @@ class JourneyEncoder:
         for pointer in datum["misfits"]:
             written.misfits.append(pointer)
             self._misfit(pointer)
-        return kind.record(common.key, common.headers(datum, position), kind.value(datum))
+        return record_type.record(common.key, common.headers(datum, position), record_type.value(datum))
 
     def _reject(self, event: Json, position: int, common: Common) -> Record:
         datum: Datum = {"raw": raw_json(event)}

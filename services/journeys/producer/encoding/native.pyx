@@ -1,11 +1,11 @@
 # cython: language_level=3, nonecheck=True, wraparound=False, freethreading_compatible=True
-"""The encoders of `source`, `events` and `straight` once more, for a compiler of C: they put bytes where these belong.
+"""The fast encoder. Coercion and fastavro define what it writes; this module writes the same bytes in less time.
 
-What is written is told there; here it only takes less time. An installation without this module does the same in Python
-(`hatch_build.py`), and what is not taken raises one of `body.INEXACT` either way. Property tests hold the bytes of both
-equal.
+An encoder is strict: for a value that is not exactly of its schema it raises one of `validate.INEXACT`, and the caller
+takes the slow way. Property tests hold bytes and refusals equal to those of the slow way. An installation without a C
+compiler lacks this module (`hatch_build.py`) and always takes the slow way.
 
-Nothing is kept from one call to the next, so that any thread may call at any time, with events of its own.
+Nothing is kept from one call to the next, so any thread may call at any time, with events of its own.
 """
 
 cimport cython
@@ -20,11 +20,15 @@ from libc.string cimport memcpy, memmove
 
 from datetime import UTC
 
+from journeys.model import Record
 from journeys.producer.channels import LONGEST
+from journeys.producer.encoding.coerce import ON_SITE
+from journeys.producer.encoding.fields import GIVEN, Written
 from journeys.producer.encoding.text import moment, raw_json, token
+from journeys.producer.encoding.validate import INEXACT
 
 cdef extern from "Python.h":
-    # Borrowed, so nobody may change a dict while its values are written.
+    # A borrowed reference: the dict must not change while its values are written.
     PyObject *PyDict_GetItemWithError(dict, object) except? NULL
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
     int PyUnicode_KIND(str)
@@ -37,7 +41,7 @@ cdef extern from "Python.h":
 
 
 cdef struct _Place:
-    # Where a value stands in an event: in a field of an object, or as an item of an array.
+    # Where a value stands in an event: in a field of an object, or at an index of an array.
     const _Place *outer
     PyObject *name
     Py_ssize_t number
@@ -86,16 +90,13 @@ cdef class _Out:
         self.size += 1
         return 0
 
+    cdef int piece(self, bytes piece) except -1:
+        return self.bytes(PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+
     cdef int bytes(self, const char *start, Py_ssize_t size) except -1:
         memcpy(self.more(size), start, size)
         self.size += size
         return 0
-
-    cdef int piece(self, str piece) except -1:
-        """A piece as `pieces` makes them: each character stands for a byte."""
-        if piece is None or PyUnicode_KIND(piece) != PyUnicode_1BYTE_KIND:
-            raise ValueError("no piece, but null or characters beyond Latin-1")
-        return self.bytes(<const char *>PyUnicode_DATA(piece), PyUnicode_GET_LENGTH(piece))
 
     cdef int long(self, long long number) except -1:
         """Zigzag, then seven bits a byte."""
@@ -128,11 +129,11 @@ cdef class _Out:
         ]
         return 0
 
-    cdef object taken(self):
+    cdef bytes taken(self):
         return PyBytes_FromStringAndSize(self.start, self.size)
 
 
-cdef enum _Kind:
+cdef enum _AvroType:
     STRING, LONG, BOOLEAN, RECORD, ARRAY, MAP, NULLABLE
 
 cdef dict _SCALARS = {"string": STRING, "long": LONG, "boolean": BOOLEAN}
@@ -143,28 +144,28 @@ cdef object _REQUIRED = object()
 cdef class _Type:
     """An Avro type: how its values are written."""
 
-    cdef _Kind kind
+    cdef _AvroType avro_type
     cdef _Type inner  # of an array's items, of a map's values, of what may be null
     cdef tuple names, types, defaults  # of a record's fields
     cdef frozenset known
 
     cdef int write(self, object value, _Out out, const _Place *place) except -1:
-        if self.kind == NULLABLE:
+        if self.avro_type == NULLABLE:
             if value is None:
                 return out.byte(0)
             out.byte(2)
             return self.inner.write(value, out, place)
-        if self.kind == STRING:
+        if self.avro_type == STRING:
             return out.string(value)
-        if self.kind == LONG:
+        if self.avro_type == LONG:
             if not PyLong_CheckExact(value):
                 raise TypeError
             return out.long(value)
-        if self.kind == RECORD:
+        if self.avro_type == RECORD:
             return self.record(value, out, place)
-        if self.kind == ARRAY:
+        if self.avro_type == ARRAY:
             return self.array(value, out, place)
-        if self.kind == MAP:
+        if self.avro_type == MAP:
             return self.map(value, out, place)
         if value is not True and value is not False:
             raise TypeError
@@ -222,11 +223,11 @@ cdef _Type _type_of(object schema, dict named):
     if isinstance(schema, list):
         if len(schema) != 2 or schema[0] != "null" or isinstance(schema[1], list):
             raise ValueError(f"no encoder for a union of {len(schema)} types: only null and another, in this order")
-        made.kind, made.inner = NULLABLE, _type_of(schema[1], named)
+        made.avro_type, made.inner = NULLABLE, _type_of(schema[1], named)
         return made
-    kind = schema["type"] if isinstance(schema, dict) else schema
-    if kind == "record":
-        made.kind = RECORD
+    name = schema["type"] if isinstance(schema, dict) else schema
+    if name == "record":
+        made.avro_type = RECORD
         named[f"{schema['namespace']}.{schema['name']}"] = made
         fields = schema["fields"]
         made.names = tuple([field["name"] for field in fields])
@@ -235,21 +236,21 @@ cdef _Type _type_of(object schema, dict named):
         made.defaults = tuple(
             [field.get("default", None if isinstance(field["type"], list) else _REQUIRED) for field in fields]
         )
-    elif kind == "array" or kind == "map":
-        made.kind = ARRAY if kind == "array" else MAP
-        made.inner = _type_of(schema["items" if kind == "array" else "values"], named)
-    elif kind in _SCALARS:
-        made.kind = _SCALARS[kind]
-    elif kind in named:
-        return named[kind]
+    elif name == "array" or name == "map":
+        made.avro_type = ARRAY if name == "array" else MAP
+        made.inner = _type_of(schema["items" if name == "array" else "values"], named)
+    elif name in _SCALARS:
+        made.avro_type = _SCALARS[name]
+    elif name in named:
+        return named[name]
     else:
-        raise ValueError(f"no encoder for the Avro type {kind!r}")
+        raise ValueError(f"no encoder for the Avro type {name!r}")
     return made
 
 
 @cython.final
 cdef class Datum:
-    """Writes the data of one record, as the function of `source.Datum` does."""
+    """Encodes the data of one record type."""
 
     cdef _Type type
 
@@ -257,14 +258,21 @@ cdef class Datum:
         self.type = _type_of(schema, {})
 
     def write(self, datum):
-        """The Avro body of a datum. Raises one of `INEXACT`."""
+        """The Avro body of a datum. Raises one of `INEXACT` where it is not exactly of the schema."""
         cdef _Out out = _Out.__new__(_Out)
         self.type.write(datum, out, NULL)
         return out.taken()
 
 
+cdef bytes _written(object value, _Type type):
+    """The bytes of a value."""
+    cdef _Out out = _Out.__new__(_Out)
+    type.write(value, out, NULL)
+    return out.taken()
+
+
 cdef enum _What:
-    FOREIGN, TAKEN, COPIED, TIME, POSITION, GIVEN, ACTIONS, MISFITS, EXTRA
+    FOREIGN, TAKEN, COPIED, TIME, POSITION, GIVEN_FIELD, ACTIONS, MISFITS, EXTRA
 
 cdef dict _WHAT = {
     "foreign": FOREIGN,
@@ -272,7 +280,7 @@ cdef dict _WHAT = {
     "copied": COPIED,
     "time": TIME,
     "position": POSITION,
-    "given": GIVEN,
+    "given": GIVEN_FIELD,
     "actions": ACTIONS,
     "misfits": MISFITS,
     "extra": EXTRA,
@@ -281,7 +289,7 @@ cdef dict _WHAT = {
 
 @cython.final
 cdef class _Step:
-    """As `events.Step`."""
+    """As `fields.Step`."""
 
     cdef _What what
     cdef str name
@@ -290,41 +298,46 @@ cdef class _Step:
 
 
 @cython.final
-cdef class Event:
-    """Writes events by steps, as the function of `EventSource` does."""
+cdef class _Channel:
+    """Writes the events of one `EventRecordType`."""
 
+    cdef str topic
+    cdef tuple schema_header
     cdef bytes header
-    cdef tuple steps, actions
+    cdef tuple steps
+    cdef list actions  # the bytes of that field for each set of on-site objects, the first object is the lowest bit
     cdef frozenset known
+    cdef dict given  # the types of the GIVEN fields
     cdef _Type extra
     cdef object zone
     cdef bint is_utc
 
-    def __init__(self, steps, bytes header not None, actions, zone):
+    def __init__(self, record_type):
         cdef _Step step
-        made, known, named = [], [], {}
-        for what, name, schema, number in steps:
+        made, known, named, self.given = [], [], {}, {}
+        for what, name, schema, number in record_type.steps:
             step = _Step.__new__(_Step)
             step.what, step.name, step.number = _WHAT[what], name, number
             if schema is not None:
                 step.type = _type_of(schema, named)
             if step.what == EXTRA:
                 self.extra = step.type
+            if step.what == GIVEN_FIELD:
+                self.given[name] = step.type
+            if step.what == ACTIONS:
+                self.actions = [
+                    _written([each for bit, each in enumerate(ON_SITE) if done >> bit & 1], step.type)
+                    for done in range(1 << len(ON_SITE))
+                ]
             if step.what in (FOREIGN, TAKEN, TIME):
                 known.append(name)
             made.append(step)
-        self.header, self.steps, self.actions = header, tuple(made), tuple(actions)
-        self.known = frozenset(known)
-        self.zone, self.is_utc = zone, zone is UTC
+        self.topic, self.schema_header, self.header = record_type.topic, record_type.schema_header, record_type.header
+        self.steps, self.known = tuple(made), frozenset(known)
+        self.zone, self.is_utc = record_type.zone, record_type.zone is UTC
 
-    def write(self, dict event not None, Py_ssize_t position, *given):
-        """The value of an event, and its time in milliseconds. Raises one of `INEXACT`."""
-        cdef list times = []
-        value = self.value(event, position, given, times)
-        return value, times[0] if times else None
-
-    cdef bytes value(self, dict event, Py_ssize_t position, tuple given, list times):
-        """The value of an event; its time is added to `times`, where it names one."""
+    cdef bytes value(self, dict event, Py_ssize_t position, list given, list times):
+        """The value of an event; its time, where it names one, is added to `times`. Raises one of `INEXACT`."""
         cdef _Out out = _Out.__new__(_Out)
         cdef _Step step
         cdef _Place place = _Place(NULL, NULL, 0)
@@ -332,11 +345,11 @@ cdef class Event:
         cdef Py_ssize_t found = 0, done = 0, gap = 0, foreign = 0
         cdef object at = None, value
         out.extra = []
-        out.bytes(PyBytes_AS_STRING(self.header), PyBytes_GET_SIZE(self.header))
+        out.piece(self.header)
         for step in self.steps:
             if step.what == POSITION:
                 out.long(position)
-            elif step.what == GIVEN:
+            elif step.what == GIVEN_FIELD:
                 out.piece(given[step.number])
             elif step.what == ACTIONS:
                 out.piece(self.actions[done])
@@ -428,36 +441,28 @@ cdef int _two(const char *text) noexcept nogil:
 
 
 @cython.final
-cdef class _Channel:
-    """What is wanted of a `kinds.EventKind`."""
+cdef class EventEncoder:
+    """Encodes the events of a journey that fit their schemas as they are.
 
-    cdef str topic
-    cdef tuple schema_header
-    cdef Event writer
+    `record_types` are all that `type_of` may return for the `event_type` of an event; it gets None for an `event_type`
+    that no channel can have.
+    """
 
-
-@cython.final
-cdef class Straight:
-    """As `straight.Straight`. `kinds` are all that `kind_of` may give; `record`, `written` and `inexact` as there."""
-
-    cdef object kind_of, record, written
+    cdef object type_of
     cdef dict channels
-    cdef tuple inexact
+    cdef _Channel any
 
-    def __init__(self, kinds, kind_of, *, record, written, tuple inexact not None):
-        cdef _Channel made
-        self.channels = {}
-        for kind in kinds:
-            made = self.channels[kind] = _Channel.__new__(_Channel)
-            made.topic, made.schema_header, made.writer = kind.topic, kind.schema_header, kind.writer
-        self.kind_of, self.record, self.written, self.inexact = kind_of, record, written, inexact
+    def __init__(self, record_types, type_of):
+        self.channels = {record_type: _Channel(record_type) for record_type in record_types}
+        self.any = next(iter(self.channels.values()))
+        self.type_of = type_of
 
     def write(self, tuple items not None, common):
         """The records of a journey's items."""
         cdef list records = [], times = [], checkouts = []
         cdef bytes key = common.key
         cdef list identity = common.identity
-        cdef tuple pieces = common.pieces
+        cdef list given = [_written(common.fields[name], self.any.given[name]) for name in GIVEN]
         cdef Py_ssize_t position
         cdef _Channel channel
         for position in range(len(items)):
@@ -467,10 +472,10 @@ cdef class Straight:
                 continue
             event_type = _text(<dict>item, "event_type")
             spelling = event_type if event_type is not None and len(event_type) <= _LONGEST else None
-            channel = self.channels[self.kind_of(spelling)]
+            channel = self.channels[self.type_of(spelling)]
             try:
-                value = channel.writer.value(<dict>item, position, pieces, times)
-            except self.inexact:
+                value = channel.value(<dict>item, position, given, times)
+            except INEXACT:
                 continue
             if (checkout := (<dict>item).get("checkout_completed")) is not None:
                 checkouts.append(checkout)
@@ -482,8 +487,8 @@ cdef class Straight:
             headers += identity
             headers.append(_POSITIONS[position] if position < len(_POSITIONS) else _position(position))
             headers.append(channel.schema_header)
-            records[position] = self.record(topic=channel.topic, key=key, value=value, headers=headers)
-        return self.written(records=records, times=times, checkouts=checkouts)
+            records[position] = Record(topic=channel.topic, key=key, value=value, headers=headers)
+        return Written(records=records, times=times, checkouts=checkouts)
 
 
 cdef str _text(dict event, str name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -12,56 +12,59 @@ import msgspec
 from journeys.avro import wire
 from journeys.model import Journey, Record
 from journeys.producer import schemas
-from journeys.producer.encoding import pieces
-from journeys.producer.encoding.body import Body
-from journeys.producer.encoding.coerce import Datum, Plan
-from journeys.producer.encoding.fields import writer
+from journeys.producer.encoding.body import Encode
+from journeys.producer.encoding.coerce import Coercion, Datum
+from journeys.producer.encoding.fields import steps
 from journeys.producer.encoding.text import utf8
 
 Header: TypeAlias = tuple[str, str | bytes | None]
 Headers: TypeAlias = list[Header]
 
 
-class Kind:
-    """The records of one topic: its name, their schema and its id. `schema_header` is the last of their headers."""
+class RecordType:
+    """The records of one topic: its name, their schema and its id. `schema_header` is the last of their headers.
 
-    def __init__(self, name: str, prefix: str, schema_ids: Mapping[str, int], *, native: bool) -> None:
+    `encoder` makes the encoder of a self-contained schema.
+    """
+
+    def __init__(
+        self, name: str, prefix: str, schema_ids: Mapping[str, int], encoder: Callable[[Mapping[str, Any]], Encode]
+    ) -> None:
         self.name = str(name)
         self.topic = schemas.topic(prefix, name)
         record = schemas.RECORDS[name]
         self.schema = schemas.load(record)
         self.header = wire.header(schema_ids[schemas.subject(prefix, name)])
         self.schema_header: Header = ("schema", record.encode())
-        self._body = Body(self.schema, native=native)
+        self._encode = encoder(self.schema)
 
     def value(self, datum: Datum) -> bytes:
         """A datum in the wire format."""
-        return self.header + self._body(datum)
+        return self.header + self._encode(datum)
 
     def record(self, key: bytes, headers: Headers, value: bytes) -> Record:
-        """The record of a value; its headers get one more."""
+        """The record of a value; `schema_header` is appended to `headers`."""
         headers.append(self.schema_header)
         return Record(topic=self.topic, key=key, value=value, headers=headers)
 
 
-class EventKind(Kind):
-    """The records of one channel. `elsewhere` are the fields that other channels' records know."""
+class EventRecordType(RecordType):
+    """The records of one channel. `elsewhere` are the fields that other channels' records have."""
 
     def __init__(
         self,
         name: str,
         prefix: str,
         schema_ids: Mapping[str, int],
+        encoder: Callable[[Mapping[str, Any]], Encode],
         *,
-        native: bool,
         elsewhere: Iterable[str],
         zone: tzinfo,
     ) -> None:
-        super().__init__(name, prefix, schema_ids, native=native)
-        self.plan = Plan(self.schema, elsewhere=elsewhere, zone=zone)
-        self.writer = writer(
-            self.schema, plan=self.plan, header=self.header, elsewhere=elsewhere, zone=zone, native=native
-        )
+        super().__init__(name, prefix, schema_ids, encoder)
+        self.coercion = Coercion(self.schema, elsewhere=elsewhere, zone=zone)
+        self.steps = tuple(steps(self.schema, elsewhere))
+        self.zone = zone
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,15 +73,11 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     identity: Headers
     fields: Datum
-    pieces: tuple[str, ...]
-    """Of the fields that a writer is given."""
 
     @classmethod
     def of(cls, journey: Journey) -> Common:
-        """Of this journey."""
+        """Build it from a journey."""
         key = journey.order_id.encode()
-        currency = utf8(journey.shop_currency)
-        size, at = len(journey.events), journey.fetched_at_ms
         return cls(
             key=key,
             identity=[
@@ -90,27 +89,19 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
                 "account": journey.account,
                 "edition": journey.edition,
                 "order_id": journey.order_id,
-                "shop_currency": currency,
-                "journey_size": size,
-                "fetched_at": at,
+                "shop_currency": utf8(journey.shop_currency),
+                "journey_size": len(journey.events),
+                "fetched_at": journey.fetched_at_ms,
             },
-            pieces=(
-                pieces.string(journey.account),
-                pieces.string(journey.edition),
-                pieces.string(journey.order_id),
-                pieces.NULL if currency is None else pieces.VALUE + pieces.string(currency),
-                pieces.long(size),
-                pieces.long(at),
-            ),
         )
 
     def place(self, datum: Datum, position: int) -> None:
-        """Put the fields into a datum that say whose it is, and where in the journey."""
+        """Add the shared fields to a datum, and its position in the journey."""
         datum |= self.fields
         datum["position"] = position
 
     def headers(self, datum: Mapping[str, Any], position: int) -> Headers:
-        """The headers of what stands at a position; an id or a type that is null is left out."""
+        """The headers of the item at a position; an id or a type that is null is left out."""
         headers: Headers = []
         if (event_id := datum.get("event_id")) is not None:
             headers.append(("event_id", event_id.encode()))

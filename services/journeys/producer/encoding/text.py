@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -20,11 +19,6 @@ _DATE_TIME: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-
-_SHORT: Final = 20
-"""More characters than `YYYY-MM-DD HH:MM:SS` has."""
-_MINUTES: Final = {f" {at // 60:02}:{at % 60:02}": at * 60_000 for at in range(24 * 60)}
-_SECONDS: Final = {f":{at:02}": at * 1000 for at in range(60)}
 
 _json_bytes: Final = msgspec.json.Encoder().encode
 _json_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -77,19 +71,6 @@ def moment(text: str, zone: tzinfo) -> int | None:
     `YYYYMMDD HH:MM:SS` and `YYYY-MM-DD HH:MM:SS`, with a space or `T` between, with or without a fraction (cut to
     milliseconds) and an offset. A text without offset is taken in `zone`.
     """
-    if zone is UTC and len(text) < _SHORT:  # nearly all: the day is known from other events, the rest in a table
-        day, minute, second = _midnight(text[:-9]), _MINUTES.get(text[-9:-3]), _SECONDS.get(text[-3:])
-        if day is not None and minute is not None and second is not None:
-            return day + minute + second
-    return _parsed(text, zone)
-
-
-@lru_cache(maxsize=1024)
-def _midnight(day: str) -> int | None:
-    return _parsed(f"{day} 00:00:00", UTC)
-
-
-def _parsed(text: str, zone: tzinfo) -> int | None:
     if _DATE_TIME.fullmatch(text) is None:
         return None
     try:

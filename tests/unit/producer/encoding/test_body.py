@@ -1,36 +1,39 @@
-"""What encoders refuse, and how they say so."""
+"""Both encoders of a datum: what they write, what they refuse, and the text of a refusal."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
-from tests.support.encoders import NATIVE
+from tests.support.encoders import ENCODERS, needs_native
 
 from journeys.avro.schema import Schema
 from journeys.producer import schemas
-from journeys.producer.encoding.body import Body
-from journeys.producer.encoding.validate import Unfit
+from journeys.producer.encoding.body import Encode, in_c
+from journeys.producer.encoding.validate import SchemaMismatch
 
-pytestmark = pytest.mark.parametrize("native", NATIVE)
+encoders = pytest.mark.parametrize("encoder", ENCODERS)
+Encoder: TypeAlias = Callable[[Mapping[str, Any]], Encode]
 
 
-def record_of(kind: Any) -> dict[str, Any]:
+def record_of(avro_type: Any) -> dict[str, Any]:
     """A record with one field `value` of a type."""
-    return {"type": "record", "name": "R", "namespace": "n", "fields": [{"name": "value", "type": kind}]}
+    return {"type": "record", "name": "R", "namespace": "n", "fields": [{"name": "value", "type": avro_type}]}
 
 
-@pytest.mark.parametrize("kind", ["double", "bytes", "n.Unknown", ["string", "null"], ["null", "long", "string"]])
-def test_a_type_that_no_schema_of_ours_uses_has_no_encoder(kind: Any, *, native: bool) -> None:
-    """A schema that grows beyond what is known here fails when its encoder is made, not in a journey."""
+@pytest.mark.parametrize("avro_type", ["double", "bytes", "n.Unknown", ["string", "null"], ["null", "long", "string"]])
+@needs_native
+def test_unknown_avro_types_are_refused_when_the_encoder_is_made(avro_type: Any) -> None:
+    """A schema with a type that the encoder does not know fails at start, not in a journey."""
     with pytest.raises(ValueError, match="no encoder"):
-        Body(record_of(kind), native=native)
+        in_c(record_of(avro_type))
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "why"),
+    ("avro_type", "value", "why"),
     [
         ("long", 2**63, "value: the integer has more than 64 bits"),
         ("long", -(2**63) - 1, "value: the integer has more than 64 bits"),
@@ -54,79 +57,87 @@ def test_a_type_that_no_schema_of_ours_uses_has_no_encoder(kind: Any, *, native:
         (record_of("long") | {"name": "Inner"}, {}, "value.value: the field is missing, and may not be null"),
     ],
 )
-def test_a_refusal_names_the_field_and_never_the_value(kind: Any, value: Any, why: str, *, native: bool) -> None:
-    """The path leads to the field; of the value, only its type is told."""
-    body = Body(record_of(kind), native=native)
-    with pytest.raises(Unfit) as refused:
+@encoders
+def test_a_schema_mismatch_names_the_field_and_never_the_value(
+    avro_type: Any, value: Any, why: str, encoder: Encoder
+) -> None:
+    """The path leads to the field; of the value, the error holds only its type."""
+    body = encoder(record_of(avro_type))
+    with pytest.raises(SchemaMismatch) as refused:
         body({"value": value})
     assert str(refused.value) == why
     assert refused.value.path == why.partition(":")[0]
 
 
 @pytest.mark.parametrize("datum", [None, [], "text", 5])
-def test_a_datum_that_is_no_object_is_refused(datum: Any, *, native: bool) -> None:
-    """Also where the record has no fields to miss in it."""
+@encoders
+def test_a_datum_that_is_no_object_is_refused(datum: Any, encoder: Encoder) -> None:
+    """A record without fields refuses it too."""
     for schema in (record_of("long"), record_of("long") | {"fields": []}):
-        with pytest.raises(Unfit, match="the datum: an object is wanted"):
-            Body(schema, native=native)(datum)
+        with pytest.raises(SchemaMismatch, match="the datum: an object is wanted"):
+            encoder(schema)(datum)
 
 
-def test_a_refusal_deep_in_an_event_names_its_path(*, native: bool) -> None:
-    """In our own schemas: an item of an array of objects."""
+@encoders
+def test_a_schema_mismatch_deep_in_an_event_names_its_path(encoder: Encoder) -> None:
+    """The path of an item in an array of objects holds its index."""
     datum = dict.fromkeys(("account", "edition", "order_id"), "x") | {"position": 0, "journey_size": 1, "fetched_at": 0}
-    with pytest.raises(Unfit) as refused:
-        Body(schemas.load("AdsEvent"), native=native)(datum | {"products": [None, {"price": 129.99}]})
+    with pytest.raises(SchemaMismatch) as refused:
+        encoder(schemas.load("AdsEvent"))(datum | {"products": [None, {"price": 129.99}]})
     assert refused.value.path == "products[1].price"
 
 
-def test_absent_fields_take_their_default_and_unknown_ones_are_left_out(*, native: bool) -> None:
-    """As fastavro has it."""
+@encoders
+def test_absent_fields_take_their_default_and_unknown_ones_are_left_out(encoder: Encoder) -> None:
+    """Both encoders follow fastavro here."""
     fields = [
         {"name": "one", "type": "long", "default": 7},
         {"name": "two", "type": ["null", "string"]},
         {"name": "three", "type": {"type": "array", "items": "string"}, "default": ["a"]},
     ]
-    body = Body({"type": "record", "name": "R", "namespace": "n", "fields": fields}, native=native)
+    body = encoder({"type": "record", "name": "R", "namespace": "n", "fields": fields})
     assert body({}) == b"\x0e\x00\x02\x02a\x00"
     assert body({"one": 0, "two": None, "three": [], "four": 4}) == b"\x00\x00\x00"
 
 
-def test_other_types_of_the_same_kind_are_taken(*, native: bool) -> None:
-    """A tuple for an array, a subclass of dict, str or int: what the standard library makes of them."""
+@encoders
+def test_other_types_of_the_same_kind_are_taken(encoder: Encoder) -> None:
+    """A tuple serves as an array, a subclass of dict or str as the type itself."""
 
     class Word(StrEnum):
         ONE = "é"
 
     kinds = {"a": {"type": "array", "items": "string"}, "m": {"type": "map", "values": "long"}, "s": "string"}
-    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
-    body = Body({"type": "record", "name": "R", "namespace": "n", "fields": fields}, native=native)
+    fields = [{"name": name, "type": avro_type} for name, avro_type in kinds.items()]
+    body = encoder({"type": "record", "name": "R", "namespace": "n", "fields": fields})
     assert body({"a": ("x",), "m": Counter(["y"]), "s": Word.ONE}) == b"\x02\x02x\x00\x02\x02y\x02\x00\x04\xc3\xa9"
 
 
-def test_a_record_used_twice_is_written_twice(*, native: bool) -> None:
-    """A reference by name writes as the definition does."""
+@encoders
+def test_a_record_used_twice_is_written_twice(encoder: Encoder) -> None:
+    """A reference by name is written as the definition is."""
     inner = record_of("long")
     twice = {"type": "record", "name": "T", "namespace": "n"}
     fields = [{"name": "one", "type": inner}, {"name": "two", "type": ["null", "n.R"]}]
-    assert (
-        Body(twice | {"fields": fields}, native=native)({"one": {"value": 1}, "two": {"value": -1}}) == b"\x02\x02\x01"
-    )
+    assert encoder(twice | {"fields": fields})({"one": {"value": 1}, "two": {"value": -1}}) == b"\x02\x02\x01"
 
 
-def test_a_record_may_hold_itself(*, native: bool) -> None:
-    """A tree: null ends it."""
+@encoders
+def test_a_record_may_hold_itself(encoder: Encoder) -> None:
+    """A linked list ends in null."""
     fields = [{"name": "size", "type": "long"}, {"name": "next", "type": ["null", "n.R"]}]
-    body = Body({"type": "record", "name": "R", "namespace": "n", "fields": fields}, native=native)
+    body = encoder({"type": "record", "name": "R", "namespace": "n", "fields": fields})
     assert body({"size": 1, "next": {"size": 2, "next": None}}) == b"\x02\x02\x04\x00"
-    with pytest.raises(Unfit) as refused:
+    with pytest.raises(SchemaMismatch) as refused:
         body({"size": 1, "next": {"size": 2, "next": {"size": None}}})
     assert refused.value.path == "next.next.size"
 
 
-def test_a_record_without_end_is_refused_as_too_deep(*, native: bool) -> None:
-    """Deeper than the stack is: an error, no crash, and the next datum is written as ever."""
+@encoders
+def test_a_record_without_end_is_refused_as_too_deep(encoder: Encoder) -> None:
+    """A datum deeper than the stack raises RecursionError; the process lives on, and the next datum is written."""
     fields = [{"name": "next", "type": ["null", "n.R"]}]
-    body = Body({"type": "record", "name": "R", "namespace": "n", "fields": fields}, native=native)
+    body = encoder({"type": "record", "name": "R", "namespace": "n", "fields": fields})
     endless: dict[str, Any] = {"next": None}
     for _ in range(200_000):
         endless = {"next": endless}
@@ -139,9 +150,12 @@ def test_a_record_without_end_is_refused_as_too_deep(*, native: bool) -> None:
 @pytest.mark.parametrize("edge", [1, 1 << 6, 1 << 13, 1 << 14, 1 << 27, 1 << 33, 1 << 34, 1 << 41, 1 << 62])
 @pytest.mark.parametrize("logical", [{}, {"logicalType": "timestamp-millis"}], ids=["number", "time"])
 @pytest.mark.parametrize("is_nullable", [False, True])
-def test_a_long_is_written_as_avro_says(edge: int, logical: dict[str, str], *, is_nullable: bool, native: bool) -> None:
-    """On both sides of where a byte more is needed, and of where times are spelt out."""
-    kind = {"type": "long", **logical}
-    schema = record_of(["null", kind] if is_nullable else kind)
+@encoders
+def test_a_long_is_written_as_avro_says(
+    edge: int, logical: dict[str, str], encoder: Encoder, *, is_nullable: bool
+) -> None:
+    """Numbers on both sides of each length of a varint have fastavro's bytes."""
+    avro_type = {"type": "long", **logical}
+    schema = record_of(["null", avro_type] if is_nullable else avro_type)
     for number in (edge - 1, edge, edge + 1, -edge, -edge - 1):
-        assert Body(schema, native=native)({"value": number}) == Schema(schema).encode({"value": number})
+        assert encoder(schema)({"value": number}) == Schema(schema).encode({"value": number})

@@ -1,4 +1,4 @@
-"""How an event's values are made to fit."""
+"""Coercion: how an event's values are made to fit its schema."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from journeys.producer import schemas
-from journeys.producer.encoding.coerce import Plan, api_fields
+from journeys.producer.encoding.coerce import Coercion, api_fields
 from journeys.producer.encoding.text import moment, raw_json, token
 
 OTHER = schemas.load("OtherEvent")
 EVERYWHERE = api_fields(OTHER)
 
 
-def conformed(event: dict[str, Any], record: str = "OtherEvent") -> dict[str, Any]:
+def coerced(event: dict[str, Any], record: str = "OtherEvent") -> dict[str, Any]:
     """The datum of an event."""
-    return Plan(schemas.load(record), elsewhere=EVERYWHERE)(event)
+    return Coercion(schemas.load(record), elsewhere=EVERYWHERE)(event)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def conformed(event: dict[str, Any], record: str = "OtherEvent") -> dict[str, An
         (None, None),
     ],
 )
-def test_what_is_an_integer_becomes_one(sent: Any, kept: Any) -> None:
+def test_integers_in_other_forms_become_longs(sent: Any, kept: Any) -> None:
     """A number without fraction is taken, also as a text."""
-    datum = conformed({"creator": {"creator_cost": sent}})
+    datum = coerced({"creator": {"creator_cost": sent}})
     assert datum["creator"]["creator_cost"] == kept
     assert (datum["misfits"], datum["extra"]) == ([], {})
 
@@ -63,9 +63,9 @@ def test_what_is_an_integer_becomes_one(sent: Any, kept: Any) -> None:
         ([1], "[1]"),
     ],
 )
-def test_what_is_no_integer_is_kept_raw(sent: Any, raw: str) -> None:
-    """Whatever would lose something as an integer is null, raw in extra and named in misfits."""
-    datum = conformed({"creator": {"creator_cost": sent}})
+def test_values_that_are_no_long_are_kept_raw(sent: Any, raw: str) -> None:
+    """A value that would lose something as an integer is null, raw in extra and named in misfits."""
+    datum = coerced({"creator": {"creator_cost": sent}})
     assert datum["creator"]["creator_cost"] is None
     assert datum["misfits"] == ["/creator/creator_cost"]
     assert datum["extra"] == {"/creator/creator_cost": raw}
@@ -85,7 +85,7 @@ def test_what_is_no_integer_is_kept_raw(sent: Any, raw: str) -> None:
 )
 def test_a_scalar_becomes_text(sent: Any, kept: Any) -> None:
     """A number or boolean where text belongs is kept as its JSON text."""
-    datum = conformed({"event_campaign": sent})
+    datum = coerced({"event_campaign": sent})
     assert datum["event_campaign"] == kept
     assert (datum["misfits"], datum["extra"]) == ([], {})
 
@@ -93,9 +93,9 @@ def test_a_scalar_becomes_text(sent: Any, kept: Any) -> None:
 @pytest.mark.parametrize(
     ("sent", "raw"), [({}, "{}"), ([], "[]"), ("a\ud800ö", '"a\\ud800\\u00f6"'), ({"é": 1}, '{"é":1}')]
 )
-def test_what_is_no_text_is_kept_raw(sent: Any, raw: str) -> None:
+def test_values_that_are_no_text_are_kept_raw(sent: Any, raw: str) -> None:
     """An object, an array or a text with a lone surrogate is no text."""
-    datum = conformed({"event_campaign": sent})
+    datum = coerced({"event_campaign": sent})
     assert datum["event_campaign"] is None
     assert datum["misfits"] == ["/event_campaign"]
     assert datum["extra"] == {"/event_campaign": raw}
@@ -104,7 +104,7 @@ def test_what_is_no_text_is_kept_raw(sent: Any, raw: str) -> None:
 @pytest.mark.parametrize("sent", ["text", 5, True, []])
 def test_a_wrong_type_for_an_object_is_kept_raw(sent: Any) -> None:
     """Where an object belongs, anything but an object or null is a misfit, and is no action."""
-    datum = conformed({"cart_viewed": sent})
+    datum = coerced({"cart_viewed": sent})
     assert datum["cart_viewed"] is None
     assert datum["actions"] == []
     assert datum["misfits"] == ["/cart_viewed"]
@@ -113,7 +113,7 @@ def test_a_wrong_type_for_an_object_is_kept_raw(sent: Any) -> None:
 
 def test_products_keep_their_places() -> None:
     """A null item stays null in its place; one that is no object becomes null and is kept raw."""
-    datum = conformed({"products": [None, {"price": "7", "colour": "red"}, 3, {"quantity": 0.5}]})
+    datum = coerced({"products": [None, {"price": "7", "colour": "red"}, 3, {"quantity": 0.5}]})
     assert [item and (item["price"], item["quantity"]) for item in datum["products"]] == [
         None,
         (7, None),
@@ -130,14 +130,14 @@ def test_products_keep_their_places() -> None:
 
 def test_products_that_are_no_array_are_kept_raw() -> None:
     """An object where the array belongs is a misfit as a whole."""
-    datum = conformed({"products": {"0": {}}})
+    datum = coerced({"products": {"0": {}}})
     assert datum["products"] is None
     assert datum["extra"] == {"/products": '{"0":{}}'}
 
 
 def test_another_channels_object_goes_to_extra() -> None:
     """An object that the channel's record has no field for is kept whole; a null one says nothing."""
-    datum = conformed({"ad": {"ad_id": "1"}, "creator": {"creator_id": "2"}, "email": None}, "AdsEvent")
+    datum = coerced({"ad": {"ad_id": "1"}, "creator": {"creator_id": "2"}, "email": None}, "AdsEvent")
     assert datum["ad"]["ad_id"] == "1"
     assert "creator" not in datum
     assert datum["extra"] == {"/creator": '{"creator_id":"2"}'}
@@ -146,7 +146,7 @@ def test_another_channels_object_goes_to_extra() -> None:
 
 def test_unknown_fields_go_to_extra_at_any_depth() -> None:
     """Unknown names are JSON Pointers with RFC 6901's escapes; null is kept too, since nothing else tells of it."""
-    datum = conformed({"a/b~c": 1, "": None, "ad": {"x": [1.5, None]}, "search_submitted": {"~": "é"}})
+    datum = coerced({"a/b~c": 1, "": None, "ad": {"x": [1.5, None]}, "search_submitted": {"~": "é"}})
     assert datum["extra"] == {"/a~1b~0c": "1", "/": "null", "/ad/x": "[1.5,null]", "/search_submitted/~0": '"é"'}
     assert datum["misfits"] == []
 
@@ -155,7 +155,7 @@ def test_unknown_fields_go_to_extra_at_any_depth() -> None:
 @pytest.mark.parametrize("value", ["mine", None])
 def test_an_event_never_writes_our_fields(name: str, value: Any) -> None:
     """A field of the event that is named like one of ours goes to extra."""
-    datum = conformed({name: value})
+    datum = coerced({name: value})
     assert datum["extra"] == {f"/{name}": raw_json(value)}
     assert datum.get(name) in (None, [], {f"/{name}": raw_json(value)})
 
@@ -164,12 +164,12 @@ def test_a_name_with_a_lone_surrogate_has_a_pointer() -> None:
     """Names that RFC 6901 has no form for differ from every other name."""
     assert token("\ud800") == "~ud800"
     assert token("~ud800") == "~0ud800"
-    assert conformed({"\ud800": "\udc00"})["extra"] == {"/~ud800": '"\\udc00"'}
+    assert coerced({"\ud800": "\udc00"})["extra"] == {"/~ud800": '"\\udc00"'}
 
 
 def test_actions_name_what_was_done() -> None:
     """The on-site objects that are not null, an empty one included, in the schema's order."""
-    datum = conformed({"search_submitted": {}, "products": [], "checkout_started": None, "cart_viewed": {}})
+    datum = coerced({"search_submitted": {}, "products": [], "checkout_started": None, "cart_viewed": {}})
     assert datum["actions"] == ["products", "cart_viewed", "search_submitted"]
 
 
@@ -215,9 +215,9 @@ def test_times_are_read(text: str, iso_ms: int) -> None:
         "9999-12-31 23:59:59-01:00",
     ],
 )
-def test_what_is_no_time_keeps_its_text(text: str) -> None:
+def test_an_unreadable_time_keeps_its_text(text: str) -> None:
     """An unreadable time is null; its text stays, and it is no misfit."""
-    datum = conformed({"event_at": text})
+    datum = coerced({"event_at": text})
     assert (datum["event_at"], datum["event_at_text"]) == (None, text)
     assert (datum["misfits"], datum["extra"]) == ([], {})
 
@@ -225,7 +225,7 @@ def test_what_is_no_time_keeps_its_text(text: str) -> None:
 @pytest.mark.parametrize("sent", [1680078402, {"date": "x"}, True, "\ud800"])
 def test_a_time_that_is_no_text_is_a_misfit(sent: Any) -> None:
     """Only a text is read as a time; anything else is kept raw."""
-    datum = conformed({"event_at": sent})
+    datum = coerced({"event_at": sent})
     assert (datum["event_at"], datum["event_at_text"]) == (None, None)
     assert datum["misfits"] == ["/event_at"]
     assert datum["extra"] == {"/event_at": raw_json(sent)}

@@ -14,10 +14,9 @@ from journeys.avro import wire
 from journeys.errors import RejectedOrderError, SetupError
 from journeys.model import Journey, Record
 from journeys.producer import schemas
-from journeys.producer.channels import Channel, Channels
-from journeys.producer.encoding.coerce import Plan, api_fields
-from journeys.producer.encoding.fields import GIVEN, writer
+from journeys.producer.channels import Channel
 from journeys.producer.encoding.journey import JourneyEncoder
+from journeys.producer.encoding.record_type import Common
 from journeys_sandbox.api.generator import journey_of
 
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
@@ -104,7 +103,7 @@ def test_the_value_names_the_schema_of_its_subject() -> None:
     assert value[:5] == b"\x00" + IDS["journey.ads-value"].to_bytes(4, "big")
 
 
-def test_the_summary_says_what_to_expect() -> None:
+def test_the_summary_counts_the_journey() -> None:
     """Counts, times and the conversion are those of the events; the rest is the journey's."""
     summary = decoded(
         records_of(
@@ -145,7 +144,7 @@ def test_the_summary_says_what_to_expect() -> None:
 
 
 def test_an_empty_journey_has_a_summary() -> None:
-    """An order without events is told by its summary alone."""
+    """An order without events has one record, its summary."""
     (only,) = records_of()
     assert only.topic == "journey.summary"
     assert (decoded(only)["expected"], decoded(only)["first_event_at"]) == ({}, None)
@@ -159,7 +158,7 @@ def test_a_checkout_of_another_order_is_no_conversion(checkout: Any) -> None:
 
 @pytest.mark.parametrize("edition", ["backfill-7", "orders/x/1", "orders/1", "orders/1/2/3", "/1/2", "a/-1/2"])
 def test_an_edition_that_is_no_position_has_no_source(edition: str) -> None:
-    """The source is told only where the edition names a record in Kafka."""
+    """The summary names the source only if the edition names a record in Kafka."""
     summary = decoded(records_of(edition=edition)[-1])
     assert (summary["source_topic"], summary["source_partition"], summary["source_offset"]) == (None, None, None)
 
@@ -171,7 +170,7 @@ def test_a_currency_without_utf8_form_is_kept_raw() -> None:
     assert decoded(summary)["extra"] == {"/shop_currency": '"\\ud800"'}
 
 
-def test_a_journey_that_no_text_can_be_made_of_is_refused() -> None:
+def test_a_journey_too_deep_for_json_is_rejected() -> None:
     """Nesting without end ends as a dead letter, not as the end of the worker."""
     endless: list[Any] = []
     for _ in range(100_000):
@@ -196,34 +195,34 @@ def test_a_missing_schema_id_is_refused_with_its_remedy() -> None:
     assert refused.value.remedy == "journeys schemas register"
 
 
-@pytest.mark.parametrize("native", NATIVE)
-@pytest.mark.parametrize("channel", Channel)
-def test_what_the_api_sends_is_written_as_it_is(channel: Channel, *, native: bool) -> None:
-    """Unknown fields included, at any depth: only a value that does not fit takes the long way."""
-    schema = schemas.load(schemas.RECORDS[channel])
-    elsewhere = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
-    write = writer(schema, plan=Plan(schema, elsewhere=elsewhere), elsewhere=elsewhere, native=native).write
-    events = [event for number in range(300) for event in journey_of(f"n10-order-{number}")]
-    mine = [event for event in events if Channels().of(event.get("event_type")) is channel]
-    assert len(mine) > 10
-    for event in mine:
-        write(event, 0, *["\0"] * len(GIVEN))
+@needs_native
+def test_events_of_the_stand_in_need_no_coercion() -> None:
+    """The fast encoder writes every event that the API sends, unknown fields at any depth included."""
+    encoder = JourneyEncoder(IDS)
+    found = set()
+    for number in range(300):
+        events = tuple(journey_of(f"n10-order-{number}"))
+        journey = msgspec.structs.replace(JOURNEY, events=events, total=len(events))
+        records = encoder._written(journey.events, Common.of(journey)).records
+        assert None not in records
+        found |= {record.topic for record in records if record}
+    assert found == {f"journey.{channel}" for channel in Channel}
 
 
 @needs_native
-def test_whole_journeys_are_the_same_records_in_c() -> None:
-    """With headers, rejected items, what had to be fitted, and the summary of it all."""
-    in_python, in_c = JourneyEncoder(IDS, native=False), JourneyEncoder(IDS)
+def test_both_encoders_give_the_same_records() -> None:
+    """Whole journeys are equal: headers, rejected items, coerced events and the summary."""
+    reference, fast = JourneyEncoder(IDS, native=False), JourneyEncoder(IDS)
     odd: list[Any] = [{"event_type": "ads", "event_page_ip": [1]}, 7, {"event_type": {}}, {"event_id": 5}]
     for number in range(200):
         events = (*journey_of(f"n10-order-{number}"), *odd, *journey_of(f"n3-later-{number}"))
         journey = msgspec.structs.replace(JOURNEY, events=events, total=len(events))
-        assert in_c.encode(journey) == in_python.encode(journey)
+        assert fast.encode(journey) == reference.encode(journey)
 
 
 @pytest.mark.parametrize("native", NATIVE)
 def test_every_event_of_a_large_journey_says_where_it_stands(*, native: bool) -> None:
-    """However far that is."""
+    """The position is right beyond the table of prepared headers."""
     journey = msgspec.structs.replace(JOURNEY, events=({"event_type": "ads"},) * 1100)
     *records, _ = JourneyEncoder(IDS, native=native).encode(journey)
     assert [dict(record.headers)["position"] for record in records] == [b"%d" % position for position in range(1100)]
@@ -254,7 +253,7 @@ def test_nothing_of_a_journey_stays_in_memory(*, native: bool) -> None:
 @pytest.mark.parametrize("size", [2047, 2048, 100_000])
 @pytest.mark.parametrize("letter", ["a", "ö"])
 def test_a_long_text_is_written_whole_and_in_place(letter: str, size: int, *, native: bool) -> None:
-    """At any depth, and nothing of it counts as a misfit."""
+    """Long texts are written at any depth, and are no misfits."""
     text = letter * size
     event = {"event_type": "ads", "event_page_url": text, "ad": {"ad_id": text}, "new": text}
     journey = msgspec.structs.replace(JOURNEY, events=(event,), total=1, shop_currency=text)
@@ -263,10 +262,10 @@ def test_a_long_text_is_written_whole_and_in_place(letter: str, size: int, *, na
     assert (record["extra"], record["misfits"]) == ({"/new": f'"{text}"'}, [])
 
 
-def test_each_misfit_is_told_by_its_pointer() -> None:
-    """So that drift of the API shows in metrics, field by field."""
-    told: list[str] = []
-    encoder = JourneyEncoder(IDS, misfit=told.append)
+def test_each_misfit_is_reported_by_its_pointer() -> None:
+    """Metrics can then show drift of the API field by field."""
+    reported: list[str] = []
+    encoder = JourneyEncoder(IDS, misfit=reported.append)
     event = {"event_type": "ads", "event_page_ip": [1], "ad": {"ad_id": {}}}
     encoder.encode(msgspec.structs.replace(JOURNEY, events=(event,), total=1))
-    assert sorted(told) == ["/ad/ad_id", "/event_page_ip"]
+    assert sorted(reported) == ["/ad/ad_id", "/event_page_ip"]
