@@ -1,1 +1,1 @@
-"""Real Kafka, a real schema registry and a stand-in for the order-event API, without Docker."""
+"""Real Kafka, a real schema registry and a stand-in for the order-event API, all without Docker."""

@@ -1,7 +1,7 @@
-"""Starts Apache Kafka and a schema registry to point a worker at, until Ctrl-C.
+"""Run Apache Kafka and a schema registry for a worker, until Ctrl-C.
 
-Both are fetched at the first start, some 250 MB. What a worker has to know goes to stdout, as `export NAME=value`.
-`python -m journeys_sandbox.api` stands in for the order-event API.
+The first start downloads both (about 250 MB). The worker's settings go to stdout, as `export NAME=value` lines.
+`python -m journeys_sandbox.api` runs a stand-in for the order-event API.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from journeys_sandbox.stack.stack import Stack
 
 
 def main() -> int:
-    """Start, say where, wait, clean up. Returns the exit code."""
+    """Start both, print their addresses, wait for Ctrl-C, and clean up. Returns the exit code."""
     argparse.ArgumentParser(
         "python -m journeys_sandbox", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()

@@ -36,7 +36,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(stack: Stack, namespace: str)
 
     One slow order in each partition holds the watermark down, so that published orders lie beyond it.
     """
-    with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency=0.05)) as shop:
+    with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency_s=0.05)) as shop:
         slow = [f"x-slow4000x1-n5-slow{number}" for number in range(6)]
         orders = slow + names(1200)
         shop.place(*orders)
@@ -56,7 +56,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(stack: Stack, namespace: str)
 
 def test_rebalances_lose_and_double_nothing(stack: Stack, namespace: str) -> None:
     """A third worker joins, one leaves by SIGTERM, another by SIGINT: no order is lost or published twice."""
-    with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency=0.2)) as shop:
+    with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency_s=0.2)) as shop:
         orders = names(1500)
         shop.place(*orders)
         environment = {"JOURNEYS_API__MAX_CONCURRENCY": "24"}
@@ -76,7 +76,7 @@ def test_rebalances_lose_and_double_nothing(stack: Stack, namespace: str) -> Non
 def test_kip_848_rebalances_lose_and_double_nothing(stack: Stack, namespace: str) -> None:
     """With group.protocol=consumer (KIP-848), workers come and go; no order is lost or published twice."""
     environment = {"JOURNEYS_KAFKA__GROUP_PROTOCOL": "consumer", "JOURNEYS_KAFKA__CONFIG": "{}"}
-    with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency=0.1), environment=environment) as shop:
+    with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency_s=0.1), environment=environment) as shop:
         orders = names(800)
         shop.place(*orders)
         first = shop.crew.hire()

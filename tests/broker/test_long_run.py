@@ -95,7 +95,7 @@ def is_forgotten(stack: Stack, transactional_id: str) -> bool:
 def test_a_broker_crash_does_not_stop_the_worker(own_stack: Stack, namespace: str, protocol: str) -> None:
     """The broker crashes twice during the work and once while idle: the same process works on."""
     environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "60", **in_protocol(protocol, {})}
-    with open_shop(own_stack, namespace, settings=ApiSettings(key=KEY, latency=0.1), environment=environment) as shop:
+    with open_shop(own_stack, namespace, settings=ApiSettings(key=KEY, latency_s=0.1), environment=environment) as shop:
         orders = names(0, 900)
         worker = shop.crew.hire()
         worker.until_assigned()

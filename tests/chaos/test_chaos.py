@@ -42,7 +42,7 @@ def scene(registry: Registry, seed: int) -> Iterator[Shop]:
     stack = Stack(config=SESSION)
     stack.registry = registry
     environment = {**ENVIRONMENT, **({} if seed % 2 else KIP_848)}
-    settings = ApiSettings(key=KEY, latency=0.03)
+    settings = ApiSettings(key=KEY, latency_s=0.03)
     with stack.broker, open_shop(stack, NAMESPACE, settings=settings, environment=environment) as shop:
         # Known before the first disaster: the auditors must not depend on a registry that is down.
         ids = lookup(registry.url, {}, f"{NAMESPACE}journey.").values()

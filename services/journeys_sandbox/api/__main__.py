@@ -1,4 +1,4 @@
-"""`python -m journeys_sandbox.api`: the stand-in for the order-event API, until Ctrl-C."""
+"""`python -m journeys_sandbox.api` runs the stand-in for the order-event API until Ctrl-C."""
 
 from __future__ import annotations
 

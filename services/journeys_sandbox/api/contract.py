@@ -1,13 +1,13 @@
-"""The order-event API as the stand-in sees it: a request becomes a reply. No sockets, no clock.
+"""The contract of the order-event API: turns a request into a reply. Sans-I/O.
 
     POST /{version}/api/order/event     {"order_id": str, "page": int >= 1, "page_size": int from 1 to the largest}
-    GET  /_stats                        what has been asked so far, as JSON
-    POST /_reset                        forget that, and the turn of every fault
-    POST /_faults                       from now on these faults for every order, such as `503`; an empty body is none
+    GET  /_stats                        the counts so far, as JSON
+    POST /_reset                        reset the counts, and start every fault again
+    POST /_faults                       set the faults of every order, such as `503`; an empty body is none
 
-What is not so is answered with 401 (a key is set, and `ApiKey` is not it), 404 (another path), 405 (another
-method), 400 (the body is no JSON object) or 422 (a field is missing or out of bounds), each with `code` (the
-status times 100), `message` and `data` null.
+Other requests get 401 (the `ApiKey` is not the required one), 404 (another path), 405 (another method), 400 (the body
+is not a JSON object) or 422 (a field is missing or out of bounds). The answer then has `code` (the status times 100),
+`message`, and `data` null.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from journeys_sandbox.api.generator import event_texts, extra_of, later_texts, r
 
 _JSON: Final = "application/json"
 _KEPT: Final = 1_000_000
-"""Pages whose requests are counted one by one, at most."""
+"""The most pages and orders whose requests are counted one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """How the stand-in behaves; times in seconds."""
+    """The behaviour of the stand-in. Times are in seconds."""
 
-    latency: float = 0.0
+    latency_s: float = 0.0
     fail_share: float = 0.0
-    """Share of requests answered with 503, by a hash of order, page and turn."""
+    """Share of requests (0 to 1) that get a 503, chosen by a hash of order, page and turn."""
     faults: str = ""
-    """Faults for every order, such as `503x1-slow20`; those that are part of a journey have no effect here."""
+    """Faults of every order, such as `503x1-slow20`. Faults in the content of a journey have no effect here."""
     key: str | None = None
     max_page_size: int = 100
     shop_currency: str | None = "USD"
 
 
 class Ending(Enum):
-    """What becomes of the connection."""
+    """How the connection ends."""
 
     KEEP = auto()
     CUT = auto()
@@ -61,13 +61,13 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What goes back, `delay` seconds later."""
+    """An answer, sent after `delay_s` seconds."""
 
     body: bytes
     status: int = 200
     content_type: str = _JSON
     headers: tuple[tuple[str, str], ...] = ()
-    delay: float = 0.0
+    delay_s: float = 0.0
     ending: Ending = Ending.KEEP
 
 
@@ -78,18 +78,18 @@ _PLAIN: Final = {
     "reset": Reply(body=b"", ending=Ending.RESET),
     "silent": Reply(body=b"", ending=Ending.NEVER),
 }
-"""Answers that depend on nothing but the fault's word."""
+"""Answers that depend only on the fault's word."""
 
 
 @dataclass(slots=True)
 class Stats:
-    """What has been asked so far."""
+    """The counts so far."""
 
     pages: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """(order id, page) → valid requests, for the first million of such pairs."""
+    """(order id, page) → valid requests, for the first million pairs."""
     statuses: Counter[int] = field(default_factory=Counter)
     requests: int = 0
-    """Requests to the API, refused ones included."""
+    """Requests to the API, including refused ones."""
     in_flight: int = 0
     in_flight_max: int = 0
     connections: int = 0
@@ -100,7 +100,7 @@ class Stats:
         return sum(count for (each, _), count in self.pages.items() if each == order_id)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it; `pages` as order id → page → requests."""
+        """All counts, with `pages` as order id → page → requests."""
         pages: dict[str, dict[str, int]] = {}
         for (order_id, page), count in self.pages.items():
             pages.setdefault(order_id, {})[str(page)] = count
@@ -123,7 +123,7 @@ class _Asked:
 
 
 class Api:
-    """Answers requests. `stats` may be read at any time; `reset` starts afresh."""
+    """Answers requests, and counts them in `stats`."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
@@ -132,11 +132,11 @@ class Api:
         self._turns: Counter[str] = Counter()
 
     def change(self, faults: str) -> None:
-        """From now on, these faults for every order. Raises ValueError at an unknown word."""
+        """Set the faults of every order from now on. Raises ValueError for an unknown word."""
         self._common = Plan(faults=parse_faults(faults))
 
     def reset(self) -> None:
-        """Forget what was asked, and the turn of every fault; what is in flight stays counted."""
+        """Reset the counts, except those in flight, and start every fault again."""
         self._turns.clear()
         self.stats.pages.clear()
         self.stats.statuses.clear()
@@ -144,7 +144,7 @@ class Api:
         self.stats.in_flight_max = self.stats.in_flight
 
     def reply(self, method: str, path: str, key: str | None, body: bytes, *, now: float) -> Reply:
-        """The reply to a request; `now` is in seconds since the epoch."""
+        """The reply to a request. `now` is in seconds since the epoch."""
         if path.startswith("/_"):
             return self._own(method, path, body)
         reply = self._reply(method, path, key, body, now)
@@ -179,10 +179,10 @@ class Api:
     def _asked(self, body: bytes) -> _Asked | Reply:
         document = _decoded(body)
         if not isinstance(document, dict):
-            return refusal(400, "the body is no JSON object")
+            return refusal(400, "the body is not a JSON object")
         order_id, page, size = (document.get(name) for name in ("order_id", "page", "page_size"))
         if not isinstance(order_id, str) or not order_id:
-            return refusal(422, "order_id must be a string that is not empty")
+            return refusal(422, "order_id must be a non-empty string")
         if type(page) is not int or page < 1:
             return refusal(422, "page must be an integer from 1")
         if type(size) is not int or not 1 <= size <= self.settings.max_page_size:
@@ -197,13 +197,13 @@ class Api:
     def _answer(self, asked: _Asked, now: float) -> Reply:
         plan = plan_of(asked.order_id)
         beside = self._common.beside(asked.turn) | plan.beside(asked.turn)
-        delay = self.settings.latency + beside.get("slow", 0) / 1000
+        delay_s = self.settings.latency_s + beside.get("slow", 0) / 1000
         fault = plan.answer(asked.turn) or self._common.answer(asked.turn)
         if fault is not None:
-            return replace(self._faulty(fault, asked, now), delay=delay)
+            return replace(self._faulty(fault, asked, now), delay_s=delay_s)
         if self.settings.fail_share and _share(asked) < self.settings.fail_share:
-            return replace(refusal(503, "not now"), delay=delay)
-        return Reply(body=self._page(asked, beside), delay=delay)
+            return replace(refusal(503, "not now"), delay_s=delay_s)
+        return Reply(body=self._page(asked, beside), delay_s=delay_s)
 
     def _page(self, asked: _Asked, beside: Mapping[str, int]) -> bytes:
         texts, size = event_texts(asked.order_id), asked.size
@@ -242,7 +242,7 @@ class Api:
 
 
 def refusal(status: int, message: str, *headers: tuple[str, str]) -> Reply:
-    """An answer of this status with the API's envelope."""
+    """An answer with this status and the API's envelope for errors."""
     body = json.dumps({"code": status * 100, "message": message, "data": None}).encode()
     return Reply(status=status, body=body, headers=headers)
 
@@ -252,7 +252,7 @@ def _document(document: dict[str, Any]) -> Reply:
 
 
 def _disfigured(word: str, document: dict[str, Any]) -> dict[str, Any]:
-    """A right answer made wrong in one respect."""
+    """A correct answer with one fault in it."""
     data = document["data"]
     match word:
         case "nodata":
@@ -269,14 +269,14 @@ def _disfigured(word: str, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _changed(texts: tuple[bytes, ...], asked: _Asked, beside: Mapping[str, int]) -> tuple[bytes, ...]:
-    """The journey as this request finds it, where it changes while it is paged."""
+    """The journey that this request sees, if the journey changes between requests."""
     if "grow" in beside:
         texts = texts[: max(0, len(texts) - beside["grow"])]
     return texts + later_texts(asked.order_id, beside["shrink"]) if "shrink" in beside else texts
 
 
 def _repeated(texts: tuple[bytes, ...], start: int, beside: Mapping[str, int]) -> list[bytes]:
-    """The last events of the page before, as they were or told otherwise."""
+    """The last events of the previous page, unchanged (`repeat`) or with other content (`revise`)."""
     again = list(texts[max(0, start - beside.get("repeat", 0)) : start])
     return again + [revised(text) for text in texts[max(0, start - beside.get("revise", 0)) : start]]
 
@@ -292,7 +292,7 @@ def _retry_after(fault: Fault, now: float) -> tuple[tuple[str, str], ...]:
 
 
 def _share(asked: _Asked) -> float:
-    """A number from 0 up to 1 that belongs to this request."""
+    """A number in [0, 1), always the same for this request."""
     text = f"{asked.order_id}/{asked.page}/{asked.turn.request}"
     return zlib.crc32(text.encode("utf-8", "surrogatepass")) / 2**32
 
@@ -302,6 +302,6 @@ def _decoded(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            return json.loads(body)  # takes lone surrogates, as an order id may have them
+            return json.loads(body)  # accepts lone surrogates, which an order id may have
         except (ValueError, RecursionError):
             return None

@@ -1,16 +1,19 @@
-"""Faults of the stand-in, written into an order id or into its settings.
+"""Faults of the stand-in. An order id, or a setting, chooses them.
 
     order id  =  [x-FAULT-FAULT-…-] [nCOUNT-] anything
     FAULT     =  WORD [NUMBER] [pPAGE] [xTIMES]   or   STATUS [s SECONDS | d SECONDS] [pPAGE] [xTIMES]
 
-`x-503x2-n12-abc` answers 503 twice and then a journey of twelve events; `x-429s1x2-abc` answers 429 twice, with
-`Retry-After: 1`; `x-429d2-abc` always, with an HTTP date two seconds ahead; `x-503p2-n150-abc` always, but only where
-page 2 is asked for. TIMES counts the requests of one order: with PAGE those for that page, without it all of them.
-Faults that stand for the whole answer follow one another (`x-503x2-hangupx1-abc`: two 503, one hang-up, then fine);
-the others act side by side. The first word that is not in the table ends the list, so `x-ray-7` is an ordinary
-order id. What is part of the journey itself (`for good`) heeds neither PAGE nor TIMES.
+    x-503x2-n12-abc         503 twice, then a journey of twelve events
+    x-429s1x2-abc           429 twice, with `Retry-After: 1`
+    x-429d2-abc             always 429, with an HTTP date two seconds ahead
+    x-503p2-n150-abc        503 always, for page 2 only
+    x-503x2-hangupx1-abc    503 twice, then one closed connection, then correct answers
 
-    word          number, default            what it does                                          TIMES, default
+TIMES counts the requests of one order: with PAGE those for that page, without it all of them. Faults that replace the
+whole answer act one after another. The others act together. The first word that is not in the table ends the list, so
+`x-ray-7` is an ordinary order id. Faults in the content of the journey (`for good`) ignore PAGE and TIMES.
+
+    word          number, default            effect                                                TIMES, default
     STATUS                                   that status, with or without Retry-After                      always
     code          the code, 2                status 200, a `code` other than 1, no data                    always
     html                                     status 200 and a page of HTML                                 always
@@ -45,7 +48,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 Acts: TypeAlias = Literal["answer", "beside", "content"]
-"""Whether a fault is the whole answer, acts beside others, or is part of the journey itself."""
+"""Whether a fault replaces the answer, acts together with others, or is in the content of the journey."""
 
 _TABLE: dict[str, tuple[Acts, int, int | None]] = {
     "code": ("answer", 2, None),
@@ -71,7 +74,7 @@ _TABLE: dict[str, tuple[Acts, int, int | None]] = {
     "textevent": ("content", 0, None),
     "odd": ("content", 0, None),
 }
-"""How each word acts, its default number, and how often it acts by default (None: always)."""
+"""Each word: how it acts, its default number, and its default TIMES (None: always)."""
 
 _FAULT = re.compile(
     r"(?:(?P<status>[1-5]\d\d)(?:(?P<form>[sd])(?P<seconds>\d{1,6}))?"
@@ -84,7 +87,7 @@ _COUNT = re.compile(r"n(\d{1,6})(?:-|$)", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault: its word (`status` for an HTTP status), its number, and how many requests it is for."""
+    """One fault: its word (`status` for an HTTP status), its number, and how many requests it affects."""
 
     word: str
     acts: Acts
@@ -94,12 +97,12 @@ class Fault:
     retry_after: tuple[Literal["s", "d"], int] | None = None
     """Retry-After in seconds (`s`) or as a date (`d`) that many seconds ahead."""
     page: int | None = None
-    """The only page that it is for; None: any."""
+    """The only page that it affects; None: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A request among those of its order, counted from 0: of all of them, and of those for the same page."""
+    """The number of a request, from 0: among all of its order, and among those for the same page."""
 
     request: int
     page: int = 1
@@ -108,14 +111,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an order id asks for."""
+    """The faults of an order id, and its number of events."""
 
     faults: tuple[Fault, ...] = ()
     count: int | None = None
-    """The number of events, where the id forces it."""
+    """The number of events if the id sets it."""
 
     def answer(self, turn: Turn) -> Fault | None:
-        """The fault that is the whole answer to this request; None: none is."""
+        """The fault that replaces the answer to this request, if any."""
         left = {None: turn.request, turn.page: turn.of_page}
         for fault in self.faults:
             if fault.acts != "answer" or fault.page not in left:
@@ -126,7 +129,7 @@ class Plan:
         return None
 
     def beside(self, turn: Turn) -> dict[str, int]:
-        """Numbers of the faults that act beside others on this request, by word."""
+        """Word → number of the faults that act together on this request."""
         before = {None: turn.request, turn.page: turn.of_page}
         return {
             fault.word: fault.number
@@ -138,7 +141,7 @@ class Plan:
 
     @property
     def content(self) -> frozenset[str]:
-        """Words of the faults that are part of the journey itself."""
+        """Words of the faults in the content of the journey."""
         return frozenset(fault.word for fault in self.faults if fault.acts == "content")
 
 
@@ -146,7 +149,7 @@ NOTHING = Plan()
 
 
 def plan_of(order_id: str) -> Plan:
-    """What an order id asks for; NOTHING for an ordinary one."""
+    """The plan of an order id; NOTHING for an ordinary one."""
     if not order_id.startswith(("x-", "n")):
         return NOTHING
     return _plan(order_id) if len(order_id) <= 200 else NOTHING
@@ -168,7 +171,7 @@ def _plan(order_id: str) -> Plan:
 
 
 def parse_faults(text: str) -> tuple[Fault, ...]:
-    """Faults for every order, such as `slow50-503x1`; "" is none. Raises ValueError at an unknown word."""
+    """Parse the faults of every order, such as `slow50-503x1`; "" is none. Raises ValueError for an unknown word."""
     words = [word for word in text.split("-") if word]
     faults = [_fault(word) for word in words]
     if None in faults:

@@ -1,13 +1,17 @@
-"""Customer journeys drawn from an order id alone: the same id gives the same journey in every process.
+"""Generates customer journeys from an order id alone: an id has the same journey in every process.
 
-A few hundred shapes of events are made once and kept as JSON text with three gaps: event id, time and order id.
-A journey is a row of shapes with the gaps filled, all drawn from SHAKE-128 of the order id, so that a server writes
-ten events in some twenty microseconds, and a test can ask here what the API holds.
+The module makes a few hundred shapes of events once. A shape is JSON text with three gaps: event id, time and order id.
+A journey is a list of shapes with filled gaps, all drawn from SHAKE-128 of the order id. So the server writes ten
+events in about 20 µs, and a test can get the expected journey here.
 
-Most journeys have 2 to 30 events; about 5 % have none, 8 % one, 5 % more than a hundred. Every channel occurs in
-several spellings, as do types that nobody knows, null and empty ones; fields that the API document does not name,
-at the top and nested; null objects, null items among products, missing fields, and events without an id. `n12-…` in
-an id sets the count; `nullevent`, `textevent` and `odd` put such an event in (see `journeys_sandbox.api.faults`).
+Most journeys have 2 to 30 events. About 5 % have none, 8 % have one, and 5 % have more than a hundred. The events have:
+
+- every channel in several spellings, and unknown, null and empty types
+- fields that the API document does not name, at the top level and nested
+- null objects, null items among products, missing fields, and missing ids
+
+`n12-…` in an id sets the number of events. `nullevent`, `textevent` and `odd` add such an event (see
+`journeys_sandbox.api.faults`).
 """
 
 from __future__ import annotations
@@ -24,25 +28,25 @@ from journeys_sandbox.api.faults import plan_of
 from journeys_sandbox.api.shapes import Event, conversions, odd_events, ordinary
 
 _Parts: TypeAlias = tuple[bytes, ...]
-"""JSON text of a shape between its braces, cut where the order id belongs."""
+"""The JSON text of a shape without its braces, split at each place of the order id."""
 
 _DRAWN = 20
-"""Bytes of chance for each event: 16 for its id, one for having one, two for its shape, one for the time."""
-_START = datetime(2026, 1, 1)  # noqa: DTZ001 - the API names no zone
+"""Random bytes for each event: 16 for its id, one for whether it has one, two for its shape, one for its time."""
+_START = datetime(2026, 1, 1)  # noqa: DTZ001 - the API sends no time zone
 _MARK = "\x00order\x00"
 _MARK_JSON = json.dumps(_MARK).encode()
 _NO_ID, _NULL_ID = 3, 5
-"""Of 256: how many events lack an id, and how many lack it or have a null one."""
+"""Of 256 events, how many have no id, and how many have no id or a null one."""
 
 
 def journey_of(order_id: str) -> list[Json]:
-    """The journey that the API holds for an order: events in the API's order, as decoded JSON, the caller's own."""
+    """The journey of an order in the API: a new list of decoded events, in the API's order."""
     events: list[Json] = json.loads(b"[" + b",".join(event_texts(order_id)) + b"]")
     return events
 
 
 def extra_of(order_id: str) -> dict[str, Json]:
-    """Fields beside `events` that the API document does not name, as one order in four has them."""
+    """Fields next to `events` that the API document does not name. One order in four has some."""
     if _seed(order_id)[0] % 4:
         return {}
     return {"attribution_model": "linear", "window": {"days": 30, "since": None}}
@@ -50,7 +54,7 @@ def extra_of(order_id: str) -> dict[str, Json]:
 
 @lru_cache(maxsize=1024)
 def event_texts(order_id: str) -> tuple[bytes, ...]:
-    """JSON text (UTF-8) of each event of an order's journey."""
+    """The JSON text (UTF-8) of each event of an order's journey."""
     plan = plan_of(order_id)
     count = _count(order_id) if plan.count is None else plan.count
     texts = _draw(order_id, count)
@@ -61,12 +65,12 @@ def event_texts(order_id: str) -> tuple[bytes, ...]:
 
 @lru_cache(maxsize=1024)
 def later_texts(order_id: str, count: int) -> tuple[bytes, ...]:
-    """JSON text of `count` more events, none of which is in the order's journey."""
+    """The JSON text of `count` more events that are not in the order's journey."""
     return tuple(_draw(f"{order_id} later", count))
 
 
 def revised(text: bytes) -> bytes:
-    """The same event, told otherwise: same id, other content."""
+    """The event with the same id and other content."""
     event = json.loads(text)
     if isinstance(event, dict):
         event["event_page_title"] = "Revised"
@@ -74,7 +78,7 @@ def revised(text: bytes) -> bytes:
 
 
 def _draw(order_id: str, count: int) -> list[bytes]:
-    """The events of an order: a row of shapes that usually ends with the order's own checkout."""
+    """The events of an order. They usually end with the order's own checkout."""
     shapes, endings = _pool()
     chance = shake_128(_bytes(order_id)).digest(16 + _DRAWN * count)
     order = json.dumps(order_id).encode()
@@ -127,7 +131,7 @@ def _bytes(order_id: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _pool() -> tuple[list[_Parts], list[_Parts]]:
-    """All shapes, and those that end a journey with a checkout; made once, always the same."""
+    """All shapes, and those that end a journey with a checkout. Made once, always the same."""
     chance = random.Random("shapes of events")  # noqa: S311 - it must repeat
     return (
         [_parts(shape) for shape in ordinary(chance, _MARK)],

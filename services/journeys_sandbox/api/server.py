@@ -1,12 +1,12 @@
-"""The stand-in for the order-event API: HTTP/1.1 on a plain asyncio protocol, since it must outrun what it tests.
+"""The stand-in for the order-event API: HTTP/1.1 on a plain asyncio protocol, faster than the worker that it tests.
 
-In this process, in a thread, or as a process of its own that prints its address once it listens:
+It runs on this event loop, in a thread, or in a process of its own, which prints its address when it listens:
 
-    async with StandIn(ApiSettings(latency=0.02)) as api: …  api.url  api.stats
+    async with StandIn(ApiSettings(latency_s=0.02)) as api: …  api.url  api.stats
     with StandInThread() as api: …
     python -m journeys_sandbox.api --port 0 --latency 0.02 --key sandbox-key
 
-`journeys_sandbox.api.contract` says what is answered, `journeys_sandbox.api.faults` what an order id can ask for.
+`contract` lists the answers. `faults` lists those that an order id can choose.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
-    """What matters of a request's head. `length` is -1 where no length can be told."""
+    """The used parts of a request's head. `length` is in bytes, -1 if it is unknown."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class _Head:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: one request at a time, what a client sends ahead waits."""
+    """One connection. It answers one request at a time; pipelined requests wait."""
 
     def __init__(self, api: Api, open_connections: set[_Connection]) -> None:
         self._api = api
@@ -76,12 +76,12 @@ class _Connection(asyncio.Protocol):
         self._done()
 
     def close(self) -> None:
-        """Break off, whatever is under way."""
+        """Abort the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
     def _reset(self) -> None:
-        """Close so that the other side sees a reset (RST), not an end."""
+        """Close so that the client sees a reset (RST) instead of an end (FIN)."""
         if self._transport is not None:
             linger = struct.pack("ii", 1, 0)  # on, 0 s
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -93,7 +93,7 @@ class _Connection(asyncio.Protocol):
             self._next()
 
     def _next(self) -> None:
-        """Take one request from the buffer, if a whole one is there."""
+        """Take one request from the buffer, if it is complete."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > _MAX_HEAD:
@@ -128,8 +128,8 @@ class _Connection(asyncio.Protocol):
         stats.in_flight_max = max(stats.in_flight_max, stats.in_flight)
         if reply.ending is Ending.NEVER:
             return
-        if reply.delay > 0:
-            self._timer = self._loop.call_later(reply.delay, self._send, reply, head.closes)
+        if reply.delay_s > 0:
+            self._timer = self._loop.call_later(reply.delay_s, self._send, reply, head.closes)
         else:
             self._send(reply, head.closes)
 
@@ -166,7 +166,7 @@ class _Connection(asyncio.Protocol):
 
 @lru_cache(maxsize=1024)
 def _parsed(head: bytes) -> _Head | None:
-    """The head of a request; a client's heads differ in little, so that most are known."""
+    """Parse the head of a request. None if it is not HTTP/1. Cached, because a client's heads rarely differ."""
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
@@ -199,7 +199,7 @@ def _first_lines(status: int, content_type: str, headers: tuple[tuple[str, str],
 
 
 class StandIn:
-    """The API on this event loop, as an async context manager. Port 0 takes any that is free."""
+    """The API on this event loop, as an async context manager. Port 0 is any free one."""
 
     def __init__(self, settings: ApiSettings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._api = Api(settings or ApiSettings())
@@ -221,29 +221,29 @@ class StandIn:
             for connection in list(self._connections):
                 connection.close()
             await self._server.wait_closed()
-        await asyncio.sleep(0)  # lets the aborted connections be reported lost
+        await asyncio.sleep(0)  # asyncio now calls `connection_lost` of the aborted connections
 
     @property
     def url(self) -> str:
-        """The base address, once it listens."""
+        """The base address, valid while it listens."""
         return f"http://{self._host}:{self._port}"
 
     @property
     def stats(self) -> Stats:
-        """What has been asked so far."""
+        """The counts so far."""
         return self._api.stats
 
     def change(self, faults: str) -> None:
-        """From now on, these faults for every order; "" is none."""
+        """Set the faults of every order from now on; "" is none. Raises ValueError for an unknown word."""
         self._api.change(faults)
 
     def reset(self) -> None:
-        """Forget what was asked, and the turn of every fault."""
+        """Reset the counts, and start every fault again."""
         self._api.reset()
 
 
 class StandInThread:
-    """The API in a thread of its own, as a context manager, for callers without an event loop."""
+    """The API in a thread of its own, as a context manager for callers without an event loop."""
 
     def __init__(self, settings: ApiSettings | None = None, *, port: int = 0) -> None:
         self._standin = StandIn(settings, port=port)
@@ -267,15 +267,15 @@ class StandInThread:
 
     @property
     def stats(self) -> Stats:
-        """A copy of what has been asked so far."""
+        """A copy of the counts so far."""
         return self._call(self._copied)
 
     def change(self, faults: str) -> None:
-        """From now on, these faults for every order; "" is none."""
+        """Set the faults of every order from now on; "" is none. Raises ValueError for an unknown word."""
         self._call(lambda: self._standin.change(faults))
 
     def reset(self) -> None:
-        """Forget what was asked, and the turn of every fault."""
+        """Reset the counts, and start every fault again."""
         self._call(self._standin.reset)
 
     def _copied(self) -> Stats:
@@ -290,7 +290,7 @@ class StandInThread:
         )
 
     def _call(self, function: Callable[[], T]) -> T:
-        """What `function` returns on the thread's event loop."""
+        """Call `function` on the thread's event loop and return its result."""
         if not self._thread.is_alive():
             return function()
         done: Future[T] = Future()
@@ -300,7 +300,7 @@ class StandInThread:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+        except BaseException as error:  # noqa: BLE001 - the waiting caller raises it
             self._ready.set_exception(error)
 
     async def _serve(self) -> None:
@@ -310,10 +310,10 @@ class StandInThread:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; the address goes to standard output once the port is open."""
+    """Serve until SIGTERM or SIGINT. Prints the address when the port is open. Returns the exit code."""
     options = _parser().parse_args(arguments)
     settings = ApiSettings(
-        latency=options.latency,
+        latency_s=options.latency,
         fail_share=options.fail_share,
         faults=options.faults,
         key=options.key,
@@ -338,10 +338,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m journeys_sandbox.api", description="A stand-in for the order-event API."
     )
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds")
-    parser.add_argument("--fail-share", type=float, default=0.0, help="share of requests answered with 503")
+    parser.add_argument("--port", type=int, default=0, help="0 is any free one")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--fail-share", type=float, default=0.0, help="share of requests (0 to 1) that get a 503")
     parser.add_argument("--faults", default="", help="faults for every order, such as 503x1-slow20")
-    parser.add_argument("--key", default=None, help="the ApiKey to insist on")
+    parser.add_argument("--key", default=None, help="the required ApiKey")
     parser.add_argument("--max-page-size", type=int, default=100)
     return parser

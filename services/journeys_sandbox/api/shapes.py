@@ -1,7 +1,7 @@
-"""What events look like: every field of the order-event API, in every state it can be in.
+"""Shapes of events: every field of the order-event API, in every state that it can have.
 
-A shape is an event without its id and its time. The marker stands for the id of the order the event belongs to.
-Everything here is made up: addresses from the documentation ranges, names of nobody.
+A shape is an event without its id and its time. A mark stands for the id of the event's order. All data is invented;
+the addresses are from the ranges for documentation.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "influencer": ("influencer", "Influencer"),
     "direct": ("direct", "Direct", "DIRECT"),
 }
-"""How a type may be written, by its channel."""
+"""Channel → the spellings of its event type."""
 UNKNOWN: tuple[str | None, ...] = ("sms", "Push Notification", "télévision", "", None)
-"""Types of no channel."""
+"""Event types that belong to no channel."""
 
 _PLATFORM = {
     "ads": ("facebook", "google", "tiktok"),
@@ -62,7 +62,7 @@ _OWN = {
 
 
 def ordinary(chance: random.Random, mark: str) -> list[Event]:
-    """Shapes of every spelling in every variety; unknown types are rarer than known ones."""
+    """Shapes of all spellings with all variations. Unknown types are rarer than known ones."""
     types = [(name, texts[number % len(texts)]) for name, texts in SPELLINGS.items() for number in range(45)]
     known = [_varied(_event(chance, channel, spelling, mark), chance, mark) for channel, spelling in types]
     unknown = [_varied(_event(chance, "other", text, mark), chance, mark) for text in UNKNOWN * 5]
@@ -70,7 +70,7 @@ def ordinary(chance: random.Random, mark: str) -> list[Event]:
 
 
 def conversions(chance: random.Random, mark: str) -> list[Event]:
-    """Shapes that end a journey: the checkout of its order."""
+    """Shapes that end a journey with the checkout of its order."""
     shapes = []
     for channel, spellings in SPELLINGS.items():
         for spelling in spellings[:2]:
@@ -82,7 +82,7 @@ def conversions(chance: random.Random, mark: str) -> list[Event]:
 
 
 def odd_events() -> list[Event]:
-    """Events whose values do not fit what the API document promises. None carries an id that could repeat."""
+    """Events with values that break the types of the API document. Each has an id of its own."""
     shape = _event(random.Random("odd"), "influencer", "influencer", "odd")  # noqa: S311 - it must repeat
     cart = {"currency": "USD", "total_price": 129.99, "shop_currency_total_price": 2**64, "total_quantity": "two"}
     products = [None, {"price": -(2**63) - 1, "quantity": True, "product_name": ["a", "list"]}, "no object"]
@@ -160,7 +160,7 @@ def _creator(number: str, chance: random.Random, platform: str) -> Event:
 
 
 def _on_site(chance: random.Random, mark: str) -> Event:
-    """Nothing, or one thing that the visitor did on the site."""
+    """Nothing, or one action of the visitor on the site."""
     action = chance.choice((None, None, *_ON_SITE))
     match action:
         case None:
@@ -204,7 +204,7 @@ def _checkout(chance: random.Random, mark: str) -> Event:
 
 
 def _varied(event: Event, chance: random.Random, mark: str) -> Event:
-    """The event as it is, or one of the ways in which an API differs from its document."""
+    """The event unchanged, or with one of the ways in which an API differs from its document."""
     kinds = list(_variations(event, chance, mark))
     return event if chance.random() < 0.45 else chance.choice(kinds)
 

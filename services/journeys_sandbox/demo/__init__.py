@@ -1,1 +1,1 @@
-"""The demo: `journeys demo`."""
+"""The demo, `journeys demo`: real Kafka, registry and workers, and an audit of the result."""

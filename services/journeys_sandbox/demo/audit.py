@@ -1,7 +1,7 @@
-"""The demo's sums: what Kafka holds against what the API holds. Pure.
+"""The demo's audit: compares the records in Kafka with the journeys of the API. Sans-I/O.
 
-A fingerprint names one record that is owed: order, topic, position, event id and page address. What is owed but not
-read is lost, what is read beyond that is doubled; an event that came out wrong counts as both.
+A fingerprint identifies one expected record by order, topic, position, event id and page address. An expected record
+that is missing is lost. A record beyond the expected ones is doubled. A wrong record counts as both.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from journeys.model import Json
 from journeys_sandbox.api.shapes import SPELLINGS
 
 CHANNELS: Final = (*SPELLINGS, "other")
-"""The channels in the order in which they are shown."""
+"""The channels, in the order of the demo's table."""
 REJECTED: Final = "rejected"
 SUMMARY: Final = "summary"
 
 _Fingerprint: TypeAlias = tuple[str, str, int, str | None, str | None]
 
 _CHANNEL_OF: Final = {text: channel for channel, texts in SPELLINGS.items() for text in texts}
-"""Written from the API document, not with the code under test."""
+"""Spelling → channel. Written from the API document, so that the audit does not use the code under test."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A record read back: the end of its topic's name, and its decoded value."""
+    """A record from Kafka: its topic without the prefix, and its decoded value."""
 
     topic: str
     value: Mapping[str, Json]
@@ -35,7 +35,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What is told of one channel."""
+    """One line of the table: how many records a channel has and should have."""
 
     channel: str
     read: int
@@ -46,24 +46,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came out."""
+    """The result of the audit."""
 
     orders: int
     summaries: int
     events: int
-    """Records of channels and of rejected events."""
+    """Records in the topics of channels and of rejected items."""
     lost: int
     doubled: int
     rows: tuple[Row, ...]
 
     @property
     def exact(self) -> bool:
-        """Whether everything came out exactly once."""
+        """Whether every record exists exactly once."""
         return self.lost == 0 and self.doubled == 0
 
 
 def compare(journeys: Mapping[str, list[Json]], records: Iterable[Published]) -> Result:
-    """Hold the records that were read against the API's journeys, by order id."""
+    """Compare the records with the API's journeys (order id → events)."""
     owed = Counter(fingerprint for order, events in journeys.items() for fingerprint in _owed(order, events))
     read: Counter[_Fingerprint] = Counter()
     spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -88,9 +88,9 @@ def compare(journeys: Mapping[str, list[Json]], records: Iterable[Published]) ->
 
 
 def telling(records: Iterable[Published]) -> list[Published]:
-    """The events of one order worth looking at, in the journey's order: few enough to read, many channels, a purchase.
+    """The events of the order that shows most: 6 to 12 events, many channels, a purchase. In the journey's order.
 
-    Empty where there is none.
+    Empty without records.
     """
     orders: defaultdict[str, list[Published]] = defaultdict(list)
     for record in records:

@@ -1,4 +1,4 @@
-"""What the demo does to Kafka: puts order messages in, and reads back what was committed."""
+"""The demo's access to Kafka: it writes order messages and reads back the committed records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ORDER_SCHEMA = {"type": "record", "name": "OrderCompleted", "fields": [{"name":
 
 
 def register_order_schema(registry_url: str, topic: str) -> int:
-    """Register the schema of Avro order messages, as their producer would; returns its id."""
+    """Register the schema of Avro order messages, as their producer would. Returns the schema's id."""
     request = urllib.request.Request(  # noqa: S310 - our own registry
         f"{registry_url}/subjects/{topic}-value/versions",
         data=json.dumps({"schema": json.dumps(_ORDER_SCHEMA)}).encode(),
@@ -32,7 +32,7 @@ def register_order_schema(registry_url: str, topic: str) -> int:
 
 
 def place_orders(bootstrap_servers: str, topic: str, orders: Sequence[str], schema_id: int) -> None:
-    """Write order messages in the three forms that are read, in turn. Raises HaltError if one is not taken."""
+    """Write order messages, in the three formats by turns. Raises HaltError if Kafka does not acknowledge one."""
     schema = Schema(_ORDER_SCHEMA)
     producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "log_level": 0})
     for number, order_id in enumerate(orders):
@@ -48,7 +48,7 @@ def place_orders(bootstrap_servers: str, topic: str, orders: Sequence[str], sche
 
 @contextmanager
 def reader(bootstrap_servers: str, topics: Iterable[str]) -> Iterator[Consumer]:
-    """A read_committed consumer at the beginning of every partition, outside any group's bookkeeping."""
+    """A read_committed consumer at the beginning of every partition. It commits no offsets."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -70,14 +70,14 @@ def reader(bootstrap_servers: str, topics: Iterable[str]) -> Iterator[Consumer]:
 
 
 class Summaries:
-    """Counts orders that are published, while they are being published."""
+    """Counts published orders while the workers run."""
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._orders: set[Any] = set()
 
     def count(self, wait: float) -> int:
-        """Orders with a summary so far, after at most `wait` seconds."""
+        """The number of orders with a summary so far. Waits at most `wait` seconds for more."""
         for message in self._consumer.consume(500, timeout=wait):
             if message.error() is None:
                 self._orders.add(message.key())
@@ -85,9 +85,9 @@ class Summaries:
 
 
 def read_back(bootstrap_servers: str, registry_url: str, topics: Iterable[str]) -> list[Published]:
-    """Every committed record of these topics (named by their ends), decoded by the schema the registry has for it.
+    """Every committed record of these topics (named without prefix), decoded with its schema from the registry.
 
-    To be called when nothing writes any more. Raises KafkaException where a partition cannot be read.
+    Call it after all writers have ended. Raises KafkaException if a partition cannot be read.
     """
     decoder = Decoder(lambda schema_id: schema_text(registry_url, {}, schema_id))
     records: list[Published] = []

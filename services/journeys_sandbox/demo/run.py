@@ -1,8 +1,8 @@
-"""The demo: everything for real on this machine, from order messages to whole journeys, and the sums.
+"""The demo: real Kafka, a real registry and two workers on this machine, from order messages to an audit.
 
-Apache Kafka, the schema registry, the stand-in for the order-event API and two workers, each in a process of its
-own; orders in all three message forms; some of the API's answers fail on purpose. What is told at the end was read
-back from Kafka with read_committed and decoded through the registry. Nothing is left behind but the downloads.
+Apache Kafka, the schema registry, the stand-in for the order-event API and two workers run in processes of their own.
+The orders come in all three message formats, and some of the API's answers fail on purpose. The demo then reads the
+records back from Kafka with read_committed and decodes them through the registry. It leaves only the downloads behind.
 """
 
 from __future__ import annotations
@@ -39,33 +39,33 @@ _SPECIAL: Final = (
     "x-hangupx1-n5-hung-up-on", "x-truncatedx1-n9-cut-off", "x-htmlx1-n3-sign-in", "x-grow3x1-n220-still-growing",
     "x-nullevent-n4-null-inside", "x-odd-n6-odd-values", "n12-Größe-尺寸",
 )  # fmt: skip
-"""Orders whose ids ask the stand-in for something (see `journeys_sandbox.api.faults`)."""
+"""Orders whose ids choose the stand-in's answers (see `journeys_sandbox.api.faults`)."""
 _PATIENCE_S: Final = 120.0
 _START_S: Final = 30.0
 _LOOK_S: Final = 0.02
 
 ORDERS: Final = (*_SPECIAL, *(str(5_154_899_656_917 + 32_768 * number) for number in range(300 - len(_SPECIAL))))
-"""Ids of the demo's orders."""
+"""The ids of the demo's orders."""
 
 
 def main() -> int:
-    """Run the demo. Returns 0 if all came out exactly once, 1 if not or if it could not run, 130 after Ctrl-C."""
+    """Run the demo. Returns 0 if every record exists exactly once, 1 if not or on an error, 130 after Ctrl-C."""
     screen = Screen()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = _run(screen)
     except KeyboardInterrupt:
-        screen.say("Stopped; everything is cleaned up.")
+        screen.say("Stopped. Everything is cleaned up.")
         return 130
     except JourneysError as error:
-        screen.say("[red]The demo cannot go on.[/]")
+        screen.say("[red]The demo cannot continue.[/]")
         screen.raw(str(error))
         if isinstance(error, SetupError) and error.remedy:
             screen.raw(f"try: {error.remedy}")
         return 1
     finally:
         signal.signal(signal.SIGTERM, before)
-    screen.say(*(_what_next() if result.exact else ["[red]That should never happen: please report it.[/]"]))
+    screen.say(*(_what_next() if result.exact else ["[red]This should never happen. Please report it.[/]"]))
     return 0 if result.exact else 1
 
 
@@ -100,7 +100,7 @@ def _run(screen: Screen) -> Result:
             )
             _watch(stack, workers, step.update)
             step.result = _asked(port)
-        with screen.step("the workers drain and leave") as step:
+        with screen.step("the workers finish and leave the group") as step:
             for worker in workers:
                 worker.ask_to_stop()
             step.result = f"exit codes {' and '.join(str(worker.stop()) for worker in workers)}"
@@ -124,14 +124,14 @@ def _settings(port: int) -> dict[str, str]:
     return {
         "JOURNEYS_API__BASE_URL": f"http://127.0.0.1:{port}",
         "JOURNEYS_API__KEY": KEY,
-        "JOURNEYS_API__EMPTY_AFTER": "[]",  # an order without events is published as such at once
+        "JOURNEYS_API__EMPTY_AFTER": "[]",  # an order without events is published at once, as an empty journey
         "JOURNEYS_ORDERS__TOPICS": TOPIC,
         "JOURNEYS_OPS__PORT": "0",
     }
 
 
 def _set_up(settings: Mapping[str, str]) -> str:
-    """Create topics and register schemas, both at once, with the commands that users have; tells how many."""
+    """Create topics and register schemas side by side, with the commands that users have. Returns a note."""
     with ThreadPoolExecutor() as pool:
         topics = pool.submit(run_command, settings, "topics", "create")
         schemas = pool.submit(run_command, settings, "schemas", "register")
@@ -140,7 +140,7 @@ def _set_up(settings: Mapping[str, str]) -> str:
 
 
 def _asked(port: int) -> str:
-    """What the stand-in counted, in words."""
+    """A note on the requests that the stand-in counted."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stats", timeout=10) as answer:
         stats = json.load(answer)
     failed = sum(count for status, count in stats["statuses"].items() if status != "200")
@@ -160,7 +160,7 @@ def _has_joined(worker: Child) -> bool:
 
 
 def _until(child: Child, condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition. Raises SetupError when the process ends first, or takes too long."""
+    """Wait for a condition. Raises SetupError if the process ends first, or after `_START_S` seconds."""
     deadline = time.monotonic() + _START_S
     while not condition():
         child.check()
@@ -170,7 +170,10 @@ def _until(child: Child, condition: Callable[[], bool], what: str) -> None:
 
 
 def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:
-    """Return when every order has its summary. Raises SetupError when a worker ends, or nothing comes any more."""
+    """Wait until every order has its summary.
+
+    Raises SetupError if a worker ends, or if no order is published for `_PATIENCE_S` seconds.
+    """
     with reader(stack.broker.bootstrap_servers, [PREFIX + SUMMARY]) as consumer:
         summaries = Summaries(consumer)
         last, seen = time.monotonic(), -1
@@ -182,7 +185,7 @@ def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:
                 worker.check()
             if time.monotonic() - last > _PATIENCE_S:
                 logs = "\n".join(f"--- {worker.name}\n{worker.log}" for worker in workers)
-                raise SetupError(f"{count} of {len(ORDERS)} orders are published, and no more come:\n{logs}")
+                raise SetupError(f"{count} of {len(ORDERS)} orders are published, and no more follow:\n{logs}")
         update("orders published", count, len(ORDERS))
 
 
@@ -191,13 +194,13 @@ def _what_next() -> list[str]:
     command = "journeys" if shutil.which("journeys") or not here.exists() else _short(here)
     python = "python" if shutil.which("journeys") else _short(Path(sys.executable))
     lines = [
-        (f"{python} -m journeys_sandbox", "this Kafka and registry"),
-        (f"{python} -m journeys_sandbox.api", "the stand-in for the API"),
+        (f"{python} -m journeys_sandbox", "run this Kafka and registry"),
+        (f"{python} -m journeys_sandbox.api", "run the stand-in for the API"),
         (f"{command} --help", "set up topics and schemas, run"),
-        (f"{command} config show", "settings: your own Kafka, API key"),
+        (f"{command} config show", "see the settings for your own Kafka and API key"),
     ]
     width = max(len(line) for line, _ in lines)
-    return ["[bold]How to go on[/]", *(f"  {line:<{width}}  [dim]{what}[/]" for line, what in lines)]
+    return ["[bold]Next steps[/]", *(f"  {line:<{width}}  [dim]{what}[/]" for line, what in lines)]
 
 
 def _short(path: Path) -> str:

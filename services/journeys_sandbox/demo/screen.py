@@ -1,4 +1,4 @@
-"""What the demo shows: live on a terminal, plain lines elsewhere. No e-mail address, no IP address, ever."""
+"""The demo's output: live on a terminal, plain lines elsewhere. It never shows an e-mail or IP address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WORDS = {
 
 
 class Step:
-    """One step under way; `update` may be called from any thread."""
+    """One running step. Any thread may call `update`."""
 
     def __init__(self, console: Console, progress: Progress | None) -> None:
         self._console = console
@@ -35,10 +35,10 @@ class Step:
         self._tasks: dict[str, TaskID] = {}
         self._quarters: dict[str, int] = {}
         self.result = ""
-        """Told when the step is done."""
+        """A note that the final line of the step shows."""
 
     def update(self, name: str, done: int, total: int | None) -> None:
-        """So much of `name` is done; large numbers are bytes."""
+        """Show the progress of `name`. Totals of 100,000 or more are bytes."""
         amount = _amount(done, total)
         if self._progress is None:
             quarter = done * 4 // total if total else 0
@@ -52,7 +52,7 @@ class Step:
 
 
 def _console() -> Console:
-    """Standard output; 100 columns where nobody says how wide it is."""
+    """Standard output. Without a terminal it is 100 columns wide."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=100)
 
@@ -64,23 +64,23 @@ def _amount(done: int, total: int | None) -> str:
 
 
 class Screen:
-    """Where the demo speaks."""
+    """Prints the demo's steps, tables and totals."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or _console()
 
     def say(self, *lines: str) -> None:
-        """Lines in rich's markup."""
+        """Print lines with rich's markup."""
         for line in lines:
             self._console.print(line)
 
     def raw(self, text: str) -> None:
-        """Text that is no markup, such as a log."""
+        """Print text without markup, such as a log."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """A step with a live line while it is under way, and one that stays when it is done."""
+        """Run a step: it has a live line on a terminal, and a final line with its duration."""
         started = time.monotonic()
         if self._console.is_terminal:
             columns = (
@@ -101,7 +101,7 @@ class Screen:
         self._console.print(f"[green]✓[/] {title}{note} [dim]({time.monotonic() - started:.1f} s)[/]")
 
     def channels(self, result: Result) -> None:
-        """The table of events per channel."""
+        """Print the table of events per channel."""
         table = Table(title="Events per channel, read back from Kafka", title_justify="left", box=SIMPLE_HEAD)
         table.add_column("topic", no_wrap=True)
         table.add_column("in Kafka", justify="right")
@@ -116,7 +116,7 @@ class Screen:
         self._console.print(table)
 
     def timeline(self, events: Sequence[Published]) -> None:
-        """One order's journey, line by line."""
+        """Print one order's journey, an event a line. Prints nothing without events."""
         if not events:
             return
         order = events[0].value["order_id"]
@@ -133,7 +133,7 @@ class Screen:
         self._console.print(table)
 
     def totals(self, result: Result) -> None:
-        """The sums, and whether they add up."""
+        """Print the totals: orders, summaries, events, and how many are lost or doubled."""
         colour = "green" if result.exact else "red"
         self._console.print(
             f"[bold]{result.orders} orders, {result.summaries} summaries, {result.events} events: "

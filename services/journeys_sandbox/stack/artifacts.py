@@ -1,7 +1,7 @@
-"""The pinned parts: Apache Kafka and the schema registry, downloaded once, checked each time they are first used.
+"""The pinned files of Apache Kafka and of the schema registry: downloaded once, checked once in each process.
 
-`pins/*.txt` names every file with its size and sha256. A file enters the cache by a rename, after its checksum
-was right: a download cut off half-way is never taken for whole. A lock on the cache makes two processes take turns.
+`pins/*.txt` lists every file with its size and sha256. The download is checked first and then renamed into the cache,
+so an interrupted download never counts as complete. A lock on the cache makes two processes take turns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TypeAlias
 from journeys.errors import SetupError
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
-"""Called with (name of the part, bytes done, bytes in all or None); from one thread at a time."""
+"""Called with (name of the part, bytes done, total bytes or None), by one thread at a time."""
 
 _PINS = Path(__file__).with_name("pins")
 _TRIES = 3
@@ -45,21 +45,21 @@ class Pin:
 
     @property
     def filename(self) -> str:
-        """What the file is called in the cache."""
+        """The file's name in the cache."""
         classifier = f"-{self.classifier}" if self.classifier else ""
         return f"{self.name}-{self.version}{classifier}.{self.packaging}"
 
 
 class DownloadError(Exception):
-    """The network, or the server behind it, did not give the file."""
+    """The file could not be downloaded: the network failed, or the server does not have it."""
 
 
 Download: TypeAlias = Callable[[Pin, Path, Callable[[int], None]], Path]
-"""Put a pinned file below a directory, telling the bytes as they come. Raises DownloadError or OSError."""
+"""Downloads a pinned file into a directory and reports the bytes as they arrive. Raises DownloadError or OSError."""
 
 
 def parse_pins(text: str) -> tuple[Pin, ...]:
-    """The pins of a list: `sha256 bytes group:name:version[:classifier:packaging]` a line, `#` for remarks."""
+    """The pins of a list: `sha256 bytes group:name:version[:classifier:packaging]` a line, `#` for comments."""
     lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     return tuple(_pin(sha256, int(size), coordinates) for sha256, size, coordinates in lines)
 
@@ -79,7 +79,7 @@ def _pin(sha256: str, size: int, coordinates: str) -> Pin:
 
 
 def cache_directory() -> Path:
-    """Where downloads live: JOURNEYS_SANDBOX_CACHE, else `.cache/` of the checkout, else the user's cache."""
+    """The directory of downloads: JOURNEYS_SANDBOX_CACHE, else `.cache/` of the checkout, else the user's cache."""
     if chosen := os.environ.get("JOURNEYS_SANDBOX_CACHE"):
         return Path(chosen).expanduser().resolve()
     checkout = Path(__file__).resolve().parents[3]
@@ -90,7 +90,7 @@ def cache_directory() -> Path:
 
 
 def kafka_jars(progress: Progress | None = None) -> tuple[Path, ...]:
-    """The class path of Apache Kafka. Raises SetupError where it is neither cached nor to be had."""
+    """The class path of Apache Kafka. Raises SetupError if it is not cached and cannot be downloaded."""
     return _part("kafka", "Apache Kafka", cache_directory(), progress)
 
 
@@ -110,7 +110,7 @@ _checked: dict[tuple[str, Path], tuple[Path, ...]] = {}
 
 
 def _part(part: str, title: str, cache: Path, progress: Progress | None) -> tuple[Path, ...]:
-    """The files of a part: checked once per process, downloaded where missing or damaged."""
+    """The files of a part. Checks them once in each process, and downloads missing or damaged ones."""
     if (part, cache) not in _checked:
         pins = parse_pins((_PINS / f"{part}.txt").read_text())
         with _locked(cache):
@@ -121,7 +121,7 @@ def _part(part: str, title: str, cache: Path, progress: Progress | None) -> tupl
 def fetch_all(
     pins: tuple[Pin, ...], into: Path, title: str, progress: Progress | None, download: Download | None = None
 ) -> tuple[Path, ...]:
-    """Every pinned file in the directory `into`, whole; several downloads at a time. The caller holds the lock."""
+    """The paths of all pinned files in the directory `into`, downloaded side by side. The caller holds the lock."""
     into.mkdir(parents=True, exist_ok=True)
     _sweep(into)
     missing = [pin for pin in pins if not _is_whole(into / pin.filename, pin)]
@@ -132,20 +132,20 @@ def fetch_all(
         with ThreadPoolExecutor(max_workers=6) as pool:
             try:
                 list(pool.map(fetch, missing))
-            except BaseException:  # Ctrl-C too: what waits never starts, what runs ends with its next bytes
+            except BaseException:  # Ctrl-C too: queued downloads never start, running ones end with their next bytes
                 stop.set()
                 raise
     return tuple(into / pin.filename for pin in pins)
 
 
 def _sweep(directory: Path) -> None:
-    """Remove what a killed process left; nobody else is at work here, for the caller holds the lock."""
+    """Remove the leftovers of killed processes. The caller holds the lock, so no other process uses them."""
     for leftover in directory.glob(".part-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _adder(title: str, total: int, progress: Progress | None, stop: threading.Event) -> Callable[[int], None]:
-    """A function that adds bytes from any thread and tells `progress` the sum. Raises CancelledError after `stop`."""
+    """A thread-safe function that adds bytes and reports the sum to `progress`. Raises CancelledError after `stop`."""
     lock = threading.Lock()
     done = 0
 
@@ -163,7 +163,7 @@ def _adder(title: str, total: int, progress: Progress | None, stop: threading.Ev
 
 
 def _fetch(pin: Pin, *, into: Path, report: Callable[[int], None], download: Download) -> None:
-    """Download one file, some tries long, and move it into place once its checksum is right."""
+    """Download one file in at most `_TRIES` tries, check it and move it into place. Raises SetupError."""
     reason: Exception | None = None
     for _ in range(_TRIES):
         with tempfile.TemporaryDirectory(prefix=".part-", dir=into) as part:
@@ -175,7 +175,7 @@ def _fetch(pin: Pin, *, into: Path, report: Callable[[int], None], download: Dow
             if _is_whole(fresh, pin):
                 fresh.replace(into / pin.filename)
                 return
-            reason = DownloadError("what came is not what was pinned")
+            reason = DownloadError("the file differs from its pinned checksum")
     raise SetupError(
         f"could not download {pin.filename}: {reason}",
         remedy="go online (or set HTTPS_PROXY) for the first start; later ones need no network",
@@ -183,7 +183,7 @@ def _fetch(pin: Pin, *, into: Path, report: Callable[[int], None], download: Dow
 
 
 def _download(pin: Pin, into: Path, report: Callable[[int], None]) -> Path:
-    """The door to jgo, which knows where coordinates lead; loaded for the first download only."""
+    """The only door to jgo, which resolves Maven coordinates. Imported for the first download only."""
     try:
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415  # half a second, and an optional extra
     except ImportError as error:
@@ -201,7 +201,7 @@ def _download(pin: Pin, into: Path, report: Callable[[int], None]) -> Path:
     except RuntimeError as error:
         raise DownloadError("the server does not have it") from error
     except OSError as error:
-        if error.errno is not None:  # the disk's; the network's are OSErrors without a number
+        if error.errno is not None:  # an error of the disk; network errors are OSErrors without a number
             raise SetupError(f"cannot write {pin.filename}: {error.strerror}") from error
         raise DownloadError(f"no connection ({type(error).__name__})") from error
     if path is None:
@@ -210,12 +210,12 @@ def _download(pin: Pin, into: Path, report: Callable[[int], None]) -> Path:
 
 
 def missing_extra(error: ImportError) -> SetupError:
-    """What to say where the sandbox's own dependencies are not installed."""
+    """The error for a missing package of the sandbox's extra."""
     return SetupError(f"the sandbox needs the Python package {error.name}", remedy="pip install '.[demo]'")
 
 
 def _is_whole(path: Path, pin: Pin) -> bool:
-    """Whether the file is there with the pinned size and sha256."""
+    """Whether the file exists with the pinned size and sha256."""
     if not path.is_file() or path.stat().st_size != pin.size:
         return False
     with path.open("rb") as file:
@@ -223,7 +223,7 @@ def _is_whole(path: Path, pin: Pin) -> bool:
 
 
 def _unpack(archive: Path, home: Path) -> None:
-    """Unpack beside the target, then rename: half an archive never bears the name of a whole one."""
+    """Unpack beside the target, then rename, so that a half-unpacked archive never has the final name."""
     with tempfile.TemporaryDirectory(prefix=".part-", dir=home.parent) as part:
         with tarfile.open(archive) as tar:
             tar.extractall(part, filter="data")
@@ -236,7 +236,7 @@ def _unpack(archive: Path, home: Path) -> None:
 
 @contextmanager
 def _locked(cache: Path) -> Iterator[None]:
-    """Hold the cache's lock; the system drops it when the process ends, however it ends."""
+    """Hold the cache's lock. The operating system releases it when the process ends, even by SIGKILL."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = (cache / "lock").open("w")

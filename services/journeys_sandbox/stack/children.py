@@ -1,4 +1,4 @@
-"""Python processes of the demo: each with its log, and none that outlives the demo, whatever ends it."""
+"""Python child processes of the demo, each with its log. None outlives the demo, even if SIGKILL ends it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _COMMAND_S = 60.0
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment, with these settings and no others of ours."""
+    """This process's environment, with `more` instead of any other JOURNEYS_ variable."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
     return {**own, **more}
 
 
 class Child:
-    """`python -m MODULE…` from the start of the `with` block to its end, under a guard (see `guard`)."""
+    """Runs `python -m MODULE…` while the `with` block runs, under a guard process (see `guard`)."""
 
     def __init__(self, name: str, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment(self._settings),
-                start_new_session=True,  # Ctrl-C is for the demo, which then stops its children in order
+                start_new_session=True,  # only the demo gets Ctrl-C; it stops its children in order
             )
         assert self._guard.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
         self._pid = int(self._guard.stdout.readline())
@@ -67,20 +67,20 @@ class Child:
 
     @property
     def log(self) -> str:
-        """The last lines of what it wrote."""
+        """The last lines of its log."""
         return self._place.tail()
 
     def check(self) -> None:
-        """Raise SetupError, with the end of its log, if it has ended."""
+        """Raise SetupError, with the last lines of its log, if the process has ended."""
         if (code := self._guard.poll()) is not None:
             raise SetupError(f"{self.name} ended with exit code {code}:\n{self.log}")
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM, and do not wait."""
+        """Send SIGTERM without waiting."""
         self._signal(signal.SIGTERM)
 
     def stop(self) -> int:
-        """Ask it to end and wait; after 15 s kill it. Returns its exit code."""
+        """Send SIGTERM, wait up to 15 s, then kill. Returns the exit code."""
         self.ask_to_stop()
         try:
             return self._guard.wait(_STOP_S)
@@ -95,7 +95,7 @@ class Child:
 
 
 def run_command(settings: Mapping[str, str], *arguments: str) -> str:
-    """Run a command of `journeys` to its end; returns what it printed. Raises SetupError with what it complained of."""
+    """Run a command of `journeys` to its end. Returns its output. Raises SetupError, with its messages, if it fails."""
     done = subprocess.run(  # noqa: S603 - our own command line
         [sys.executable, "-m", "journeys", *arguments],
         env=environment(settings),

@@ -1,9 +1,9 @@
-"""Runs one command and outlives its parent by a moment only: `python guard.py DIRECTORY COMMAND…`.
+"""Runs one command that must not outlive its parent process: `python guard.py DIRECTORY COMMAND…`.
 
-Standard input is the cord to the parent. When it closes, because the parent is gone in whatever way (an
-exception, SIGTERM, SIGKILL), the command is killed and DIRECTORY removed. Neither a process group nor
-PR_SET_PDEATHSIG does this: the first survives a SIGKILL of the parent, the second follows the *thread* that
-started the child, and exists on Linux only. Uses the standard library alone, so it starts in milliseconds.
+Standard input is a pipe from the parent. It closes when the parent ends for any reason (an exception, SIGTERM,
+SIGKILL). The guard then kills the command and removes DIRECTORY. A process group would survive a SIGKILL of the parent.
+PR_SET_PDEATHSIG follows the *thread* that started the child, and exists on Linux only. The guard needs the standard
+library alone, so it starts in milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 
 
 def main(directory: str, command: list[str]) -> int:
-    """Run the command; print its process id; return its exit code (negative: ended by that signal)."""
+    """Run the command and print its process id. Returns its exit code, negative for a signal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)  # noqa: S603  # our own command line
     print(child.pid, flush=True)  # noqa: T201  # the parent reads it
@@ -30,7 +30,7 @@ def main(directory: str, command: list[str]) -> int:
 
 
 def _watch(child: subprocess.Popen[bytes], cut: threading.Event) -> None:
-    """Wait for the cord to be cut; then kill."""
+    """Wait until the parent's pipe closes, then kill the command."""
     while os.read(0, 1024):
         pass
     cut.set()
@@ -39,4 +39,4 @@ def _watch(child: subprocess.Popen[bytes], cut: threading.Event) -> None:
 
 if __name__ == "__main__":
     code = main(sys.argv[1], sys.argv[2:])
-    os._exit(code if code >= 0 else 128 - code)  # the watching thread may hold standard input
+    os._exit(code if code >= 0 else 128 - code)  # without clean-up: the watching thread may still read standard input

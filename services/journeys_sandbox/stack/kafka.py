@@ -1,4 +1,4 @@
-"""Apache Kafka as it is: one KRaft node in a temporary directory, on free ports."""
+"""Real Apache Kafka: one KRaft node in a temporary directory, on free ports."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from journeys_sandbox.stack.artifacts import Progress, kafka_jars
 from journeys_sandbox.stack.processes import JavaProcess, Workplace, free_ports, run_java, wait_until
 
 _READY_S = 60.0
-# The first compiler alone: a broker lives for minutes here, beside the programs it serves, and on two cores it
-# started in 2.1 s instead of 3.2 and took 24 % more records. `jvm=("-XX:TieredStopAtLevel=4",)` brings the second.
+# Only the JVM's first compiler: a broker runs for minutes here, on the cores of its clients. On two cores it started in
+# 2.1 s instead of 3.2 and took 24 % more records. `jvm=("-XX:TieredStopAtLevel=4",)` adds the second compiler.
 _JVM = (
     "-XX:TieredStopAtLevel=1",
     "-Xms256m",
@@ -40,7 +40,7 @@ DEFAULTS: Mapping[str, str] = {
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
-    # One node holds one copy, and few partitions of the broker's own topics start sooner.
+    # One node has one replica. The broker's own topics start faster with few partitions.
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.replication.factor": "1",
@@ -48,17 +48,17 @@ DEFAULTS: Mapping[str, str] = {
     "transaction.state.log.num.partitions": "4",
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
-    # A dead worker's transaction is given up within a second of its time-out, not ten.
+    # The broker aborts a dead worker's transaction within 1 s after its time-out, instead of 10.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
-    # Groups form at once, and tests may choose short sessions in both protocols.
+    # Groups form at once. Tests may choose short sessions in both group protocols.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "group.consumer.min.session.timeout.ms": "1000",
     "group.consumer.session.timeout.ms": "6000",
     "group.consumer.min.heartbeat.interval.ms": "100",
     "group.consumer.heartbeat.interval.ms": "500",
-    # A broker that comes back waits until its former self is taken for dead: 9 s by default. Too short a session
-    # would fence a broker on a busy machine.
+    # A restarted broker waits until the session of its predecessor ends: 9 s by default. A shorter session would
+    # fence a broker on a busy machine.
     "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "200",
     "log.cleaner.dedupe.buffer.size": "8388608",
@@ -107,12 +107,12 @@ class Broker:
         return f"{'running' if running else 'not running'}\n{self._place.tail()}"
 
     def start(self) -> None:
-        """Start and wait until it answers. Raises SetupError where it does not within 60 s."""
+        """Start and wait until it answers. Raises SetupError after 60 s without an answer."""
         self.launch()
         self.wait_ready()
 
     def launch(self) -> None:
-        """Download what is missing, format the storage and start the process."""
+        """Download missing files, format the storage and start the process."""
         jars = kafka_jars(self._progress)
         if self._place is None:
             self._place = Workplace("kafka")
@@ -120,7 +120,7 @@ class Broker:
         self._run(self._place, os.pathsep.join(map(str, jars)))
 
     def wait_ready(self) -> None:
-        """Return when the broker answers a request for metadata."""
+        """Wait until the broker answers a request for metadata. Raises SetupError as `start` does."""
         if self._process is None or self._place is None:
             raise RuntimeError("launch the broker first")
         admin = AdminClient(
@@ -141,22 +141,22 @@ class Broker:
         wait_until(answers, self._process, self._place, "Apache Kafka", _READY_S)
 
     def stop(self) -> None:
-        """Stop it and remove its data. Harmless when it does not run."""
+        """Stop it and remove its data. Harmless while it does not run."""
         if self._process is not None:
-            self._process.kill()  # nobody reads the data again, so nothing is worth flushing
+            self._process.kill()  # no flush: the data is deleted next
             self._process = None
         if self._place is not None:
             self._place.close()
             self._place = None
 
     def kill(self) -> None:
-        """SIGKILL, as a crash: the data stays, for `restart`."""
+        """Send SIGKILL, like a crash. The data stays for `restart`."""
         if self._process is not None:
             self._process.kill()
             self._process = None
 
     def restart(self) -> None:
-        """Shut down (orderly, unless it was killed) and start again: same data, same port."""
+        """Shut down in order (unless it was killed) and start again with the same data and port."""
         if self._process is not None:
             self._process.stop()
             self._process = None
@@ -176,7 +176,7 @@ class Broker:
         self.stop()
 
     def _format(self, place: Workplace, classpath: str) -> None:
-        """Choose the ports, write the properties and lay out an empty storage."""
+        """Choose the ports, write the properties and format an empty storage."""
         self._port, controller = free_ports(2)
         config = {
             **self._config,

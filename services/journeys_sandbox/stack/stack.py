@@ -1,4 +1,4 @@
-"""Broker and registry, side by side."""
+"""A broker and a registry that start and stop together."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from journeys_sandbox.stack.registry import Registry
 
 
 class Stack:
-    """A broker and a registry that start together and end with the `with` block, or with this process.
+    """A broker and a registry that end with the `with` block, or with this process.
 
-    An exception and Ctrl-C leave through the `with` block; when the process is ended in any other way, SIGKILL
-    included, each part's guard (see `guard`) kills its part and removes its directory.
+    If this process ends without leaving the `with` block (SIGKILL, for example), the guard of each part kills that part
+    and removes its directory (see `guard`).
     """
 
     def __init__(self, *, config: Mapping[str, str] | None = None, progress: Progress | None = None) -> None:
@@ -24,14 +24,14 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that point a worker here."""
+        """The settings of a worker that uses this stack."""
         return {
             "JOURNEYS_KAFKA__BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
             "JOURNEYS_REGISTRY__URL": self.registry.url,
         }
 
     def start(self) -> None:
-        """Start both and wait until both answer. Raises SetupError where one does not, and stops the other."""
+        """Start both and wait until both answer. If one does not, stops both and raises SetupError."""
         try:
             self.registry.launch()  # the slower one first
             self.broker.launch()
@@ -42,7 +42,7 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Stop both and remove what they wrote."""
+        """Stop both and remove their data."""
         try:
             self.broker.stop()
         finally:

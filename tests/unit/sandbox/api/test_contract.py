@@ -151,9 +151,9 @@ def test_faults_for_every_order_are_set_over_http() -> None:
 
 def test_settings_give_faults_to_every_order() -> None:
     """A fault in the settings holds for each order separately."""
-    api = Api(ApiSettings(faults="503x1", latency=0.5))
+    api = Api(ApiSettings(faults="503x1", latency_s=0.5))
     assert [ask(api, order).status for order in ("n1-a", "n1-a", "n1-b", "n1-b")] == [503, 200, 503, 200]
-    assert ask(api, "n1-a").delay == 0.5
+    assert ask(api, "n1-a").delay_s == 0.5
 
 
 def test_a_429_has_retry_after_in_seconds_or_as_a_date() -> None:
