@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test coverage matrix simulate chaos lint types format bench bench-peers lock clean
+.PHONY: help setup demo test test-extra coverage matrix simulate chaos lint types format bench bench-peers lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ demo: $(READY) ## see it work: real Kafka, real registry, two workers, a few hun
 
 test: $(READY) ## the whole suite, the real-broker tests included
 	$(BIN)/pytest
+
+test-extra: $(READY) ## what needs more than Python: Java code generated from the schemas (needs a JDK)
+	$(BIN)/pytest -m extra -rs tests/extra
 
 coverage: $(READY) ## branches of offsets and transactions that the quick tests take; fails below 95 %
 	PYTHONHASHSEED=0 $(BIN)/coverage run -m tests.simulation --seeds 100 --jobs 1

@@ -1,14 +1,17 @@
-"""`journeys schemas register | check`: the schemas of what is published, in the registry."""
+"""`journeys schemas register | check | export`: the schemas of what is published, in the registry and as files."""
 
 # ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.errors import SetupError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the schemas, or look at them.")
 
@@ -71,3 +74,30 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
         if not as_json:
             typer.echo(f"journeys: try: {registry.REMEDY}", err=True)
         raise typer.Exit(1)
+
+
+@app.command(
+    "export",
+    epilog="Examples:\n\n"
+    "  journeys schemas export build/avro\n\n"
+    "  java -jar avro-tools.jar compile -string -bigDecimal protocol build/avro/journeys.avpr src\n\n"
+    "Needs no registry and no settings. Files of the same names are overwritten.",
+)
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; created if it does not exist.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write the schemas as files: an .avsc for each topic, and one Avro protocol (.avpr) to generate code from."""
+    from journeys.producer.export import files
+
+    written = []
+    for name, text in files().items():
+        path = directory / name
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        except OSError as error:
+            raise SetupError(f"cannot write {path}: {error.strerror}") from error
+        written.append(str(path))
+    typer.echo(json.dumps(written) if as_json else "\n".join(written))

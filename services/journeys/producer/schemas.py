@@ -51,9 +51,15 @@ def directory() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "schemas"
 
 
+def definition(record: str) -> dict[str, Any]:
+    """A record's schema as its file has it: other types are named, not written out. Raises FileNotFoundError."""
+    schema: dict[str, Any] = json.loads((directory() / f"{record}.avsc").read_text("utf-8"))
+    return schema
+
+
 def load(record: str) -> dict[str, Any]:
     """A record's schema, self-contained, as decoded JSON. Raises FileNotFoundError for an unknown record."""
-    schema: dict[str, Any] = _written_out(_read(record), set())
+    schema: dict[str, Any] = _written_out(definition(record), set())
     return schema
 
 
@@ -61,10 +67,6 @@ def load(record: str) -> dict[str, Any]:
 def text(record: str) -> str:
     """A record's schema as it is registered: always the same bytes, since a registry may compare them."""
     return json.dumps(load(record), ensure_ascii=False, separators=(",", ":"))
-
-
-def _read(record: str) -> Json:
-    return json.loads((directory() / f"{record}.avsc").read_text("utf-8"))
 
 
 def _written_out(schema: Json, seen: set[str]) -> Json:
@@ -76,7 +78,7 @@ def _written_out(schema: Json, seen: set[str]) -> Json:
     name = str(schema).removeprefix(f"{NAMESPACE}.")
     if name == schema or schema in seen:
         return schema
-    return _written_out(_read(name), seen)
+    return _written_out(definition(name), seen)
 
 
 def _definition(schema: dict[str, Any], seen: set[str]) -> dict[str, Any]:

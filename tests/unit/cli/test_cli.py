@@ -19,6 +19,7 @@ from journeys import __version__
 from journeys.cli import main
 from journeys.cli.config import as_markdown
 from journeys.errors import HaltError, SetupError
+from journeys.producer.export import files
 from journeys.settings import Settings
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -63,6 +64,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["topics", "create"],
         ["schemas", "register"],
         ["schemas", "check"],
+        ["schemas", "export"],
         ["config", "show"],
         *(["dead-letters", command] for command in ("list", "show", "replay", "export", "resume")),
     ],
@@ -221,6 +223,23 @@ def test_a_missing_registry_is_one_line(
     assert main(["schemas", command]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert f"http://127.0.0.1:{nobody}" in line
+
+
+def test_schemas_are_exported_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory that does not exist is created, and each file is named in the answer."""
+    target = tmp_path / "new" / "avro"
+    assert main(["schemas", "export", str(target)]) == 0
+    assert [Path(line) for line in capsys.readouterr().out.splitlines()] == [target / name for name in files()]
+    assert {path.name: path.read_text() for path in target.iterdir()} == files()
+
+
+def test_an_export_to_a_place_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, with the path and the reason."""
+    (tmp_path / "file").touch()
+    assert main(["schemas", "export", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err == f"journeys: cannot write {tmp_path}/file/AdsEvent.avsc: File exists\n"
 
 
 @pytest.mark.parametrize("retention", ["long", "30"])

@@ -1,0 +1,86 @@
+"""Java classes that are generated from the exported protocol read our records."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.support import sample_order
+
+from journeys.producer.export import files
+from journeys_sandbox.stack import artifacts
+
+JAVA = Path(__file__).parent / "java"
+TRUST = "-Dorg.apache.avro.SERIALIZABLE_PACKAGES=journeys.v1"
+"""Avro for Java 1.12.2 loads generated classes only from packages that the program allows."""
+
+pytestmark = [
+    pytest.mark.extra,
+    pytest.mark.timeout(900),  # the first run downloads
+    pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JDK: javac is not on the PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def avro_tools() -> Path:
+    """The jar of avro-tools from Maven Central, Avro's own library included."""
+    cache = artifacts.cache_directory()
+    pins = artifacts.parse_pins((JAVA / "pins.txt").read_text())
+    with artifacts._locked(cache):
+        [jar] = artifacts.fetch_all(pins, cache / "files", "avro-tools", None)
+    return jar
+
+
+def run(*command: str | Path) -> str:
+    """The output of a command that succeeds; the errors of one that fails are shown."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)  # noqa: S603 - tests' own
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def export(directory: Path) -> None:
+    """Write the exported files into a new directory."""
+    directory.mkdir(parents=True)
+    for name, text in files().items():
+        (directory / name).write_text(text)
+
+
+def assert_reads(avro_tools: Path, classes: Path) -> None:
+    """The program reads a record with these classes, and prints what the record holds."""
+    value = next(record.value for record in sample_order.records() if record.topic == "journey.other")
+    framed = classes / "value.bin"
+    framed.write_bytes(value or b"")
+    printed = run("java", TRUST, "-cp", f"{avro_tools}:{classes}", "ReadOther", framed)
+    event = sample_order.decoded("other")[0]
+    assert printed.splitlines() == [
+        event["order_id"],
+        f"{event['event_at']:%Y-%m-%dT%H:%M:%SZ}",
+        event["creator"]["creator_name"],
+        event["products"][0]["product_name"],
+        str(event["products"][0]["price"]),
+        str(event["checkout_completed"]["total_price"]),
+    ]
+
+
+def test_classes_of_avro_tools_read_a_record(avro_tools: Path, tmp_path: Path) -> None:
+    """The protocol compiles with decimals as BigDecimal."""
+    export(tmp_path / "avro")
+    sources, classes = tmp_path / "sources", tmp_path / "classes"
+    options = ("-string", "-bigDecimal")
+    run("java", "-jar", avro_tools, "compile", *options, "protocol", tmp_path / "avro" / "journeys.avpr", sources)
+    run("javac", "-cp", avro_tools, "-d", classes, *sources.rglob("*.java"), JAVA / "ReadOther.java")
+    assert_reads(avro_tools, classes)
+
+
+@pytest.mark.skipif(shutil.which("mvn") is None, reason="needs Maven: mvn is not on the PATH")
+def test_classes_of_the_maven_plugin_read_a_record(avro_tools: Path, tmp_path: Path) -> None:
+    """avro-maven-plugin compiles the protocol with `enableDecimalLogicalType`."""
+    shutil.copy(JAVA / "pom.xml", tmp_path)
+    export(tmp_path / "src" / "main" / "avro")
+    program = tmp_path / "src" / "main" / "java"
+    program.mkdir()
+    shutil.copy(JAVA / "ReadOther.java", program)
+    run("mvn", "--quiet", "--batch-mode", "--file", tmp_path / "pom.xml", "compile")
+    assert_reads(avro_tools, tmp_path / "target" / "classes")
