@@ -1,4 +1,4 @@
-"""Where time comes from. Rules take a time as an argument; the shell that hands it to them reads it here."""
+"""The source of time. Rules take times as arguments; the code around them reads the time here."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """A monotonic clock for durations, and the wall clock for what is written down; a simulation brings its own."""
+    """A monotonic clock for durations and a wall clock for timestamps. A simulation passes its own functions."""
 
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds since some moment."""
+    """Seconds since an arbitrary moment; never goes back."""
     wall: Callable[[], float] = time.time
-    """Seconds since the epoch."""
+    """Seconds since the epoch, UTC."""
     sleep: Callable[[float], object] = time.sleep
-    """Let so many seconds pass, on a thread that has nothing better to do."""
+    """Block the calling thread for this many seconds."""
 
     def wall_ms(self) -> int:
-        """Milliseconds since the epoch."""
+        """Return the wall clock in milliseconds since the epoch, UTC."""
         return int(self.wall() * 1000)

@@ -5,15 +5,15 @@
       HaltError                the worker cannot go on; exit 1 with this reason
         SetupError             a broker, topic or subject is missing; names the command that mends it
       OrderError               one order cannot be published now; carries a verdict and a reason
-        TransientError           connect or read error, time-out, 5xx, 408, broken body      AGAIN
+        TransientError         connect or read error, time-out, 5xx, 408, broken body      AGAIN
         ThrottledError         429, with the pause it asks for                             SLOW_DOWN
         UnauthorizedError      401, 403                                                    WAIT
-        NotFoundYetError            404, or a journey of no events: not there yet               LATER
-        RejectedOrderError           400, 422, too large a journey, an unreadable message        DEAD_LETTER
+        NotFoundYetError       404, or a journey without events: not there yet             LATER
+        RejectedOrderError     400, 422, too large a journey, an unreadable message        DEAD_LETTER
 
-An error that concerns an order says what to do next by its `verdict`; nobody parses its text. Which failure of the
-API comes to which of them is one table, in `fetcher/failures.py`. `reason` is a
-stable word for headers, metrics and logs. No text here ever holds an event, a key or an e-mail address.
+The `verdict` of an OrderError says what happens next; its text is for people only. The table in
+`fetcher/failures.py` maps each failure of the API to one of these errors. `reason` is a stable word for headers,
+metrics and logs. No text here ever holds an event, a key or an e-mail address.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from typing import ClassVar
 
 
 class Verdict(StrEnum):
-    """What a failure asks for."""
+    """What happens to an order after a failure."""
 
     AGAIN = "again"
-    """Try again in the process; when the tries are used up, a retry tier."""
+    """Quick tries in the process; after the last one, a retry tier."""
     SLOW_DOWN = "slow-down"
-    """Wait as long as asked, then try again; no try is counted."""
+    """Wait as long as the API asks, then try again; does not count as a try."""
     WAIT = "wait"
-    """Our configuration is at fault: wait for it to be mended; no try is counted."""
+    """Our configuration is at fault: wait until it is corrected; does not count as a try."""
     LATER = "later"
-    """Leave the process: a retry tier."""
+    """A retry tier at once, without quick tries."""
     DEAD_LETTER = "dead-letter"
-    """Nothing will mend this order by itself."""
+    """A dead letter: another try cannot succeed."""
 
 
 class JourneysError(Exception):
-    """The root of the tree."""
+    """The base of all errors of this project."""
 
 
 class SettingsError(JourneysError):
-    """Settings are wrong. `problems` names each: (setting, what is wrong with it)."""
+    """Settings are wrong. `problems` lists each as (setting, what is wrong with it)."""
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
         self.problems = problems
-        super().__init__("; ".join(f"{name}: {what}" for name, what in problems))
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems))
 
 
 class HaltError(JourneysError):
@@ -54,7 +54,7 @@ class HaltError(JourneysError):
 
 
 class SetupError(HaltError):
-    """Something outside is missing or does not fit. `remedy` is the command that mends it, or None."""
+    """A broker, topic or subject is missing or wrong. `remedy` is the command that corrects it, or None."""
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         self.remedy = remedy
@@ -73,13 +73,13 @@ class OrderError(JourneysError):
 
 
 class TransientError(OrderError):
-    """A fault that passes by itself."""
+    """A fault that usually passes by itself."""
 
     verdict = Verdict.AGAIN
 
 
 class ThrottledError(OrderError):
-    """The API asks for a pause. `retry_after` is in seconds, None where the answer names none."""
+    """The API asks for a pause of `retry_after` seconds; None if the answer gives no length."""
 
     verdict = Verdict.SLOW_DOWN
 

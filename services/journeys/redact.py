@@ -1,4 +1,4 @@
-"""What must never be shown: which names hold secrets, and text with the secrets taken out. Pure."""
+"""Hide secrets: tell secret settings by their name, and remove secrets from text. No I/O."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _SECRET_NAME = re.compile(
     r"|key[-_.]pem|user[-_.]info|oauthbearer[-_.]config|assertion[-_.](file|private)",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"(?<=sasl\.oauthbearer\.config beginning at: ).*", re.DOTALL)  # librdkafka does, from there on
-_USER_INFO = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: a password may hold one, if it should not
+_QUOTED = re.compile(r"(?<=sasl\.oauthbearer\.config beginning at: ).*", re.DOTALL)  # librdkafka quotes the secret here
+_USER_INFO = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: a password may wrongly hold an @
 
 
 def names_secret(name: str) -> bool:
-    """Whether a setting, header or log field of this name holds something secret."""
+    """Return whether a setting, header or log field of this name holds a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
 def without_credentials(text: str) -> str:
-    """`text` with the user info of every URL in it hidden, `http://***@host`, and a secret that librdkafka quotes."""
+    """Return `text` without the user info of URLs (`http://***@host`) and without secrets that librdkafka quotes."""
     if "@" in text:
         text = _USER_INFO.sub(f"{HIDDEN}@", text)
     return _QUOTED.sub(HIDDEN, text) if "oauthbearer" in text else text

@@ -1,7 +1,7 @@
-"""Every failure of a request or of a page, and the verdict that decides what happens next: one table.
+"""One table: every failure of a request or a page, and the verdict that decides what happens next.
 
-docs/failures.md shows it to people, and a test holds the two equal. A failure that is in no row is a defect of ours:
-it stops the worker, loudly, rather than lose an order.
+docs/failures.md shows this table; a test holds the two equal. A failure that is in no row is a defect of ours: it
+stops the worker, so that no order is lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from journeys.errors import (
 )
 
 Meaning: TypeAlias = Literal["auth", "pace", "passing", "absent", "order"]
-"""What a `code` other than 1 means (JOURNEYS_API__CODES); one that is not mapped is `passing`."""
+"""The meaning of a `code` other than 1 (JOURNEYS_API__CODES); an unmapped code is `passing`."""
 
 MEANINGS: Final[Mapping[Meaning, Verdict]] = {
     "auth": Verdict.WAIT,
@@ -34,7 +34,7 @@ MEANINGS: Final[Mapping[Meaning, Verdict]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A row: the reason as it stands in headers, metrics and logs, its verdict, and what it is in words."""
+    """A row of the table: the reason as in headers, metrics and logs, the verdict, and a description."""
 
     reason: str
     verdict: Verdict
@@ -52,8 +52,8 @@ FAILURES: Final = tuple(
         ("disconnected", Verdict.AGAIN, "the connection broke before the whole answer had arrived"),
         ("transport", Verdict.AGAIN, "any other fault in HTTP"),
         ("not-decodable", Verdict.AGAIN, "the body cannot be decompressed"),
-        ("status-429", Verdict.SLOW_DOWN, "the API asks for fewer requests"),
-        ("status-401", Verdict.WAIT, "the key is not accepted"),
+        ("status-429", Verdict.SLOW_DOWN, "the API throttles requests"),
+        ("status-401", Verdict.WAIT, "the API does not accept the key"),
         ("status-403", Verdict.WAIT, "the key lacks the permission"),
         ("key-file", Verdict.WAIT, "the key file cannot be read"),
         ("status-404", Verdict.LATER, "the API does not know the order yet"),
@@ -83,12 +83,12 @@ _ERRORS: Final[Mapping[Verdict, type[OrderError]]] = {
 
 
 def failure(reason: str, message: str) -> OrderError:
-    """The error for a reason of the table. Raises KeyError for one that it does not hold."""
+    """Return the error for a reason of the table. Raises KeyError for any other reason."""
     return _ERRORS[_VERDICTS[reason]](message, reason=reason)
 
 
 def status_failure(status: int, *, retry_after: float | None) -> OrderError:
-    """The error for a status other than 200; `retry_after` is in seconds, None where the answer names none."""
+    """Return the error for a status other than 200. `retry_after` is in seconds, None if the answer has none."""
     reason, message = f"status-{status}", f"the API answered {status}"
     kind = _ERRORS[_VERDICTS.get(reason, _VERDICTS[ANY_STATUS])]
     if kind is ThrottledError:
@@ -97,6 +97,6 @@ def status_failure(status: int, *, retry_after: float | None) -> OrderError:
 
 
 def code_failure(code: int, codes: Mapping[int, Meaning]) -> OrderError:
-    """The error for a `code` other than 1."""
+    """Return the error for a `code` other than 1, by its meaning in `codes`."""
     verdict = MEANINGS[codes[code]] if code in codes else _VERDICTS[ANY_CODE]
     return _ERRORS[verdict](f"the API answered code {code}", reason=f"code-{code}")

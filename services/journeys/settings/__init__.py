@@ -1,4 +1,4 @@
-"""Settings: what they are (`model`), how values are written (`values`), where they come from (`loading`)."""
+"""Settings: the model (`model`), the format of values (`values`), and their sources (`loading`)."""
 
 from journeys.settings.loading import Loaded, load, load_with_sources
 from journeys.settings.model import (

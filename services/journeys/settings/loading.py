@@ -1,11 +1,11 @@
-"""Where settings come from: the environment beats a TOML file, which beats the defaults.
+"""Read settings from the environment and a TOML file. The environment beats the file, the file beats the defaults.
 
     JOURNEYS_KAFKA__GROUP_ID=journeys          [kafka]
                                                group_id = "journeys"
 
-In the environment, an object is JSON and a list is JSON or `a,b`; an empty value counts as not set. Everything
-wrong is found before anything is raised, and named as it was written. pydantic-settings is not used: it stops at
-the first value it cannot parse, passes over unknown groups, and does not tell where a value came from.
+In the environment, an object is JSON and a list is JSON or `a,b`; an empty value counts as not set. One SettingsError
+reports all problems at once, each under the name that the user wrote. pydantic-settings does not fit: it stops at the
+first value that it cannot parse, ignores unknown groups, and does not report the source of a value.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _NOT_SETTINGS = re.compile(
     r"(?!.*__)JOURNEYS_([A-Z0-9_]+_)?"
     r"(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
     r"|JOURNEYS_CONFIG"
-    r"|JOURNEYS_SANDBOX_[A-Z0-9_]+"  # the demo's and the tests' own
+    r"|JOURNEYS_SANDBOX_[A-Z0-9_]+"  # of the demo and the tests
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Settings, and where each value came from: `kafka.group_id` → `env` or `file`; defaults are left out."""
+    """Settings and the source of each value: `kafka.group_id` → `env` or `file`; defaults have none."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -60,15 +60,15 @@ class _Found:
 
 
 def load(config_file: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of `environ` and of a TOML file: `config_file`, else the one that JOURNEYS_CONFIG names.
+    """Return the settings of `environ` and of a TOML file: `config_file`, else the one that JOURNEYS_CONFIG names.
 
-    Raises SettingsError with every problem found.
+    Raises SettingsError with every problem.
     """
     return load_with_sources(config_file, environ).settings
 
 
 def load_with_sources(config_file: Path | None, environ: Mapping[str, str]) -> Loaded:
-    """As `load`, and where each value came from."""
+    """Like `load`, with the source of each value."""
     found = _Found()
     path = config_file or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     if path is not None:
@@ -81,12 +81,12 @@ def load_with_sources(config_file: Path | None, environ: Mapping[str, str]) -> L
 
 
 def setting_names() -> Iterator[tuple[str, str, Any]]:
-    """Group, name and pydantic's FieldInfo of every setting, in the order of the model."""
+    """Yield group, name and pydantic's FieldInfo of every setting, in the order of the model."""
     for group, holder in Settings.model_fields.items():
-        kind = holder.annotation
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            raise TypeError(f"the settings group {group} is no model")
-        for name, info in kind.model_fields.items():
+        model = holder.annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise TypeError(f"the settings group {group} is not a model")
+        for name, info in model.model_fields.items():
             yield group, name, info
 
 
@@ -145,10 +145,10 @@ def _read_environment(environ: Mapping[str, str], found: _Found) -> None:
 
 
 def _decoded(text: str, origin: Any) -> Any:
-    """What the text of a variable stands for, by the kind of its setting."""
+    """Decode the text of a variable, depending on the type of its setting."""
     if origin is dict or (origin is tuple and text.lstrip().startswith("[")):
         value = json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()  # JSON can write half of a surrogate pair, which is no text
+        json.dumps(value, ensure_ascii=False).encode()  # refuses half of a surrogate pair, which JSON allows
         return value
     if origin is tuple:
         return [part.strip() for part in text.split(",")]
@@ -169,7 +169,7 @@ def _validated(found: _Found) -> Settings | None:
 
 
 def _problem(detail: ErrorDetails, found: _Found) -> tuple[str, str]:
-    """Never holds the value: it may be a secret."""
+    """Return the setting and what is wrong with it, never the value: it may be a secret."""
     location = [f"item {part + 1}" if isinstance(part, int) else part for part in detail["loc"]]
     key = detail.get("ctx", {}).get("setting") or ".".join(location[:2])
     given = found.given.get(key)
@@ -179,14 +179,14 @@ def _problem(detail: ErrorDetails, found: _Found) -> tuple[str, str]:
     return label, f"{'.'.join(inside)}: {text}" if inside else text
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+def _unknown(noun: str, name: str, known: Iterable[str]) -> str:
     nearest = get_close_matches(name.upper(), [candidate.upper() for candidate in known], n=1)
     hint = next((candidate for candidate in known if [candidate.upper()] == nearest), None)
-    return f"no such {what}" + (f"; did you mean {hint}?" if hint else "")
+    return f"no such {noun}" + (f"; did you mean {hint}?" if hint else "")
 
 
 def _fault(error: ValueError | RecursionError) -> str:
-    """Why a text could not be read, without quoting it: it may hold a secret."""
+    """Describe why a text could not be read, without quoting it: it may hold a secret."""
     match error:
         case json.JSONDecodeError():
             return f"is not JSON (line {error.lineno}, column {error.colno})"
@@ -203,6 +203,6 @@ def _fault(error: ValueError | RecursionError) -> str:
 
 
 def _place(text: str) -> str:
-    """Only where a TOML error is: the rest may quote the file, and so a secret."""
+    """Return only the place of a TOML error: the rest may quote the file, and so a secret."""
     match = re.search(r"at (line \d+, column \d+|end of document)", text)
     return match[0] if match else "at an unknown place"

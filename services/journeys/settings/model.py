@@ -1,7 +1,7 @@
-"""Every setting, its default, what it may be, and what it means: the frozen values that the worker is built from.
+"""Every setting with its default, its limits and its meaning.
 
-A field's description is what `journeys config show` and docs/settings.md print. Durations are seconds and sizes are
-bytes once loaded.
+`journeys config show` and docs/settings.md print the docstring of each field. Loaded durations are in seconds, sizes
+in bytes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _GIVEN_BY = {
     "transactional.id": "JOURNEYS_KAFKA__INSTANCE_ID",
     "auto.offset.reset": "JOURNEYS_ORDERS__START",
 }
-"""librdkafka's names for what has a setting of its own."""
+"""librdkafka properties that have a setting of their own."""
 _RESERVED = frozenset(
     {
         "acks",
@@ -65,11 +65,11 @@ _RESERVED = frozenset(
         "message.timeout.ms",
     }
 )
-"""What exactly-once rests on, librdkafka's aliases included."""
+"""Properties that exactly-once depends on, librdkafka's aliases included."""
 _DOCUMENTED = frozenset({"data.api.attribuly.com", "data-api.test.attribuly.com"})
-"""The servers of the API's document. Its vendor speaks of 20 requests/s, and of data 10 to 30 minutes old."""
+"""The servers of the API document. The vendor allows 20 requests/s and says that data is 10 to 30 minutes old."""
 _DOCUMENTED_RATE = 20.0
-_DOCUMENTED_SETTLE = 1800.0
+_DOCUMENTED_SETTLE_S = 1800.0
 _CLASSIC_ONLY = frozenset({"session.timeout.ms", "heartbeat.interval.ms"})
 
 
@@ -81,25 +81,25 @@ class KafkaSettings(_Group):
     """The cluster, and this worker's place in it."""
 
     bootstrap_servers: Brokers = Field(default="localhost:9092", min_length=1)
-    """Brokers to start from, host:port,…"""
+    """Brokers to connect to first, host:port,…"""
     group_id: str = Field(default="journeys", min_length=1)
     """Consumer group; its workers share the work."""
     group_protocol: Literal["classic", "consumer"] = "classic"
     """`classic` (cooperative-sticky), or `consumer` (KIP-848, Kafka 4.0 and later)."""
     instance_id: str | None = Field(default=None, min_length=1, max_length=200)
-    """Name of this worker within the group, unique among those running; none: random at each start.
-    A stable one lets a restarted worker free what its predecessor held within a second."""
+    """Name of this worker, unique in the group; none: random at each start. With a stable name, a restarted worker
+    frees the offsets of its predecessor within a second."""
     transaction_timeout: Duration = Field(default=10.0, ge=1, le=900)
-    """How long the broker lets a vanished worker's transaction stand, 1s to 15m; a worker waits as long for its own,
-    but for 30s at most."""
+    """The broker aborts the transaction of a vanished worker after this time, 1s to 15m. A worker waits as long for its
+    own transactions, at most 30s."""
     config: dict[str, Scalar] = Field(default_factory=dict, repr=False)
-    """More librdkafka settings, as JSON (TLS, SASL, tuning); those that exactly-once rests on are refused."""
+    """More librdkafka properties, as JSON (TLS, SASL, tuning). Properties that exactly-once depends on are refused."""
 
     @field_validator("config")
     @classmethod
     def _leaves_exactly_once_alone(cls, config: dict[str, Scalar], info: ValidationInfo) -> dict[str, Scalar]:
         problems = [f"{key} has its own setting, {_GIVEN_BY[key]}" for key in config if key in _GIVEN_BY]
-        problems += [f"{key} is not yours to set: exactly-once rests on it" for key in config if key in _RESERVED]
+        problems += [f"{key} cannot be set: exactly-once depends on it" for key in config if key in _RESERVED]
         if info.data.get("group_protocol") == "consumer":
             problems += [
                 f"{key} belongs to the broker when the group protocol is `consumer`"
@@ -112,35 +112,35 @@ class KafkaSettings(_Group):
 
 
 class OrdersSettings(_Group):
-    """Where completed orders come from, and where those go that must wait or cannot be published."""
+    """The topics that completed orders come from, wait in, and end in if they cannot be published."""
 
     topics: tuple[TopicName, ...] = Field(default=("orders.completed",), min_length=1)
     """Topics of completed orders, as a JSON list or a,b."""
     start: Literal["earliest", "latest", "error"] = "earliest"
     """Where a group without committed offsets starts; `error` refuses to start."""
     settle: AutoDuration = None
-    """How old an order must be before it is taken; `auto`: 30m with the API's own servers, whose data are 10 to 30
-    minutes old, and 0 with any other."""
+    """An order is fetched once it is this old. `auto`: 30m with the API's own servers, whose data is 10 to 30 minutes
+    old; 0 with any other."""
     format: Literal["auto", "text", "json", "avro"] = "auto"
-    """How order messages are written; `auto` tells the three forms apart by the first byte."""
+    """Format of order messages; `auto` detects the format by the first byte."""
     id_pointer: str = Field(default="/order_id", pattern=r"^(/([^~/]|~0|~1)*)+$")
-    """Where a message holds the order id (JSON Pointer)."""
+    """Place of the order id in a message (JSON Pointer)."""
     max_in_hand: int = Field(default=1000, ge=1, le=1_000_000)
-    """Orders a worker holds at once, at most."""
+    """Most orders that a worker holds at once."""
     max_bytes_in_hand: Size = Field(default=40 * 2**20, ge=2**20)
-    """Memory that orders in hand may take, about; a journey that takes more by itself is read all the same."""
+    """Approximate memory limit of the orders in hand; a single journey that exceeds it is read all the same."""
     map_limit: int = Field(default=4000, ge=64, le=4095)
-    """Longest map of finished orders in a commit, in characters (Kafka: 4,095)."""
+    """Longest map of finished orders in a commit, in characters (Kafka allows 4,095)."""
     retry_tiers: tuple[TierName, ...] = ("1m", "10m", "1h")
-    """Delays after the quick tries, ascending; a topic each. [] for none."""
+    """Delays after the quick tries, ascending; each has a topic. [] for none."""
     retry_prefix: TopicName = "orders.retry."
-    """Topics of the retry tiers: this and the delay."""
+    """Prefix of the retry topics; the delay follows."""
     dead_letter: TopicName = "orders.dead-letter"
     """Topic of orders that cannot be published."""
     flood_run: int = Field(default=50, ge=0)
-    """So many dead letters in a row shut the gate, until `journeys dead-letters resume`; 0: never."""
+    """This many dead letters in a row shut the gate until `journeys dead-letters resume`; 0: never."""
     flood_share: float = Field(default=0.5, ge=0, le=1)
-    """Such a share of at least 100 orders within 5 minutes does the same; 0: never."""
+    """This share of dead letters among at least 100 orders within 5 minutes does the same; 0: never."""
 
     @field_validator("topics")
     @classmethod
@@ -164,45 +164,45 @@ class OrdersSettings(_Group):
 
 
 class ApiSettings(_Group):
-    """The order-event API, and how hard it may be asked."""
+    """The order-event API and the limits of its use."""
 
     base_url: WebAddress = "https://data.api.attribuly.com"
     """Address of the order-event API."""
     version: str = Field(default="v2-4-2", pattern=r"^[A-Za-z0-9._-]+$")
-    """Version, the first part of its path."""
+    """API version, the first part of the path."""
     account: str = Field(default="default", min_length=1, max_length=200)
-    """Name of the key's account, on every record."""
+    """Name of the account that the key belongs to; stands in every record."""
     key: SecretStr | None = None
-    """Key, sent as the `ApiKey` header; none: no such header."""
+    """API key, sent in the `ApiKey` header; none: no such header."""
     key_file: Path | None = None
-    """File that holds the key, instead of the key itself."""
+    """File that holds the API key, instead of the key itself."""
     page_size: int = Field(default=100, ge=1, le=10_000)
-    """Events asked for per page."""
+    """Events to request per page."""
     rate: AutoRate = None
-    """Requests per second, at most; 0: no bound but what the API answers with 429. `auto`: 20 with the API's own
-    servers, 0 with any other. A worker knows of no other worker: where several share an account, divide."""
+    """Most requests per second; 0: no limit, except as the API answers 429. `auto`: 20 with the API's own servers, 0
+    with any other. Workers do not know of one another: divide the rate among workers that share an account."""
     max_concurrency: int = Field(default=128, ge=1, le=10_000)
-    """Requests in flight at once, at most."""
+    """Most requests in flight at once."""
     pages_per_order: int = Field(default=8, ge=1, le=1000)
-    """Pages of one order fetched side by side, at most."""
+    """Most pages of one order that are requested at once."""
     connect_timeout: Duration = Field(default=5.0, gt=0)
     """Longest wait for a connection."""
     read_timeout: Duration = Field(default=30.0, gt=0)
-    """Longest silence while an answer is awaited."""
+    """Longest silence while waiting for an answer."""
     total_timeout: Duration = Field(default=60.0, gt=0)
-    """Longest time for one request, to its last byte."""
+    """Longest time of one request, to the last byte of its answer."""
     tries: int = Field(default=4, ge=1, le=100)
-    """Quick tries of a request before its order waits in a tier."""
+    """Quick tries of a request before its order goes to a retry tier."""
     max_events: int = Field(default=10_000, ge=1)
-    """A journey of more events goes to the dead letters."""
+    """A journey with more events becomes a dead letter."""
     max_page_bytes: Size = Field(default=32 * 2**20, ge=2**10)
-    """A larger page goes to the dead letters."""
+    """The order of a larger page becomes a dead letter."""
     empty_after: tuple[Duration, ...] = (60.0, 600.0)
-    """Waits for an absent journey before it counts as empty. [] for none."""
+    """Waiting times for an absent journey before it counts as empty. [] for none."""
     codes: dict[int, CodeMeaning] = Field(default_factory=dict)
-    """What a `code` other than 1 means, as JSON: auth, pace, passing, absent or order. Others are `passing`."""
+    """Meaning of each `code` other than 1, as JSON: auth, pace, passing, absent or order. Others are `passing`."""
     zone: str = "UTC"
-    """Time zone of event times that name none."""
+    """Time zone of event times without one."""
 
     @field_validator("key", mode="before")
     @classmethod
@@ -231,27 +231,27 @@ class ApiSettings(_Group):
 
     @property
     def is_documented(self) -> bool:
-        """Whether this is one of the servers that the API's document names."""
+        """Whether `base_url` is one of the servers of the API document."""
         return urlsplit(self.base_url).hostname in _DOCUMENTED
 
     @property
     def ceiling(self) -> float | None:
-        """Requests per second, at most; None where no bound is known."""
+        """The most requests per second; None if there is no limit."""
         rate = self.rate if self.rate is not None else _DOCUMENTED_RATE * self.is_documented
         return rate or None
 
     @property
     def tzinfo(self) -> tzinfo:
-        """The zone of event times that name none."""
+        """The time zone of event times without one."""
         return _zone(self.zone)
 
     @property
     def has_key(self) -> bool:
-        """Whether a key is set, in whichever way."""
+        """Whether a key or a key file is set."""
         return self.key is not None or self.key_file is not None
 
     def current_key(self) -> str | None:
-        """The key, read from its file at each call: a new one is found. Raises ValueError, never with its text."""
+        """Return the key, or None. A key file is read at each call. Raises ValueError, without the text of the key."""
         if self.key_file is not None:
             return _read_key(self.key_file)
         return self.key.get_secret_value() if self.key is not None else None
@@ -263,7 +263,7 @@ class RegistrySettings(_Group):
     url: WebAddress = Field(default="http://localhost:8081", repr=False)
     """Address of the schema registry."""
     config: dict[str, Scalar] = Field(default_factory=dict, repr=False)
-    """More settings of its client, as JSON, such as basic.auth.user.info or ssl.ca.location."""
+    """More settings of the registry client, as JSON, such as basic.auth.user.info or ssl.ca.location."""
 
     @field_validator("config")
     @classmethod
@@ -274,42 +274,42 @@ class RegistrySettings(_Group):
 
 
 class PublishSettings(_Group):
-    """What goes out."""
+    """The published records."""
 
     topic_prefix: TopicName = "journey."
-    """Topics of events: this and the channel."""
+    """Prefix of the event topics; the channel follows."""
     aliases: dict[str, ChannelName] = Field(default_factory=dict)
     """More spellings of channels, as JSON: {"newsletter": "email"}."""
     linger: Duration = Field(default=0.1, le=10)
-    """How long finished orders gather before a transaction, while others are on their way."""
+    """How long finished orders are collected before a transaction, while others are in progress."""
     max_records: int = Field(default=20_000, ge=1)
-    """Records in hand that start a transaction at once."""
+    """This many collected records start a transaction at once."""
     native: bool = True
     """Encode in C, where the installation can; false: by fastavro, the same bytes."""
 
 
 class LogsSettings(_Group):
-    """What is written to stderr."""
+    """The log lines on stderr."""
 
     format: Literal["auto", "json", "console"] = "auto"
     """`json`, `console`, or `auto`: console on a terminal, JSON elsewhere."""
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Lines below it are left out."""
+    """Lowest level of the lines that are written."""
 
 
 class OpsSettings(_Group):
-    """The HTTP server for health and metrics, and to stop the intake and go on."""
+    """The HTTP server for health, metrics, `hold` and `resume`."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
     """Address to listen on; 0.0.0.0 in a container."""
     port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0: any free one, named in the log."""
     stalled_after: Duration = Field(default=60.0, ge=1)
-    """Silence of a thread after which it counts as stuck: that is logged, and /healthz fails."""
+    """A thread that is silent for this long counts as stuck: the worker logs it, and /healthz fails."""
 
 
 class Settings(_Group):
-    """All settings, checked against one another."""
+    """All settings."""
 
     kafka: KafkaSettings = KafkaSettings()
     orders: OrdersSettings = OrdersSettings()
@@ -321,8 +321,8 @@ class Settings(_Group):
 
     @property
     def settle(self) -> float:
-        """How old an order must be before it is taken, in seconds."""
-        return self.orders.settle if self.orders.settle is not None else _DOCUMENTED_SETTLE * self.api.is_documented
+        """The age in seconds at which an order is fetched."""
+        return self.orders.settle if self.orders.settle is not None else _DOCUMENTED_SETTLE_S * self.api.is_documented
 
     @model_validator(mode="after")
     def _topics_do_not_feed_back(self) -> Self:
@@ -331,7 +331,7 @@ class Settings(_Group):
             if topic in ours or topic.startswith(self.publish.topic_prefix):
                 raise PydanticCustomError(
                     "feedback",
-                    "{topic} is also written to by the worker: orders would go round in circles",
+                    "the worker also writes to {topic}: orders would go round in circles",
                     {"topic": topic, "setting": "orders.topics"},
                 )
         return self

@@ -1,4 +1,4 @@
-"""How durations, sizes and names are written in settings: `30s`, `64MiB`, `orders.completed`. Pure."""
+"""Parse and format durations, sizes and names in settings: `30s`, `64MiB`, `orders.completed`. No I/O."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _BYTES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
 _LONGEST = 36_500 * 86_400
-"""Seconds of a century: reckoned in milliseconds, or added to the present time, it is still a number like others."""
+"""A century in seconds: safe to convert to milliseconds and to add to the present time."""
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _TIER = re.compile(r"[1-9]\d*[smhd]", re.ASCII)
 
 
 def parse_duration(value: Any) -> float:
-    """Seconds of a number (already seconds) or of text such as `500ms`, `30s`, `1.5m`, `2h`, `7d`.
+    """Return the seconds of a number (which is seconds) or of text such as `500ms`, `30s`, `1.5m`, `2h`, `7d`.
 
     Raises ValueError for anything else.
     """
@@ -37,7 +37,7 @@ def parse_duration(value: Any) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest whole-number spelling: 90.0 → `90s`, 60.0 → `1m`, 0.1 → `100ms`."""
+    """Return the shortest whole-number form: 90.0 → `90s`, 60.0 → `1m`, 0.1 → `100ms`."""
     for unit in ("d", "h", "m", "s"):
         if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
             return f"{seconds / _SECONDS[unit]:.0f}{unit}"
@@ -46,7 +46,7 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_rate(value: Any) -> float:
-    """Requests per second: a number of 0 or more. Else ValueError."""
+    """Return requests per second, a number of 0 or more. Raises ValueError for anything else."""
     try:
         rate = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -60,12 +60,12 @@ def _or_auto(parse: Callable[[Any], float]) -> Callable[[Any], float | None]:
     return lambda value: None if value is None or value == "auto" else parse(value)
 
 
-def _shown(form: Callable[[float], str]) -> Callable[[float | None], str]:
-    return lambda value: "auto" if value is None else form(value)
+def _shown(format_value: Callable[[float], str]) -> Callable[[float | None], str]:
+    return lambda value: "auto" if value is None else format_value(value)
 
 
 def parse_size(value: Any) -> int:
-    """Bytes of an integer or of text such as `4096`, `512KiB`, `64MiB`, `1GB`. Else ValueError."""
+    """Return the bytes of an integer or of text such as `512KiB`, `1GB`. Raises ValueError for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -75,7 +75,7 @@ def parse_size(value: Any) -> int:
 
 
 def format_size(size: int) -> str:
-    """The largest binary unit that leaves a whole number: 67108864 → `64MiB`."""
+    """Return the size in the largest binary unit that gives a whole number: 67108864 → `64MiB`."""
     for unit in ("GiB", "MiB", "KiB"):
         if size and size % _BYTES[unit.lower()] == 0:
             return f"{size // _BYTES[unit.lower()]}{unit}"

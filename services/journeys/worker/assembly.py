@@ -47,9 +47,9 @@ def make_client(settings: Settings) -> ApiClient:
         version=api.version,
         page_size=api.page_size,
         max_concurrency=api.max_concurrency,
-        connect_timeout=api.connect_timeout,
-        read_timeout=api.read_timeout,
-        total_timeout=api.total_timeout,
+        connect_timeout_s=api.connect_timeout,
+        read_timeout_s=api.read_timeout,
+        total_timeout_s=api.total_timeout,
         max_page_bytes=api.max_page_bytes,
     )
     return ApiClient(endpoint, key=api.current_key)

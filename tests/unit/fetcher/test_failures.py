@@ -47,25 +47,25 @@ def test_each_row_has_its_verdict(row: Failure) -> None:
     assert row.verdict.value == VERDICTS[row.reason]
 
 
-def test_there_is_no_other_row() -> None:
+def test_the_table_has_no_other_row() -> None:
     """Each reason once, and none that this test does not know."""
     assert [row.reason for row in FAILURES] == list(VERDICTS)
 
 
-def test_a_reason_that_is_in_no_row_is_a_defect() -> None:
+def test_an_unknown_reason_is_a_defect() -> None:
     """It must not pass for anything."""
     with pytest.raises(KeyError):
         failure("moon-phase", "full")
 
 
 @pytest.mark.parametrize("status", [302, 405, 408, 418, 500, 502, 503, 504])
-def test_any_other_status_passes(status: int) -> None:
+def test_any_other_status_is_transient(status: int) -> None:
     """What the table does not name may pass, under its own reason."""
     error = status_failure(status, retry_after=7.0)
     assert (error.verdict, error.reason) == (Verdict.AGAIN, f"status-{status}")
 
 
-def test_a_pause_keeps_its_length() -> None:
+def test_throttling_keeps_its_length() -> None:
     """429 carries what Retry-After asks for."""
     error = status_failure(429, retry_after=7.0)
     assert isinstance(error, ThrottledError)
@@ -83,7 +83,7 @@ def test_each_meaning_of_a_code_has_its_verdict(meaning: str, verdict: str) -> N
     assert (error.verdict.value, error.reason) == (verdict, "code-4001")
 
 
-def test_a_code_that_is_not_mapped_passes() -> None:
+def test_an_unmapped_code_is_transient() -> None:
     """Whatever others mean."""
     assert code_failure(7, {8: "order"}).verdict is Verdict.AGAIN
 

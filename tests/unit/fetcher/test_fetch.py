@@ -160,7 +160,7 @@ def test_requests_in_flight_are_bounded_over_everything() -> None:
     assert script.most_together == 3
 
 
-def test_a_passing_fault_is_tried_again_with_growing_pauses() -> None:
+def test_transient_faults_are_retried_with_backoff() -> None:
     """Two faults, then an answer: half of 1 s, half of 2 s, and nothing is lost."""
     fault = TransientError("gone", reason="disconnected")
     script = Script({1: [fault, Answer(status=503, body=b""), page(1, 1, total=1)]})
@@ -170,7 +170,7 @@ def test_a_passing_fault_is_tried_again_with_growing_pauses() -> None:
     assert notes.outcomes == ["disconnected", "status-503", "ok"]
 
 
-def test_quick_tries_end() -> None:
+def test_quick_tries_are_limited_in_number() -> None:
     """What still fails leaves the process, as the error that it is."""
     script = Script({1: [Answer(status=500, body=b"")]})
     with pytest.raises(TransientError) as failed:
@@ -178,7 +178,7 @@ def test_quick_tries_end() -> None:
     assert (failed.value.reason, script.asked[1]) == ("status-500", 3)
 
 
-def test_one_failing_page_fails_the_order_plainly() -> None:
+def test_one_failing_page_fails_the_order() -> None:
     """A later page that keeps failing raises its own error, not a group, and the siblings stop."""
     script = Script({1: [page(1, 2, total=6)], 2: [Answer(status=400, body=b"")], 3: [page(3, 2, total=6)]})
     with pytest.raises(RejectedOrderError) as failed:
@@ -186,7 +186,7 @@ def test_one_failing_page_fails_the_order_plainly() -> None:
     assert failed.value.reason == "status-400"
 
 
-def test_a_pause_that_is_asked_for_costs_no_try() -> None:
+def test_throttling_costs_no_try() -> None:
     """Any number of 429s is waited out, as long as each asks for, and then the order is fetched."""
     busy = Answer(status=429, body=b"", retry_after="7")
     script = Script({1: [busy] * 10 + [page(1, 1, total=1)]})
@@ -196,14 +196,14 @@ def test_a_pause_that_is_asked_for_costs_no_try() -> None:
     assert notes.states == ["pace", "open"] * 10
 
 
-def test_a_pause_without_a_length_grows() -> None:
+def test_throttling_without_retry_after_backs_off() -> None:
     """Where the API does not say how long, each pause in a row is longer, up to a bound."""
     script = Script({1: [Answer(status=429, body=b"")] * 7 + [page(1, 1, total=1)]})
     fetch(script)
     assert script.gaps == [0.75, 1.5, 3.0, 6.0, 12.0, 22.5, 22.5]
 
 
-def test_a_refused_key_is_waited_out_and_looked_up_again() -> None:
+def test_a_refused_key_costs_no_try_and_is_read_again() -> None:
     """401 uses up no try, is told once, asks for the key again, and ends by itself."""
     refused: list[Answer | Exception] = [
         Answer(status=401, body=b""),
@@ -216,7 +216,7 @@ def test_a_refused_key_is_waited_out_and_looked_up_again() -> None:
     assert notes.states == ["auth", "open"]
 
 
-def test_an_absent_journey_is_told_or_accepted() -> None:
+def test_an_absent_journey_raises_unless_accepted() -> None:
     """`total` 0 is an error until it is accepted as an empty journey."""
     with pytest.raises(NotFoundYetError):
         fetch(Script({1: [page(1, 0, total=0)]}))
@@ -234,15 +234,7 @@ def test_a_page_too_large_is_refused_without_a_second_try() -> None:
     assert script.asked[1] == 1
 
 
-def test_quick_tries_are_bounded_in_time() -> None:
-    """Tries that each take long end by their budget, before their count does."""
-    assert TRIES.delay(failed=1, spent_s=59.0, jitter=0.5) == 0.5
-    assert TRIES.delay(failed=1, spent_s=60.0, jitter=0.5) is None
-    assert TRIES.delay(failed=3, spent_s=0.0, jitter=0.5) is None
-    assert QuickTries(tries=100, base_s=1.0, cap_s=8.0).bound(50) == 8.0
-
-
-def test_a_later_page_that_is_missing_makes_no_empty_journey() -> None:
+def test_a_missing_later_page_makes_no_empty_journey() -> None:
     """A 404 of page 2, or of a second reading, is a fault that passes, even where an empty journey is accepted."""
     gone = Answer(status=404, body=b"")
     later = Script({1: [page(1, 2, total=3)], 2: [gone]})
@@ -254,14 +246,14 @@ def test_a_later_page_that_is_missing_makes_no_empty_journey() -> None:
         assert failed.value.reason == "journey-unsettled"
 
 
-def test_a_pause_of_no_length_is_a_growing_one() -> None:
+def test_retry_after_zero_backs_off() -> None:
     """`Retry-After: 0` must not turn a refused request into a tight loop."""
     script = Script({1: [Answer(status=429, body=b"", retry_after="0")] * 3 + [page(1, 1, total=1)]})
     fetch(script)
     assert script.gaps == [0.75, 1.5, 3.0]
 
 
-def test_a_pause_is_no_time_spent_on_tries() -> None:
+def test_throttling_does_not_use_up_the_time_budget() -> None:
     """After a pause longer than the whole budget of the tries, a passing fault is still tried again."""
     busy = Answer(status=429, body=b"", retry_after="120")
     script = Script({1: [busy, Answer(status=503, body=b""), page(1, 1, total=1)]})
@@ -269,7 +261,7 @@ def test_a_pause_is_no_time_spent_on_tries() -> None:
     assert (script.gaps[0], script.asked[1]) == (120.0, 3)
 
 
-def test_requests_that_queue_for_a_slot_keep_a_pause_too() -> None:
+def test_throttling_holds_back_queued_requests() -> None:
     """With one slot for ten pages, the first 429 holds back those that were waiting for the slot."""
     busy = Answer(status=429, body=b"", retry_after="30")
     answers: dict[int, list[Answer]] = {number: [page(number, 2, total=20)] for number in range(1, 11)}
@@ -319,7 +311,7 @@ def with_memory(memory: MemoryBudget, script: Script, work: Callable[[Fetcher], 
     return run(main)
 
 
-def test_a_journey_waits_for_room_before_it_is_read_on() -> None:
+def test_a_journey_waits_for_memory_after_its_first_page() -> None:
     """Its first page says how large it is: until there is memory for that, no other page is asked for."""
     script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
     backlog = Backlog(script)
@@ -337,7 +329,7 @@ def test_a_journey_waits_for_room_before_it_is_read_on() -> None:
     assert memory.received_bytes == 0
 
 
-def test_a_first_page_that_was_given_back_is_asked_for_again() -> None:
+def test_a_dropped_first_page_is_requested_again() -> None:
     """Of two journeys that do not fit into memory side by side; in the end both are whole."""
     script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
     size = 3 * len(page(1, 2, total=20).body)

@@ -81,7 +81,7 @@ def run(
 
     async def main() -> T:
         async with StandIn(settings) as api:
-            endpoint = Endpoint(base_url=api.url, version="v2-4-2", max_concurrency=max_concurrency, read_timeout=2.0)
+            endpoint = Endpoint(base_url=api.url, version="v2-4-2", max_concurrency=max_concurrency, read_timeout_s=2.0)
             async with ApiClient(endpoint, key=lambda: next(looks, keys[-1])) as client:
                 notes = Notes()
                 fetcher = Fetcher(
@@ -162,7 +162,7 @@ def test_many_orders_at_once_are_fetched_whole() -> None:
     ],
 )
 @pytest.mark.parametrize("count", [3, 250])
-def test_a_fault_that_passes_costs_nothing(fault: str, count: int) -> None:
+def test_a_transient_fault_loses_nothing(fault: str, count: int) -> None:
     """Whatever goes wrong a few times, the journey is whole in the end and marked consistent."""
     order_id = f"x-{fault}-n{count}-abc"
     journey = fetch(order_id)
@@ -202,14 +202,14 @@ def test_a_journey_that_changes_between_two_pages_is_read_again(fault: str) -> N
         ("restless", TransientError, "journey-unsettled"),
     ],
 )
-def test_a_fault_that_stays_is_told_with_its_verdict(fault: str, kind: type[OrderError], reason: str) -> None:
+def test_a_lasting_fault_raises_its_verdict(fault: str, kind: type[OrderError], reason: str) -> None:
     """Each fault for good ends as the error that says what to do next, with a stable reason."""
     error = failure(f"x-{fault}-n250-abc")
     assert isinstance(error, kind)
     assert error.reason == reason
 
 
-def test_no_journey_is_absent_or_accepted() -> None:
+def test_an_absent_journey_raises_or_is_accepted() -> None:
     """An order without events waits, until it has waited long enough."""
     assert isinstance(failure("n0-abc"), NotFoundYetError)
     for order_id in ("n0-abc", "x-404-abc", "x-code4-abc"):

@@ -90,7 +90,7 @@ def with_memory(
     return reader
 
 
-def test_large_journeys_wait_for_room() -> None:
+def test_large_journeys_wait_for_memory() -> None:
     """Of 64 MiB two journeys of 25 fit, beside the first pages of others; the bound holds throughout."""
 
     async def work(reader: Reader) -> None:
@@ -101,7 +101,7 @@ def test_large_journeys_wait_for_room() -> None:
     assert 40 * MIB < reader.most <= 64 * MIB
 
 
-def test_first_pages_make_room_for_a_large_journey() -> None:
+def test_first_pages_are_dropped_for_a_large_journey() -> None:
     """They fill one half: those that came last are given back, and come again when the others are read."""
 
     async def work(reader: Reader) -> None:
@@ -114,7 +114,7 @@ def test_first_pages_make_room_for_a_large_journey() -> None:
     assert min(reader.given_back) >= 60
 
 
-def test_who_gave_back_is_the_next_to_begin() -> None:
+def test_orders_that_dropped_their_first_page_begin_next() -> None:
     """Before those that have not begun yet."""
 
     async def work(reader: Reader) -> None:
@@ -128,7 +128,7 @@ def test_who_gave_back_is_the_next_to_begin() -> None:
     assert set(reader.began[6:9]) == set(reader.given_back[:3])
 
 
-def test_nobody_begins_while_another_waits_to_read_on() -> None:
+def test_no_order_begins_while_a_large_one_waits() -> None:
     """Or what is finished would never leave enough room at once."""
 
     async def work(reader: Reader) -> None:
@@ -158,7 +158,7 @@ def test_small_journeys_are_read_side_by_side() -> None:
     assert with_memory(work, limit=64 * MIB, page=1000).most < MIB
 
 
-def test_an_odd_large_journey_keeps_no_small_ones_back() -> None:
+def test_one_large_first_page_does_not_delay_small_ones() -> None:
     """Nineteen small first pages in twenty, and 128 side by side: the guess at the next one comes down in time."""
 
     async def work(reader: Reader) -> None:
@@ -177,7 +177,7 @@ def test_an_odd_large_journey_keeps_no_small_ones_back() -> None:
     with_memory(work, limit=32 * MIB, page=30_000)
 
 
-def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
+def test_a_journey_larger_than_the_budget_is_read_alone() -> None:
     """In the end each is read, whatever it takes."""
 
     async def work(reader: Reader) -> None:
@@ -188,7 +188,7 @@ def test_a_journey_too_large_for_the_room_is_read_alone() -> None:
     assert reader.most < 2 * 9 * MIB
 
 
-def test_who_holds_others_up_is_read() -> None:
+def test_the_order_that_blocks_publishing_is_read() -> None:
     """What is finished fills the room until the last in line is read: one after the other goes in."""
 
     async def work(reader: Reader) -> None:
@@ -201,7 +201,7 @@ def test_who_holds_others_up_is_read() -> None:
     assert with_memory(work, limit=MIB, page=MIB).read == [0, 1, 2]
 
 
-def test_nobody_waits_while_it_is_waived() -> None:
+def test_a_suspended_budget_lets_every_order_begin() -> None:
     """Behind a shut gate nothing is read, and who is to probe must not wait here."""
 
     async def work(reader: Reader) -> None:
@@ -214,7 +214,7 @@ def test_nobody_waits_while_it_is_waived() -> None:
     with_memory(work, limit=MIB, page=MIB, suspended=True)
 
 
-def test_who_is_cancelled_leaves_no_trace() -> None:
+def test_cancelled_orders_leave_no_reservation() -> None:
     """In line, or just let in."""
 
     async def work(reader: Reader) -> None:
@@ -233,9 +233,7 @@ def test_who_is_cancelled_leaves_no_trace() -> None:
     limit=st.integers(1, 100),
     journeys=st.lists(st.tuples(st.floats(0, 5), st.integers(1, 12), st.booleans()), max_size=30),
 )
-def test_each_journey_is_read_and_the_bound_holds_where_it_can(
-    limit: int, journeys: list[tuple[float, int, bool]]
-) -> None:
+def test_every_journey_is_read_within_the_limit(limit: int, journeys: list[tuple[float, int, bool]]) -> None:
     """Whatever comes and is cancelled when; a first page takes what it was thought to take."""
     page = 256 * 1024
 

@@ -108,7 +108,7 @@ def test_each_code_has_its_verdict(code: Json, verdict: Verdict) -> None:
         (answer(data(order_id="A-2")), "wrong-order"),
     ],
 )
-def test_a_broken_answer_passes_and_its_text_stays_secret(given: Answer, reason: str) -> None:
+def test_broken_answers_are_transient_and_not_quoted(given: Answer, reason: str) -> None:
     """What is broken may be whole at the next try; no error repeats what the body said."""
     error = failure(given)
     assert isinstance(error, TransientError)
@@ -157,7 +157,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert error.retry_after == 7.0
 
 
-def test_a_refusal_names_its_status() -> None:
+def test_the_error_names_the_status() -> None:
     """The reason is a stable word for headers and metrics."""
     error = failure(answer(status=422))
     assert isinstance(error, RejectedOrderError)

@@ -1,1 +1,1 @@
-"""One API account: its gate, its rate, and the gatekeeper that makes requests wait for both."""
+"""One API account: its gate, its rate limiter, and the gatekeeper that makes requests wait for both."""

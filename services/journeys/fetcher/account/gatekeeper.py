@@ -1,9 +1,9 @@
-"""Hands out turns: every request of the account waits here for the gate, for a slot, and for its pace.
+"""Gives each request its turn: it waits here for the gate, for a slot, and for the rate limiter.
 
-The rules are in `gate` and `rate`; this is the shell that makes requests wait for them, on the event loop. While only
-a probe may pass, those that wait take turns at it, and one that has not been tried in this outage goes first. Where
-all of them have been, or none is there, the gatekeeper asks for one more order (`wants_one_more`). So a few orders that
-fail by themselves never keep out all the others.
+The rules are in `gate` and `rate`; this module makes requests wait for them, on the event loop. During an outage only
+a probe may pass. Waiting orders take turns as probes; an order that has not been a probe in this outage goes first. If
+every waiting order has been one, or none waits, the gatekeeper asks for one more order (`wants_one_more`). So a few
+bad orders never keep the gate shut for all others.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from journeys.clock import Clock
 from journeys.fetcher.account.gate import Gate, Reason
 from journeys.fetcher.account.rate import RateLimiter
 
-_TICK = 0.001
-"""Seconds; timers are no finer."""
+_TICK_S = 0.001
+"""The resolution of timers."""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """Leave to send one request for an order."""
+    """The permission to send one request for an order."""
 
     order_id: str
     is_probe: bool
     sent: float
-    """When, by the monotonic clock."""
+    """When the request was sent, on the monotonic clock, in seconds."""
 
 
 class Gatekeeper:
-    """One for each account. Belongs to the event loop; other threads may read `is_shut` and use `wants_one_more`.
+    """Gives turns to the requests of one account: at most `slots` at a time.
 
-    `changed` is told the reasons for which the gate is shut, each time they are others.
+    Belongs to the event loop. Other threads may read its properties, `turns` and `wants_one_more`, and call
+    `admit_one`. `changed` is called with the gate's reasons each time they change; it must not block.
     """
 
     def __init__(
@@ -54,14 +55,14 @@ class Gatekeeper:
         self._changed = changed
         self._clock = clock or Clock()
         self._next_in_line = asyncio.Lock()
-        self._waiting: dict[asyncio.Future[bool], str] = {}  # and the order that each is for
-        self._probed: set[str] = set()  # orders that were tried in vain since the gate was open
+        self._waiting: dict[asyncio.Future[bool], str] = {}  # and the order of each
+        self._probed: set[str] = set()  # orders that failed as a probe since the gate was open
         self._timer: asyncio.TimerHandle | None = None
-        self._told: Mapping[Reason, str] = {}
+        self._reported: Mapping[Reason, str] = {}
         self.turns = 0
-        """Turns that were given since the start."""
+        """Turns given since the start."""
         self.wants_one_more = False
-        """Whether one more order should come in although the gate is shut; the Kafka thread answers by `admit_one`."""
+        """Whether the Kafka thread should admit one more order although the gate is shut; it then calls `admit_one`."""
 
     @property
     def is_shut(self) -> bool:
@@ -70,28 +71,28 @@ class Gatekeeper:
 
     @property
     def is_probed(self) -> bool:
-        """Whether it takes an order's request to let the others pass."""
+        """Whether only a probe can open the gate."""
         return self._gate.is_probed
 
     @property
     def is_held(self) -> bool:
-        """Whether only people can open the gate: then nothing new is begun at all."""
+        """Whether only an operator can open the gate: then no new order is begun."""
         return self._gate.is_held
 
     @property
     def reasons(self) -> Mapping[Reason, str]:
-        """Why requests wait."""
+        """Why the gate is shut, in words, by reason."""
         return self._gate.reasons
 
     @property
     def rate(self) -> float:
-        """Requests per second that may be sent; infinite where there is no bound."""
+        """The present rate in requests per second; infinite if there is no limit."""
         return self._limiter.rate(self._clock.monotonic())
 
     # -- turns
 
     async def turn(self, order_id: str) -> Turn:
-        """Wait for a turn. `heard`, `failed`, `refused`, `throttled` or `cancelled` is to end it."""
+        """Wait for a turn. End it with `answered`, `failed`, `refused`, `throttled` or `cancelled`."""
         if self._gate.is_shut and await self._wait(order_id):
             return self._begin(order_id, is_probe=True)
         await self._slots.acquire()
@@ -104,7 +105,7 @@ class Gatekeeper:
         return self._begin(order_id, is_probe=is_probe)
 
     def answered(self, turn: Turn) -> None:
-        """The API answered for this order: with a page, or with what it thinks of the order."""
+        """End the turn: the API answered for this order, with a page or with a verdict on the order."""
         now = self._end(turn)
         self._limiter.accepted(sent=turn.sent, now=now)
         self._gate.answered(turn.order_id, is_probe=turn.is_probe, now=now)
@@ -112,7 +113,7 @@ class Gatekeeper:
             self._look()
 
     def failed(self, turn: Turn, reason: str) -> bool:
-        """The request failed in a way that passes. Whether that counts against its order."""
+        """End the turn: the request failed in a way that may pass. Returns whether it counts as a try."""
         now = self._end(turn)
         counts = not self._gate.is_down
         self._gate.failed(turn.order_id, reason, now=now)
@@ -120,46 +121,46 @@ class Gatekeeper:
         return counts
 
     def refused(self, turn: Turn, reason: str) -> None:
-        """The key was refused."""
+        """End the turn: the API refused the key."""
         now = self._end(turn)
         self._gate.refused(reason, is_probe=turn.is_probe, now=now, jitter=self._chance())
         self._after(turn)
 
     def throttled(self, turn: Turn, asked: float | None) -> None:
-        """The API asks for a pause, of so many seconds if it says so."""
+        """End the turn: the API throttled the request and asks for a pause of `asked` seconds, if it gives a length."""
         now = self._end(turn)
         self._limiter.throttled(sent=turn.sent, now=now)
         self._gate.throttled(asked, is_probe=turn.is_probe, now=now, jitter=self._chance())
         self._after(turn)
 
     def cancelled(self, turn: Turn) -> None:
-        """The request was cancelled."""
+        """End the turn: the request was cancelled."""
         self._end(turn)
         self._after(turn)
 
     def admit_one(self) -> None:
-        """The order that was wanted is in. Called from the Kafka thread; never blocks."""
+        """Note that the wanted order is admitted. Called from the Kafka thread; never blocks."""
         self.wants_one_more = False
 
     def others_answered(self, order_id: str, *, since: float) -> bool:
-        """Whether the API answered for another order since then, by the monotonic clock."""
+        """Return whether the API answered for another order since then, on the monotonic clock."""
         return self._gate.others_answered(order_id, since=since)
 
     # -- what else moves the gate
 
     def ended(self, *, is_dead: bool) -> None:
-        """An order left, as a dead letter or not."""
+        """Count an order that left the worker, as a dead letter or not."""
         self._gate.ended(is_dead=is_dead, now=self._clock.monotonic())
         if is_dead:
             self._look()
 
     def hold(self) -> None:
-        """Let nothing pass until `resume`."""
+        """Shut the gate until `resume`."""
         self._gate.hold()
         self._look()
 
     def resume(self) -> list[Reason]:
-        """Go on after a flood of dead letters, or after `hold`; which of the two it was."""
+        """Open the gate after a flood of dead letters or `hold`. Returns the reasons that were removed."""
         opened = self._gate.resume()
         self._look()
         return opened
@@ -171,7 +172,7 @@ class Gatekeeper:
         return Turn(order_id=order_id, is_probe=is_probe, sent=self._clock.monotonic())
 
     def _end(self, turn: Turn) -> float:
-        if not turn.is_probe:  # a probe takes neither slot nor place in the line: those who have them wait for it
+        if not turn.is_probe:  # a probe has no slot: orders that wait for the probe may hold all of them
             self._slots.release()
         return self._clock.monotonic()
 
@@ -187,7 +188,7 @@ class Gatekeeper:
         self._look()
 
     async def _in_line(self, order_id: str) -> bool:
-        """Wait for the pace, first come, first served, also while the gate is shut; whether it ends as a probe."""
+        """Wait for the rate limiter, first come, first served, and for the gate. Returns whether this is a probe."""
         if not (self._limiter.is_bound or self._gate.is_shut):
             return False
         async with self._next_in_line:
@@ -197,12 +198,12 @@ class Gatekeeper:
                 delay = self._limiter.delay(self._clock.monotonic())
                 if delay <= 0:
                     break
-                await asyncio.sleep(max(delay, _TICK))
+                await asyncio.sleep(max(delay, _TICK_S))
             self._limiter.take(self._clock.monotonic())
             return False
 
     async def _wait(self, order_id: str) -> bool:
-        """Until the gate is open, or a probe is due and this order's turn; whether it is a probe."""
+        """Wait until the gate opens, or until this order is chosen as a probe. Returns whether it is a probe."""
         passed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting[passed] = order_id
         self._look()
@@ -216,7 +217,7 @@ class Gatekeeper:
             self._waiting.pop(passed, None)
 
     def _look(self) -> None:
-        """Act on what the gate says now, tell of it where it says something else, and come back when it changes."""
+        """Let requests pass as the gate allows now, report changed reasons, and set a timer for the next change."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -227,11 +228,11 @@ class Gatekeeper:
             self._let_all_pass()
         elif probe_is_due:
             self._let_one_pass()
-        # A probe that is due although nobody waits is for the next one that comes.
+        # If a probe is due and no order waits, the next order to come is the probe.
         if 0 < (wait := self._gate.changes_in(now)) < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(max(wait, _TICK), self._look)
-        if reasons != self._told:
-            self._told = reasons
+            self._timer = asyncio.get_running_loop().call_later(max(wait, _TICK_S), self._look)
+        if reasons != self._reported:
+            self._reported = reasons
             self._changed(reasons)
 
     def _let_all_pass(self) -> None:

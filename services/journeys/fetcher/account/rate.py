@@ -1,13 +1,15 @@
-"""How many requests a second an account may send: smooth, and found out by itself where the API throttles. Pure.
+"""The rate limiter of one account: spaces requests evenly and finds out where the API throttles. No I/O.
 
-Each request has a turn, evenly spaced: never a burst at each second. An API that answers 429 cuts the rate to a
-little less than what it took; from there the rate climbs back along a cubic curve (as TCP's CUBIC does, RFC 9438):
-quickly at first, slowly around the rate at which it was throttled, then faster again. What says little of what the API
-takes does not set that rate: where it was hardly used, it is searched for from what was used, doubling every other
-second until the next 429 (as in TCP's slow start); the same once it has been above the old rate for as long as below;
-and a 429 with nothing taken of what was sent since the last cut means that the API takes nothing now, at whatever rate.
+Turns are spaced evenly, so there is never a burst at the start of each second. A 429 cuts the rate to 93 %. From there
+the rate climbs back along a cubic curve, as TCP's CUBIC does (RFC 9438): quickly at first, slowly around the limit,
+then faster again.
 
-Times come in as arguments, in seconds of a monotonic clock.
+A 429 sets a new limit only if we were using the old one. If we used less than 70 % of it, the limiter searches
+instead, as TCP's slow start does: from the rate we did use it doubles every two seconds until the next 429. It also
+doubles once it has been above the old limit for as long as it took to climb back to it. If the API accepted no request
+since the last cut, a further 429 changes nothing: the API accepts nothing now, at whatever rate.
+
+Times are arguments, in seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -16,98 +18,98 @@ import math
 from collections import deque
 
 _CUT = 0.93
-"""What is left of the rate after a cut."""
+"""The share of the rate that is left after a cut."""
 _USED = 0.7
-"""A rate of which less than this is used says nothing about what the API takes."""
-_DOUBLED = 2.0
-"""Seconds in which a rate doubles while it is searched for."""
-_LEAST = 1.0
-"""Requests per second that are always tried."""
-_UNBOUND = 100_000.0
-"""A rate at which there is no sense in counting any more."""
-_LATE = 0.01
-"""Seconds that a late turn may make up for: timers are not exact."""
+"""If a smaller share of the rate is in use, a 429 says nothing about the API's limit."""
+_DOUBLING_S = 2.0
+"""Seconds in which the rate doubles during a search."""
+_MIN_RATE = 1.0
+"""The lowest rate, in requests per second."""
+_MAX_RATE = 100_000.0
+"""Requests per second; a higher rate counts as no limit at all."""
+_LATE_S = 0.01
+"""Seconds by which a turn may be late without delaying the next one: timers are not exact."""
 
 
 class RateLimiter:
-    """The rate of one account. `ceiling` is the most requests per second, None where nothing is known of one."""
+    """The rate of one account. `ceiling` is the highest rate in requests per second, None if there is none."""
 
     def __init__(self, ceiling: float | None = None) -> None:
         self._ceiling = ceiling or math.inf
         self._next = -math.inf  # when the next turn is
-        self._taken: deque[int] = deque()  # of the last seconds: how many requests were not throttled
-        self._second = 0
-        self._before = math.inf  # the rate at which the API throttled last
+        self._accepted: deque[int] = deque()  # requests that were not throttled, in each of the last five seconds
+        self._second = 0  # the newest of these
+        self._limit = math.inf  # the rate at which the API throttled last
         self._cut_at = -math.inf
-        self._is_heard = True  # something that was sent since was taken
+        self._accepted_since_cut = True
         self._is_searching = False
-        self._climb = 0.0  # seconds from a cut back to the rate before it
+        self._climb_s = 0.0  # from a cut back to the rate before it
 
     @property
     def is_bound(self) -> bool:
         """Whether requests have to wait for a turn."""
-        return self._ceiling < math.inf or self._before < math.inf
+        return self._ceiling < math.inf or self._limit < math.inf
 
     def rate(self, now: float) -> float:
-        """Requests per second at this time; infinite where there is no bound."""
-        if self._before == math.inf:
+        """Return the present rate in requests per second; infinite if there is no limit."""
+        if self._limit == math.inf:
             return self._ceiling
         passed = now - self._cut_at
         if self._is_searching:
-            doubled, rate = passed, self._before * _CUT
+            doubled, rate = passed, self._limit * _CUT
         else:
-            doubled = max(0.0, passed - 2 * self._climb)
-            rate = self._before * (1 + (1 - _CUT) * (min(passed / self._climb, 2.0) - 1) ** 3)
-        rate *= 2 ** min(doubled / _DOUBLED, 30)
-        if rate > _UNBOUND:
-            self._before = math.inf
-        return min(max(rate, _LEAST), self._ceiling)
+            doubled = max(0.0, passed - 2 * self._climb_s)
+            rate = self._limit * (1 + (1 - _CUT) * (min(passed / self._climb_s, 2.0) - 1) ** 3)
+        rate *= 2 ** min(doubled / _DOUBLING_S, 30)
+        if rate > _MAX_RATE:
+            self._limit = math.inf
+        return min(max(rate, _MIN_RATE), self._ceiling)
 
     def delay(self, now: float) -> float:
-        """Seconds until the next turn."""
+        """Return the seconds until the next turn."""
         return max(0.0, self._next - now)
 
     def take(self, now: float) -> None:
-        """Take the turn."""
-        self._next = max(self._next, now - _LATE) + 1 / self.rate(now)
+        """Take a turn: the next one is due one interval later."""
+        self._next = max(self._next, now - _LATE_S) + 1 / self.rate(now)
 
     def accepted(self, *, sent: float, now: float) -> None:
-        """A request that was sent then was answered, and not with 429."""
+        """Record an answer other than 429 to a request that was sent at `sent`."""
         self._roll(now)
-        self._taken[-1] += 1
-        self._is_heard = self._is_heard or sent >= self._cut_at
+        self._accepted[-1] += 1
+        self._accepted_since_cut = self._accepted_since_cut or sent >= self._cut_at
 
     def throttled(self, *, sent: float, now: float) -> None:
-        """A request that was sent then was answered with 429."""
+        """Record a 429 for a request that was sent at `sent`."""
         if sent < self._cut_at:
-            return  # it was sent at the rate before
+            return  # it was sent at the rate before the cut
         self._roll(now)
-        if self._is_heard:
+        if self._accepted_since_cut:
             self._learn(now)
-            self._is_heard = False
+            self._accepted_since_cut = False
         self._cut_at = now
 
     def _learn(self, now: float) -> None:
-        """Where the API throttles, and whether that is known."""
+        """Set the limit at which the API throttles, or begin to search for it."""
         rate, used = self.rate(now), self._used()
         is_used = used >= _USED * rate
-        # A rate that doubles is ahead of what was used in the seconds before: half of it says enough.
-        is_doubling = self._before < math.inf and (self._is_searching or now - self._cut_at > 2 * self._climb)
+        # A rate that doubles is ahead of the requests counted in the seconds before, so half the share suffices.
+        is_doubling = self._limit < math.inf and (self._is_searching or now - self._cut_at > 2 * self._climb_s)
         self._is_searching = not (is_used or (is_doubling and used >= _USED / 2 * rate))
-        self._before = max(rate if is_used else used, _LEAST)
-        # A hundred requests or more on the way back, so that throttled ones stay few among them.
-        self._climb = min(max(200 / self._before, 20.0), 40.0)
+        self._limit = max(rate if is_used else used, _MIN_RATE)
+        # At least a hundred requests while climbing back, so that few of them are throttled.
+        self._climb_s = min(max(200 / self._limit, 20.0), 40.0)
 
     def _roll(self, now: float) -> None:
-        """Bring the counts of the last five seconds up to this one."""
+        """Begin a new count for each second up to now; keep five."""
         second = int(now)
-        missing = min(second - self._second, 5) if self._taken else 1
+        missing = min(second - self._second, 5) if self._accepted else 1
         for _ in range(missing):
-            self._taken.append(0)
-            if len(self._taken) > 5:
-                self._taken.popleft()
+            self._accepted.append(0)
+            if len(self._accepted) > 5:
+                self._accepted.popleft()
         self._second = second
 
     def _used(self) -> float:
-        """Requests per second that the API has taken: the most within one of the last seconds."""
-        return float(max(self._taken))
+        """Return the most requests that the API accepted within one of the last five seconds."""
+        return float(max(self._accepted))

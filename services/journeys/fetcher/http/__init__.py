@@ -1,1 +1,1 @@
-"""HTTP: one request to the order-event API."""
+"""HTTP: sends one request to the order-event API."""

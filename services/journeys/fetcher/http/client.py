@@ -1,8 +1,8 @@
-"""The door to httpx: one POST to the order-event API, as an answer or an OrderError.
+"""The only door to httpx: sends one POST to the order-event API and returns its answer, or raises an OrderError.
 
-Requests go to the transport at once, not through httpx's `AsyncClient`: what that adds (redirects, which would send
-the `ApiKey` header along to another host, cookies, authentication, a log line for each request) is nothing that is
-wanted here, and was a third of a request's CPU time (benchmarks/client.py).
+Requests go straight to the transport, not through httpx's `AsyncClient`. We need none of what that adds: redirects
+(which would send the `ApiKey` header to another host), cookies, authentication, a log line for each request. It took
+a third of a request's CPU time (benchmarks/client.py).
 """
 
 from __future__ import annotations
@@ -25,32 +25,34 @@ from journeys.model import Json
 
 _GZIP: Final = frozenset({b"gzip", b"x-gzip"})
 _MEMBER: Final = zlib.MAX_WBITS | 16
-"""How zlib names gzip, with its header and its check."""
+"""The `wbits` of zlib for gzip, with its header and checksum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where to ask, and how hard; times in seconds, sizes in bytes."""
+    """The address of the API, and the limits of a request."""
 
     base_url: str
     version: str
     page_size: int = 100
+    """Events per page."""
     max_concurrency: int = 128
-    connect_timeout: float = 5.0
-    read_timeout: float = 30.0
-    total_timeout: float = 60.0
+    """Connections at the same time."""
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 30.0
+    total_timeout_s: float = 60.0
     max_page_bytes: int = 32 * 2**20
 
     @property
     def url(self) -> str:
-        """The address of every request."""
+        """The URL of every request."""
         return f"{self.base_url.rstrip('/')}/{self.version}/api/order/event"
 
 
 class ApiClient:
-    """Asks for pages. `key` gives the API key; it is asked once, and again after `refresh_key`.
+    """Requests pages. `key` returns the API key; it is called before the first request and after `refresh_key`.
 
-    To be used as an async context manager, on one event loop.
+    Use it as an async context manager, on one event loop.
     """
 
     def __init__(self, endpoint: Endpoint, *, key: Callable[[], str | None]) -> None:
@@ -60,10 +62,10 @@ class ApiClient:
         self._url = httpx.URL(endpoint.url)
         self._encode = msgspec.json.Encoder().encode
         timeouts = httpx.Timeout(
-            connect=endpoint.connect_timeout,
-            read=endpoint.read_timeout,
-            write=endpoint.read_timeout,
-            pool=endpoint.total_timeout,
+            connect=endpoint.connect_timeout_s,
+            read=endpoint.read_timeout_s,
+            write=endpoint.read_timeout_s,
+            pool=endpoint.total_timeout_s,
         )
         self._extensions = {"timeout": timeouts.as_dict()}
         self._transport = AiohttpTransport(self._url, connections=endpoint.max_concurrency)
@@ -75,26 +77,26 @@ class ApiClient:
         await self._transport.aclose()
 
     def refresh_key(self) -> None:
-        """Ask for the key again before the next request: it may have been replaced."""
+        """Read the key again before the next request: it may have been replaced."""
         self._headers = None
 
     async def ask(self, order_id: str, page: int) -> Answer:
-        """Post for one page.
+        """Request one page, counted from 1.
 
-        Raises TransientError, RejectedOrderError (too large), UnauthorizedError (no key to send).
+        Raises TransientError, RejectedOrderError (the page is too large) or UnauthorizedError (the key is unreadable).
         """
         request = self._request({"order_id": order_id, "page": page, "page_size": self._endpoint.page_size})
         try:
-            async with asyncio.timeout(self._endpoint.total_timeout):
+            async with asyncio.timeout(self._endpoint.total_timeout_s):
                 response = await self._transport.handle_async_request(request)
-                # One look at all of them: each that httpx takes by name costs as much.
+                # httpx's lookup of one header by name costs as much as this dict of all.
                 headers = {name.lower(): value for name, value in response.headers.raw}
                 try:
                     body = await self._read(response, headers)
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, OSError, LookupError, ValueError, zlib.error) as error:
-            raise _passing(error) from error
+            raise _transient(error) from error
         retry_after = headers.get(b"retry-after")
         return Answer(
             status=response.status_code,
@@ -103,8 +105,8 @@ class ApiClient:
         )
 
     def _request(self, content: Json) -> httpx.Request:
-        # Made with `stream`, httpx takes the headers as they are; with `content`, it works out those it would add,
-        # in ten times the time. aiohttp counts the bytes by itself.
+        # With `stream`, httpx takes the headers as they are. With `content` it computes additional ones, which takes
+        # ten times as long. aiohttp adds the Content-Length.
         request = httpx.Request(
             "POST",
             self._url,
@@ -116,9 +118,9 @@ class ApiClient:
         return request
 
     async def _read(self, response: httpx.Response, headers: Mapping[bytes, bytes]) -> bytes:
-        """The body, unpacked where it is a page's, and of `max_page_bytes` at most either way.
+        """Return the body, decompressed if it is a page. Both sizes are limited to `max_page_bytes`.
 
-        httpx sets no limit to what it unpacks, and unpacks what was packed several times.
+        httpx's own decoders have no limit, and they decode several layers.
         """
         limit = self._endpoint.max_page_bytes
         length = headers.get(b"content-length", b"")
@@ -128,7 +130,7 @@ class ApiClient:
         coding = headers.get(b"content-encoding", b"identity").lower()
         unpack = _Gunzip() if coding != b"identity" and response.status_code == httpx.codes.OK else None
         if unpack is not None and coding not in _GZIP:
-            raise failure("not-decodable", "the answer is packed in another way than was asked for")
+            raise failure("not-decodable", "the answer has a content encoding that was not asked for")
         chunks: list[bytes] = []
         came = size = 0
         async for chunk in response.stream:
@@ -139,7 +141,7 @@ class ApiClient:
                 raise _too_large(limit)
             chunks.append(made)
         if unpack is not None and not unpack.is_whole:
-            raise failure("not-decodable", "the packed answer breaks off")
+            raise failure("not-decodable", "the compressed answer breaks off")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _prepared(self) -> httpx.Headers:
@@ -162,7 +164,7 @@ class ApiClient:
 
 
 class _Gunzip:
-    """Unpacks a body piece by piece: gzip members, one after the other (RFC 1952, section 2.2)."""
+    """Decompresses a body piece by piece: one or more gzip members (RFC 1952, section 2.2)."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_MEMBER)
@@ -170,7 +172,7 @@ class _Gunzip:
         """Whether the body may end here."""
 
     def __call__(self, piece: bytes, most: int) -> bytes:
-        """What comes of a piece, but no more than `most` bytes, which are one at least. Raises zlib.error."""
+        """Return the decompressed bytes of a piece, at most `most` (at least 1). Raises zlib.error."""
         made: list[bytes] = []
         while piece and most:
             if self._member.eof:
@@ -186,8 +188,8 @@ def _too_large(limit: int) -> OrderError:
     return failure("page-too-large", f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)")
 
 
-def _passing(error: Exception) -> OrderError:
-    """Our words for what went wrong: an exception's own text could hold an address or a part of a body."""
+def _transient(error: Exception) -> OrderError:
+    """Describe the error in our own words: its text could hold an address or a part of a body."""
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return failure("timeout", "the API did not answer in time")
     if isinstance(error, httpx.ConnectError):
@@ -195,5 +197,5 @@ def _passing(error: Exception) -> OrderError:
     if isinstance(error, httpx.NetworkError | OSError):
         return failure("disconnected", "the connection to the API broke off")
     if isinstance(error, zlib.error):
-        return failure("not-decodable", "the answer cannot be unpacked")
+        return failure("not-decodable", "the answer cannot be decompressed")
     return failure("transport", f"the API cannot be asked: {type(error.__cause__ or error).__name__}")

@@ -1,8 +1,7 @@
-"""The only door to aiohttp's client: its connections, under httpx's interface.
+"""The only door to aiohttp's client: aiohttp's connections behind httpx's interface.
 
-httpx's own pool collapses under concurrency (encode/httpx #3215). The library httpx-aiohttp does the same for every
-request there may be; of what it does for each, a tenth of the client's CPU time was nothing that is wanted here
-(benchmarks/client.py).
+httpx's own pool collapses under concurrency (encode/httpx #3215). The library httpx-aiohttp does the same as this
+module for any request; the parts that we do not need took a tenth of the client's CPU time (benchmarks/client.py).
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ _FAILURES: Final = (
     (aiohttp.ClientPayloadError, httpx.NetworkError),
     (OSError, httpx.NetworkError),
 )
-"""What aiohttp raises, and httpx's word for it; the first that fits, else `httpx.TransportError`."""
+"""aiohttp's errors and the httpx errors for them. The first match counts; others are `httpx.TransportError`."""
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Keeps at most `connections` to one host; `url` is any address of it.
+    """Keeps at most `connections` connections to the host of `url`.
 
-    Cookies and redirects are nobody's business here: neither is kept, none is followed. Made on any thread; its
-    requests belong to one event loop. Raises SetupError for a proxy in the environment that cannot be used.
+    It keeps no cookies and follows no redirects. It may be created on any thread; its requests belong to one event
+    loop. Raises SetupError if the environment names a proxy that aiohttp cannot use.
     """
 
     def __init__(self, url: httpx.URL, *, connections: int) -> None:
@@ -45,7 +44,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request that was read. Raises httpx.TransportError."""
+        """Send a request whose content is in memory. Raises httpx.TransportError."""
         if self._session is None:
             self._session = self._open()
         timeout = request.extensions["timeout"]
@@ -68,7 +67,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        # On first use: aiohttp wants a running loop.
+        # Called at the first request: aiohttp needs a running loop.
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self._connections,
@@ -82,7 +81,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer, piece by piece as it comes."""
+    """The body of an answer, in pieces as they arrive."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -95,7 +94,7 @@ class _Body(httpx.AsyncByteStream):
             raise _failure(error) from error
 
     async def aclose(self) -> None:
-        self._response.release()  # a body that was not read to its end takes the connection along
+        self._response.release()  # closes the connection if the body was not read to its end
 
 
 @lru_cache
@@ -108,10 +107,9 @@ def _failure(error: Exception) -> httpx.TransportError:
 
 
 def _proxy(url: httpx.URL) -> str | None:
-    """The environment's proxy for `url`, looked up once. Raises SetupError for one that aiohttp cannot use.
+    """Return the environment's proxy for `url`. Raises SetupError for one that aiohttp cannot use.
 
-    aiohttp's own `trust_env` looks again for each request, in two hops through threads, and takes passwords from a
-    .netrc along.
+    aiohttp's own `trust_env` looks it up for each request, with two thread hops, and reads passwords from a .netrc.
     """
     proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
     if not proxy:

@@ -74,7 +74,7 @@ def test_a_share_of_a_window_shuts_it() -> None:
     assert "of" in shut.reasons["down"]
 
 
-def test_probes_come_one_at_a_time_and_ever_later() -> None:
+def test_probes_are_single_and_back_off() -> None:
     """Each that fails puts the next one off, up to a bound."""
     shut = down()
     now, waits = 0.0, []
@@ -117,14 +117,14 @@ def test_a_refused_key_shuts_it_and_shows_that_the_api_is_up() -> None:
     assert not shut.is_shut
 
 
-def test_a_key_that_is_not_set_is_told_with_its_settings() -> None:
+def test_a_missing_key_names_its_settings() -> None:
     """The same answer, another remedy."""
     shut = Gate(GatePolicy(has_key=False))
     shut.refused("status-401", is_probe=False, now=0.0, jitter=0.0)
     assert "none is set: JOURNEYS_API__KEY_FILE or JOURNEYS_API__KEY (status-401)" in shut.reasons["auth"]
 
 
-def test_a_pause_ends_by_itself() -> None:
+def test_a_throttle_pause_ends_by_itself() -> None:
     """As long as the API asks for; a longer one extends it, a shorter one does not, and it is not believed for ever."""
     shut = gate()
     shut.throttled(5.0, is_probe=False, now=0.0, jitter=0.0)
@@ -136,7 +136,7 @@ def test_a_pause_ends_by_itself() -> None:
     assert shut.changes_in(10.0) == 60.0
 
 
-def test_pauses_without_a_length_grow_until_the_api_is_heard() -> None:
+def test_throttling_without_a_length_backs_off_until_an_answer() -> None:
     """Those of one burst count as one."""
     shut = gate()
     waits, now = [], 0.0
@@ -159,7 +159,7 @@ def test_no_probe_is_sent_during_a_pause() -> None:
     assert (shut.changes_in(0.0), shut.tick(2.0), shut.tick(7.0)) == (7.0, False, True)
 
 
-def test_only_an_outage_or_a_refused_key_takes_a_probe() -> None:
+def test_only_an_outage_or_a_refused_key_needs_a_probe() -> None:
     """A pause ends by itself, and what people shut they open."""
     refused, paused, held = gate(), gate(), gate()
     refused.refused("status-401", is_probe=False, now=0.0, jitter=0.0)
@@ -170,7 +170,7 @@ def test_only_an_outage_or_a_refused_key_takes_a_probe() -> None:
     assert not gate().is_probed
 
 
-def test_a_flood_of_dead_letters_waits_for_people() -> None:
+def test_a_flood_of_dead_letters_waits_for_resume() -> None:
     """Three in a row shut it; neither time nor an answer opens it; `resume` does, and counts anew."""
     shut = gate()
     for _ in range(3):
@@ -195,7 +195,7 @@ def test_a_share_of_dead_letters_is_a_flood_too() -> None:
     assert (shut.is_held, never.is_held) == (True, False)
 
 
-def test_an_operator_holds_it() -> None:
+def test_operator_hold_and_resume() -> None:
     """Until `resume`, which takes both reasons of people away and no other."""
     shut = down()
     shut.hold()
@@ -205,7 +205,7 @@ def test_an_operator_holds_it() -> None:
     assert set(shut.reasons) == {"down"}
 
 
-def test_others_are_heard_or_not() -> None:
+def test_answers_for_other_orders_are_known() -> None:
     """An answer for the order itself says nothing about others; nor does an older one."""
     shut = gate()
     assert not shut.others_answered("a", since=-math.inf)

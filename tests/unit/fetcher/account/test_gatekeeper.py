@@ -153,7 +153,7 @@ def test_an_outage_of_an_hour_costs_time_and_no_order() -> None:
     assert all(count <= 6 for count in seen.api.asked.values()), "they take turns at probing"
 
 
-def test_orders_that_fail_by_themselves_leave_and_keep_nobody() -> None:
+def test_bad_orders_leave_and_delay_no_other() -> None:
     """A fifth of the orders always fails: they use up their tries, and the others are fetched meanwhile."""
     seen, _ = account(
         lambda order_id, _: status(500) if order_id.endswith(("3", "7")) else fine(order_id),
@@ -182,7 +182,7 @@ def test_a_few_poison_orders_alone_shut_the_gate_until_another_one_comes() -> No
     assert seen.states[:2] == ["down", "open"]
 
 
-def test_a_probe_is_sent_for_whoever_comes_first_where_nobody_waits() -> None:
+def test_the_first_order_to_come_is_the_probe() -> None:
     """With no order in hand the gate stays shut, asks for one, and opens with it."""
 
     async def work(each: Account) -> None:
@@ -199,7 +199,7 @@ def test_a_probe_is_sent_for_whoever_comes_first_where_nobody_waits() -> None:
     assert (seen.ended, seen.states) == ({"one": "ok"}, ["down", "open"])
 
 
-def test_a_wrong_key_keeps_every_order_and_is_looked_up_for_each_probe() -> None:
+def test_a_wrong_key_holds_every_order_and_is_read_for_each_probe() -> None:
     """401 for ten minutes: nothing ends, single probes with a fresh key, then all goes on."""
     seen, _ = account(lambda order_id, now: status(401) if now < 600 else fine(order_id), lambda each: each.fetch(*IDS))
     assert Counter(seen.ended.values()) == {"ok": len(IDS)}
@@ -208,7 +208,7 @@ def test_a_wrong_key_keeps_every_order_and_is_looked_up_for_each_probe() -> None
     assert seen.api.keys_refreshed >= 60
 
 
-def test_an_order_that_alone_is_forbidden_leaves() -> None:
+def test_a_single_unauthorized_order_leaves() -> None:
     """403 for one order while the others are answered is about that order."""
     seen, _ = account(
         lambda order_id, _: status(403) if order_id == "order-7" else fine(order_id), lambda each: each.fetch(*IDS)
@@ -217,7 +217,7 @@ def test_an_order_that_alone_is_forbidden_leaves() -> None:
     assert seen.ended["order-7"] == "status-403"
 
 
-def test_an_order_that_alone_is_throttled_leaves() -> None:
+def test_a_single_throttled_order_leaves() -> None:
     """429 for one order, again and again, does not stop the account for ever."""
 
     async def work(each: Account) -> None:
@@ -231,7 +231,7 @@ def test_an_order_that_alone_is_throttled_leaves() -> None:
     assert Counter(seen.ended.values()) == {"ok": 300, "status-429": 1}
 
 
-def test_a_ceiling_is_kept_evenly() -> None:
+def test_a_ceiling_is_kept() -> None:
     """With 20 requests/s allowed, no second has more, however many orders wait."""
     seen, _ = account(lambda order_id, _: fine(order_id), lambda each: each.fetch(*IDS), rate=20.0)
     per_second = Counter(int(at) for at in seen.api.times)
@@ -292,7 +292,7 @@ def test_only_orders_being_fetched_show_progress() -> None:
     assert looks == [[], [0], []]
 
 
-def test_who_waits_for_room_is_nobodys_to_watch() -> None:
+def test_orders_that_wait_for_memory_show_no_progress() -> None:
     """Room for one journey at a time: the others neither ask nor count as standing still."""
 
     async def work(each: Account) -> list[int]:

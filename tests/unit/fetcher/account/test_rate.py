@@ -25,14 +25,14 @@ def accepted(limiter: RateLimiter, at: float) -> None:
     limiter.accepted(sent=at, now=at)
 
 
-def test_turns_are_even() -> None:
+def test_turns_are_evenly_spaced() -> None:
     """Twenty requests a second are one each 50 ms, never twenty at once."""
     sent = turns(RateLimiter(20.0), 100.0, 10.0)
     assert len(sent) in (200, 201)
     assert {round(later - earlier, 6) for earlier, later in pairwise(sent[1:])} == {0.05}
 
 
-def test_idle_time_is_not_saved_up() -> None:
+def test_idle_time_allows_no_burst() -> None:
     """After a quiet minute the next two turns are as far apart as timers are inexact."""
     limiter = RateLimiter(20.0)
     turns(limiter, 0.0, 1.0)
@@ -77,7 +77,7 @@ def test_a_rate_climbs_back_and_then_beyond_up_to_its_ceiling() -> None:
 
 
 @pytest.mark.parametrize("used", [0, 1, 3])
-def test_a_429_at_a_rate_that_was_hardly_used_says_little_of_what_the_api_takes(used: int) -> None:
+def test_a_429_at_a_hardly_used_rate_starts_a_search(used: int) -> None:
     """An order now and then, and one of them throttled: a rush soon after is not held up for it."""
     limiter = RateLimiter()
     for number in range(5 * used):
@@ -87,7 +87,7 @@ def test_a_429_at_a_rate_that_was_hardly_used_says_little_of_what_the_api_takes(
     assert len(turns(limiter, 5.0, 20.0)) > 1000
 
 
-def test_half_of_a_ceiling_in_use_does_not_tell_what_the_api_takes() -> None:
+def test_a_429_at_half_the_ceiling_starts_a_search() -> None:
     """The first 429 of all came at a rate that was not used: the ceiling is tried again soon."""
     limiter = RateLimiter(100.0)
     for number in range(200):
@@ -97,7 +97,7 @@ def test_half_of_a_ceiling_in_use_does_not_tell_what_the_api_takes() -> None:
     assert limiter.rate(8.0) == 100.0
 
 
-def test_a_rate_that_is_searched_for_is_held_once_the_api_throttles_again() -> None:
+def test_a_429_ends_the_search() -> None:
     """From there it climbs as after any other cut."""
     limiter = RateLimiter()
     limiter.throttled(sent=0.0, now=0.0)
@@ -109,7 +109,7 @@ def test_a_rate_that_is_searched_for_is_held_once_the_api_throttles_again() -> N
     assert 0.7 * reached < limiter.rate(8.0) < reached
 
 
-def test_an_api_that_takes_nothing_at_all_says_nothing_of_the_rate() -> None:
+def test_an_api_that_accepts_nothing_sets_no_limit() -> None:
     """Whatever is sent is throttled for a while: the rate stays as it was cut at first, and is free again soon."""
     limiter = RateLimiter()
     for number in range(15):
@@ -120,7 +120,7 @@ def test_an_api_that_takes_nothing_at_all_says_nothing_of_the_rate() -> None:
     assert len(turns(limiter, 9.0, 20.0)) > 1000
 
 
-def test_a_late_answer_does_not_tell_that_the_api_takes_anything_now() -> None:
+def test_answers_to_requests_before_the_cut_do_not_count() -> None:
     """It is one to a request from before: seeds 20 and 112 were slow for it, in the middle of a blanket refusal."""
     limiter = RateLimiter()
     for number in range(5):
@@ -132,7 +132,7 @@ def test_a_late_answer_does_not_tell_that_the_api_takes_anything_now() -> None:
     assert len(turns(limiter, 7.0, 20.0)) > 500
 
 
-def test_a_limit_that_is_lifted_is_noticed_in_a_minute_or_two() -> None:
+def test_a_lifted_limit_is_found_within_two_minutes() -> None:
     """Once the rate has been above the old limit for a while, it doubles."""
     limiter = RateLimiter()
     for number in range(25):
@@ -164,7 +164,7 @@ class Server:
 
 @pytest.mark.parametrize("sliding", [False, True])
 @pytest.mark.parametrize(("allowed", "latency"), [(5, 0.2), (20, 0.3), (20, 0.02), (100, 0.05), (1000, 0.02)])
-def test_what_the_api_takes_is_found_out_and_used(allowed: int, latency: float, *, sliding: bool) -> None:
+def test_the_rate_converges_to_the_limit_of_the_api(allowed: int, latency: float, *, sliding: bool) -> None:
     """With no setting: after the first minute at least nine tenths are used, and fewer than 2 % are throttled."""
     limiter, server = RateLimiter(), Server(allowed, sliding=sliding)
     now, paused_until = 0.0, 0.0

@@ -1,0 +1,50 @@
+"""Durations, sizes, rates and addresses as they are written in settings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.wrong_settings import problems
+
+from journeys.settings import load
+from journeys.settings.values import format_duration, format_size, parse_duration, parse_size
+
+
+@pytest.mark.parametrize("url", ["registry:8081", "ftp://x", "http://", "http://x?y=1", "http://x y", "http://x:port"])
+def test_addresses_are_checked(url: str) -> None:
+    """Before any connection."""
+    assert "http:// or https://" in problems({"JOURNEYS_REGISTRY__URL": url})["JOURNEYS_REGISTRY__URL"]
+
+
+def test_addresses_lose_their_last_slash() -> None:
+    """Paths are joined with one slash."""
+    assert load(None, {"JOURNEYS_API__BASE_URL": "http://x/y/"}).api.base_url == "http://x/y"
+
+
+@given(st.integers(0, 10**9).map(lambda millis: millis / 1000))
+def test_durations_survive_being_written(seconds: float) -> None:
+    """What `config show` prints can be set again."""
+    assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, rel=1e-5)
+
+
+@given(st.integers(0, 2**50))
+def test_sizes_survive_being_written(size: int) -> None:
+    """What `config show` prints can be set again."""
+    assert parse_size(format_size(size)) == size
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "1w", "-1s", "1e3", True, None, float("nan"), float("inf"), -1, "٣s", "36501d", "9" * 306 + "s", 10**400],
+)
+def test_invalid_durations_are_refused(value: object) -> None:
+    """Only plain numbers and known units."""
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(value)
+
+
+@pytest.mark.parametrize("rate", ["fast", "-1", "inf", "nan"])
+def test_invalid_rates_are_refused(rate: str) -> None:
+    """The problem names the setting and says what it may be."""
+    assert problems({"JOURNEYS_API__RATE": rate}) == {"JOURNEYS_API__RATE": "must be a number of 0 or more, or auto"}
