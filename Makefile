@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-extra coverage matrix simulate chaos lint types format bench bench-peers lock clean
+.PHONY: help setup demo test test-extra coverage matrix simulate chaos lint types format bench bench-peers wheel lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -64,6 +64,16 @@ bench: $(READY) ## how fast: the worker against its own HTTP client, and every p
 
 bench-peers: $(READY) ## the worker beside its alternatives (needs Go and a JDK for some); writes benchmarks/PEERS.md
 	$(BIN)/python -m benchmarks.peers --write
+
+WHEELS := .cache/wheels
+wheel: $(READY) ## build a wheel, install it into an empty environment, and encode an event with it
+	rm -rf $(WHEELS)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(WHEELS) .
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(WHEELS)/venv
+	$(BIN)/uv pip install --quiet --python $(WHEELS)/venv/bin/python --require-hashes --requirement requirements/run.txt
+	$(BIN)/uv pip install --quiet --python $(WHEELS)/venv/bin/python --no-deps $(WHEELS)/*.whl
+	$(WHEELS)/venv/bin/python tests/support/wheel.py
+	@ls $(WHEELS)/*.whl
 
 lock: ## resolve the dependencies anew into requirements/*.txt
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
