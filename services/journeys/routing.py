@@ -1,7 +1,8 @@
-"""Where an order goes that cannot be published now: a retry tier, or the dead letters. Pure.
+"""The next topic of an order that cannot be published now: a retry tier, or the dead letters. No I/O.
 
-Both are records like any other, published in the transaction that commits the order's offset. The original key,
-value and headers travel along; our own headers are overwritten, never appended (spring-kafka #2549: tripled).
+Both kinds of record are published in the transaction that commits the order's offset. They keep the key, value and
+headers of the order message. Our own headers replace earlier ones of the same name and are never appended beside them
+(spring-kafka #2549: headers tripled).
 """
 
 from __future__ import annotations
@@ -10,27 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from journeys.errors import NotFoundYetError, OrderError, Verdict
+from journeys.headers import ErrorHeader, RetryHeader
 from journeys.model import Order, OrderMessage, Record
 
-OWN_HEADERS = frozenset(
-    {"edition", "account", "order-timestamp", "attempt", "absences", "not-before", "retry-reason"},
-)
-"""What a retry tier's record has beside the headers of the order message."""
-_LEFT_OUT = "error-left-out"
-"""Bytes of key and value that a dead letter does without."""
-_TOLD = frozenset(
-    {
-        "error-reason",
-        "error-stage",
-        "error-message",
-        "error-attempts",
-        "error-topic",
-        "error-partition",
-        "error-offset",
-        "error-time",
-        _LEFT_OUT,
-    }
-)
+_RETRY_HEADERS = frozenset(RetryHeader)
+_ERROR_HEADERS = frozenset(ErrorHeader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +28,7 @@ class Routes:
 
     @property
     def longest(self) -> float:
-        """The longest delay of a retry."""
+        """The longest delay of a retry, in seconds."""
         return max((*(delay for _, delay in self.retry_tiers), *self.empty_after), default=0.0)
 
     def accepts_empty(self, order: Order) -> bool:
@@ -60,11 +45,11 @@ def route_failure(
     now_ms: int,
     others_answered: bool = True,
 ) -> tuple[Record, str]:
-    """The record that takes the order on, and what became of it: `retried` or `dead-lettered`.
+    """The record that takes the order on, and its outcome: `retried` or `dead-lettered`.
 
-    `order` is None for a message that could not be read. `others_answered` tells whether the API answered for any other
-    order since this one was put into its tier. Where it did not, nothing says that it is this order's fault: after
-    the last tier it waits there again.
+    `order` is None for a message that could not be read. `others_answered` says whether the API answered for any other
+    order since this one went into its tier. If it did not, the failure may be the API's and not this order's: after the
+    last tier the order waits there again instead of becoming a dead letter.
     """
     if order is not None and error.verdict is not Verdict.DEAD_LETTER:
         delay = _delay(order, error, routes, others_answered=others_answered)
@@ -86,24 +71,27 @@ def _delay(order: Order, error: OrderError, routes: Routes, *, others_answered: 
 
 
 def _retry(order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], delay: float, *, now_ms: int) -> Record:
-    """A tier holds records of about the same delay, so that the first is about the first one due."""
+    """The record for the tier with the longest delay up to `delay`.
+
+    A tier holds records of similar delays, so the first record is about the first one due.
+    """
     topic = next((topic for topic, tier in reversed(tiers) if tier <= delay), tiers[0][0])
     absent = isinstance(error, NotFoundYetError)
     message = order.message
-    timestamp = [] if order.timestamp_ms is None else [("order-timestamp", str(order.timestamp_ms))]
+    timestamp = [] if order.timestamp_ms is None else [(RetryHeader.ORDER_TIMESTAMP, str(order.timestamp_ms))]
     return Record(
         topic=topic,
         key=message.key,
         value=message.value,
         headers=[
-            *_foreign(message),
-            ("account", order.account),
-            ("edition", order.edition),
+            *_headers_without(message, _RETRY_HEADERS),
+            (RetryHeader.ACCOUNT, order.account),
+            (RetryHeader.EDITION, order.edition),
             *timestamp,
-            ("attempt", str(order.attempt + 1)),
-            ("absences", str(order.absences + absent)),
-            ("not-before", str(now_ms + int(delay * 1000))),
-            ("retry-reason", error.reason),
+            (RetryHeader.ATTEMPT, str(order.attempt + 1)),
+            (RetryHeader.ABSENCES, str(order.absences + absent)),
+            (RetryHeader.NOT_BEFORE, str(now_ms + int(delay * 1000))),
+            (RetryHeader.REASON, error.reason),
         ],
     )
 
@@ -111,37 +99,38 @@ def _retry(order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], 
 def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, topic: str, *, now_ms: int) -> Record:
     source = str(message.position) if order is None or order.edition.count("/") < 2 else order.edition
     source_topic, partition, offset = source.rsplit("/", 2)
+    ours = _ERROR_HEADERS | _RETRY_HEADERS if order is not None and order.attempt else _ERROR_HEADERS
     return Record(
         topic=topic,
         key=message.key,
         value=message.value,
         headers=[
-            *(_foreign(message) if order is not None and order.attempt else message.headers),
-            ("error-reason", error.reason),
-            ("error-stage", error.stage),
-            ("error-message", str(error)),
-            ("error-attempts", str(1 + (order.attempt if order is not None else 0))),
-            ("error-topic", source_topic),
-            ("error-partition", partition),
-            ("error-offset", offset),
-            ("error-time", str(now_ms)),
+            *_headers_without(message, ours),
+            (ErrorHeader.REASON, error.reason),
+            (ErrorHeader.STAGE, error.stage),
+            (ErrorHeader.MESSAGE, str(error)),
+            (ErrorHeader.ATTEMPTS, str(1 + (order.attempt if order is not None else 0))),
+            (ErrorHeader.TOPIC, source_topic),
+            (ErrorHeader.PARTITION, partition),
+            (ErrorHeader.OFFSET, offset),
+            (ErrorHeader.TIME, str(now_ms)),
         ],
     )
 
 
-def bare(letter: Record, order: Order | None) -> Record | None:
-    """What a dead letter tells, without the message's key, headers and value: in its place, the order id if there is
-    one, and how large it was. None where it is so already.
+def strip_letter(letter: Record, order: Order | None) -> Record | None:
+    """The dead letter with its error headers only; None if it was stripped before.
 
-    A replay of it asks for the same order, or makes a dead letter of it again.
+    The value becomes the order id, or empty if there is no order: a replay asks for the same order, or makes a dead
+    letter again. `error-left-out` gives the bytes of key and value that were left out.
     """
-    told = {name: value for name, value in letter.headers if name in _TOLD}
-    if _LEFT_OUT in told:
+    errors = {name: value for name, value in letter.headers if name in _ERROR_HEADERS}
+    if ErrorHeader.LEFT_OUT in errors:
         return None
-    told[_LEFT_OUT] = str(letter.size)
+    errors[ErrorHeader.LEFT_OUT] = str(letter.size)
     value = b"" if order is None else order.order_id.encode()
-    return Record(topic=letter.topic, key=None, value=value, headers=[*told.items()])
+    return Record(topic=letter.topic, key=None, value=value, headers=[*errors.items()])
 
 
-def _foreign(message: OrderMessage) -> list[tuple[str, str | bytes | None]]:
-    return [(name, value) for name, value in message.headers if name not in OWN_HEADERS]
+def _headers_without(message: OrderMessage, names: frozenset[str]) -> list[tuple[str, str | bytes | None]]:
+    return [(name, value) for name, value in message.headers if name not in names]

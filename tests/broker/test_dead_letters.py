@@ -1,4 +1,4 @@
-"""`journeys dead-letters` on a real broker: what it shows, and that each letter is replayed once, whatever happens."""
+"""`journeys dead-letters` on a real broker: each letter is shown, and is replayed once through every failure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.broker.workers import until
 from journeys.cli import main
 from journeys.dead_letters.filters import Filter
 from journeys.dead_letters.formats import data_of
-from journeys.dead_letters.plan import Routing, plan
+from journeys.dead_letters.plan import Targets, plan_replay
 from journeys.dead_letters.replay import Replay, replay_publisher
-from journeys.dead_letters.scan import Cabinet
+from journeys.dead_letters.topic import DeadLetterTopic
 from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import Settings, load
@@ -34,8 +34,8 @@ NOW_MS = time.time_ns() // 1_000_000
 DAY_MS = 86_400_000
 
 
-class OrderPool:
-    """A topic of dead letters without a worker, and the commands in front of it."""
+class DeadLetterBench:
+    """A topic of dead letters without a worker, and the commands that read it."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class OrderPool:
 
     @property
     def settings(self) -> Settings:
-        """As the commands see them."""
+        """The settings that the commands load."""
         return load(None, os.environ)
 
     def put(
@@ -76,7 +76,7 @@ class OrderPool:
         at_ms: int = NOW_MS,
         headers: Sequence[tuple[str, str]] = (),
     ) -> list[str]:
-        """Dead letters of these orders, one partition after the other; several reasons take turns in each."""
+        """Write a dead letter for each order, to both partitions in turn; several reasons alternate."""
         placed = list(orders)
         producer = Producer({"bootstrap.servers": self._servers, "linger.ms": 5})
         reasons = [reason] if isinstance(reason, str) else reason
@@ -97,21 +97,21 @@ class OrderPool:
         return placed
 
     def read(self, topic: str) -> list[Read]:
-        """All that is committed there."""
+        """The committed records of a topic."""
         return read_committed(self._servers, [topic])
 
     def replayed(self, topic: str | None = None) -> list[str]:
-        """Orders that came back, sorted; one that came back twice is there twice."""
+        """Orders in the order topic, sorted; an order that was sent twice is listed twice."""
         return sorted((record.value or b"").decode() for record in self.read(topic or self.orders))
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """A command; what it writes to stdout, or to stderr where it fails."""
+        """Run a command that ends with `code`. Returns its stdout, or its stderr if `code` is not 0."""
         assert main(["dead-letters", *arguments]) == code
         told = self._capsys.readouterr()
         return told.err if code else told.out
 
     def answer(self, *arguments: str) -> Any:
-        """A command's answer to a program."""
+        """Run a command with --json. Returns its answer."""
         return json.loads(self.run(*arguments, "--json"))
 
     def states(self) -> Counter[tuple[str, str]]:
@@ -130,19 +130,19 @@ class OrderPool:
 
 
 @pytest.fixture
-def pool(
+def bench(
     bootstrap_servers: str, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> OrderPool:
-    """Topics of this test's own, and no setting of the developer's."""
+) -> DeadLetterBench:
+    """Topics for this test alone, and none of the developer's settings."""
     for name in [name for name in os.environ if name.startswith("JOURNEYS_") and "SANDBOX" not in name]:
         monkeypatch.delenv(name)
-    return OrderPool(bootstrap_servers, namespace, monkeypatch, capsys)
+    return DeadLetterBench(bootstrap_servers, namespace, monkeypatch, capsys)
 
 
-def test_dead_letters_of_a_worker_are_listed_shown_exported_and_replayed(
+def test_letters_of_a_worker_are_listed_shown_exported_and_replayed(
     stack: Stack, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """From a worker's letters back to the worker: one order is published then, another becomes a letter again."""
+    """After the replay, one order is published and another becomes a letter again."""
     with open_shop(stack, namespace) as shop:
         for name, value in shop.crew.environment.items():
             monkeypatch.setenv(name, value)
@@ -196,128 +196,128 @@ def test_dead_letters_of_a_worker_are_listed_shown_exported_and_replayed(
         assert worker.stop() == 0
 
 
-def test_a_replay_dry_run_sends_nothing(pool: OrderPool) -> None:
-    """A dry run counts by reason and by topic; without --execute nothing is sent or remembered."""
-    pool.put([f"a{n}" for n in range(5)])
-    pool.put(["b0"], reason="status-422", source=pool.others, at_ms=NOW_MS + 1)
-    told = pool.answer("replay", "--limit", "5")
+def test_dry_run_shows_the_plan_and_sends_nothing(bench: DeadLetterBench) -> None:
+    """It counts letters by reason and topic; without --execute nothing is sent or committed."""
+    bench.put([f"a{n}" for n in range(5)])
+    bench.put(["b0"], reason="status-422", source=bench.others, at_ms=NOW_MS + 1)
+    told = bench.answer("replay", "--limit", "5")
     assert told == {
         "executed": False,
         "letters": 5,
         "reasons": {"status-400": 5},
-        "topics": {pool.orders: 5},
+        "topics": {bench.orders: 5},
         "left": 1,
     }
-    assert pool.answer("replay")["topics"] == {pool.orders: 5, pool.others: 1}
-    assert "nothing was sent" in pool.run("replay")
-    assert pool.read(pool.orders) == []
-    assert pool.read(pool.others) == []
-    assert pool.states() == {("status-400", "pending"): 5, ("status-422", "pending"): 1}
+    assert bench.answer("replay")["topics"] == {bench.orders: 5, bench.others: 1}
+    assert "nothing was sent" in bench.run("replay")
+    assert bench.read(bench.orders) == []
+    assert bench.read(bench.others) == []
+    assert bench.states() == {("status-400", "pending"): 5, ("status-422", "pending"): 1}
 
 
-def test_a_replayed_order_is_the_original_message(pool: OrderPool) -> None:
-    """Key, value and headers are the original's, the error headers are gone, and the replays are counted."""
-    pool.put(["one"], headers=[("trace", "t"), ("replay-count", "1")])
-    pool.run("replay", "--execute")
-    [record] = pool.read(pool.orders)
+def test_replayed_order_is_the_original_message(bench: DeadLetterBench) -> None:
+    """Key, value and headers are the original's; the error headers are removed, and replays are counted."""
+    bench.put(["one"], headers=[("trace", "t"), ("replay-count", "1")])
+    bench.run("replay", "--execute")
+    [record] = bench.read(bench.orders)
     assert (record.key, record.value) == (b"one", b"one")
     assert record.headers == (("trace", b"t"), ("replay-count", b"2"))
 
 
-def test_dead_letters_left_by_one_filter_are_replayed_by_another(pool: OrderPool) -> None:
-    """Filters in any order replay each dead letter once, and find the newest behind the ones left before."""
-    first = pool.put([f"a{n}" for n in range(40)])
-    second = pool.put([f"b{n}" for n in range(40)], reason="status-422")
-    third = pool.put([f"c{n}" for n in range(40)])
-    told = pool.answer("replay", "--reason", "status-422", "--execute")
+def test_letters_passed_over_by_a_filter_stay_pending(bench: DeadLetterBench) -> None:
+    """Replays with different filters send each letter once, also letters that arrive between them."""
+    first = bench.put([f"a{n}" for n in range(40)])
+    second = bench.put([f"b{n}" for n in range(40)], reason="status-422")
+    third = bench.put([f"c{n}" for n in range(40)])
+    told = bench.answer("replay", "--reason", "status-422", "--execute")
     assert told == {"executed": True, "letters": 40, "reasons": {"status-422": 40}, "left": 80}
-    assert pool.replayed() == sorted(second)
-    assert pool.states() == {("status-400", "pending"): 80, ("status-422", "replayed"): 40}
-    assert pool.answer("replay", "--order", "c7", "--execute")["letters"] == 1
-    assert pool.answer("replay", "--limit", "10", "--execute", "--batch-size", "3")["letters"] == 10
-    fourth = pool.put(["d0"], reason="status-422")
-    assert pool.answer("replay", "--reason", "status-422", "--execute")["left"] == 69
-    assert pool.answer("replay", "--execute") == {
+    assert bench.replayed() == sorted(second)
+    assert bench.states() == {("status-400", "pending"): 80, ("status-422", "replayed"): 40}
+    assert bench.answer("replay", "--order", "c7", "--execute")["letters"] == 1
+    assert bench.answer("replay", "--limit", "10", "--execute", "--batch-size", "3")["letters"] == 10
+    fourth = bench.put(["d0"], reason="status-422")
+    assert bench.answer("replay", "--reason", "status-422", "--execute")["left"] == 69
+    assert bench.answer("replay", "--execute") == {
         "executed": True,
         "letters": 69,
         "reasons": {"status-400": 69},
         "left": 0,
     }
-    assert pool.replayed() == sorted(first + second + third + fourth)
-    assert pool.answer("replay", "--execute")["letters"] == 0
+    assert bench.replayed() == sorted(first + second + third + fourth)
+    assert bench.answer("replay", "--execute")["letters"] == 0
 
 
-def test_a_killed_replay_goes_on_and_repeats_nothing(pool: OrderPool) -> None:
-    """After SIGKILL behind the first transactions, the same command sends exactly the rest."""
-    orders = pool.put(f"a{n}" for n in range(1000))
-    process = pool.start("replay", "--execute", "--batch-size", "1")
-    until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
+def test_killed_replay_resumes_without_repeating(bench: DeadLetterBench) -> None:
+    """After SIGKILL, the same command sends exactly the rest."""
+    orders = bench.put(f"a{n}" for n in range(1000))
+    process = bench.start("replay", "--execute", "--batch-size", "1")
+    until(lambda: bool(bench.read(bench.orders)), "the first replayed order")
     process.kill()
     process.communicate(timeout=20)
     assert process.returncode == -signal.SIGKILL
-    told = pool.answer("replay", "--execute")
+    told = bench.answer("replay", "--execute")
     assert 0 < told["letters"] < len(orders)
     assert told["left"] == 0
-    assert pool.replayed() == sorted(orders)
+    assert bench.replayed() == sorted(orders)
 
 
-def test_an_interrupted_replay_reports_exact_counts(pool: OrderPool) -> None:
-    """On Ctrl-C the current batch ends first: the counts are exact, and the rest is sent later."""
-    orders = pool.put(f"a{n}" for n in range(1000))
-    process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
-    until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
+def test_interrupted_replay_finishes_its_batch_and_counts(bench: DeadLetterBench) -> None:
+    """Ctrl-C lets the current batch end: the counts are exact, and the rest can be sent later."""
+    orders = bench.put(f"a{n}" for n in range(1000))
+    process = bench.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(bench.read(bench.orders)), "the first replayed order")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert "the same command goes on" in err
     told = json.loads(out)
-    assert told["letters"] == len(pool.read(pool.orders)) == len(orders) - told["left"]
-    assert pool.answer("replay", "--execute")["letters"] == told["left"]
-    assert pool.replayed() == sorted(orders)
+    assert told["letters"] == len(bench.read(bench.orders)) == len(orders) - told["left"]
+    assert bench.answer("replay", "--execute")["letters"] == told["left"]
+    assert bench.replayed() == sorted(orders)
 
 
-def test_a_replay_interrupted_twice_reports_its_progress(pool: OrderPool) -> None:
-    """A second Ctrl-C abandons the current batch; the same command finds out later whether it was sent."""
-    orders = pool.put(f"a{n}" for n in range(1000))
-    process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
-    until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
+def test_second_interrupt_ends_a_replay_within_a_batch(bench: DeadLetterBench) -> None:
+    """The current batch may or may not be committed; the same command finds out."""
+    orders = bench.put(f"a{n}" for n in range(1000))
+    process = bench.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(bench.read(bench.orders)), "the first replayed order")
     for each in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):  # stopped, it takes both at once
         process.send_signal(each)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "interrupted within a batch" in err
     told = json.loads(out)["letters"]
-    rest = pool.answer("replay", "--execute")["letters"]
+    rest = bench.answer("replay", "--execute")["letters"]
     assert told in (len(orders) - rest, len(orders) - rest - 1)
-    assert pool.replayed() == sorted(orders)
+    assert bench.replayed() == sorted(orders)
 
 
-def test_replay_works_with_either_group_protocol(pool: OrderPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replay joins no group; one protocol knows the positions remembered under the other."""
-    orders = pool.put(f"a{n}" for n in range(10))
-    assert pool.answer("replay", "--limit", "4", "--execute")["letters"] == 4
+def test_replay_works_under_both_group_protocols(bench: DeadLetterBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay joins no group; commits made under one protocol are read under the other."""
+    orders = bench.put(f"a{n}" for n in range(10))
+    assert bench.answer("replay", "--limit", "4", "--execute")["letters"] == 4
     monkeypatch.setenv("JOURNEYS_KAFKA__GROUP_PROTOCOL", "consumer")
-    assert pool.answer("replay", "--execute")["letters"] == 6
-    assert pool.replayed() == sorted(orders)
+    assert bench.answer("replay", "--execute")["letters"] == 6
+    assert bench.replayed() == sorted(orders)
 
 
-def test_the_later_of_two_replays_fences_the_first(pool: OrderPool) -> None:
-    """The first replay is fenced and reports it; together they replay each dead letter once."""
-    orders = pool.put(f"a{n}" for n in range(1000))
-    process = pool.start("replay", "--execute", "--batch-size", "1", "--json")
-    until(lambda: bool(pool.read(pool.orders)), "the first replayed order")
-    second = pool.answer("replay", "--execute")
+def test_second_replay_fences_the_first(bench: DeadLetterBench) -> None:
+    """The first ends with that reason; together they send each letter once."""
+    orders = bench.put(f"a{n}" for n in range(1000))
+    process = bench.start("replay", "--execute", "--batch-size", "1", "--json")
+    until(lambda: bool(bench.read(bench.orders)), "the first replayed order")
+    second = bench.answer("replay", "--execute")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert "another replay of this group has begun" in err
     first = json.loads(out)
     assert first["letters"] + second["letters"] == len(orders)
     assert first["letters"] > 0
-    assert pool.replayed() == sorted(orders)
+    assert bench.replayed() == sorted(orders)
 
 
 class Amnesiac(Publisher):
-    """A publisher that does what it is told, or not, and reports what it is told to report: each outcome once."""
+    """A publisher that reports scripted outcomes, whether the transaction was committed or not."""
 
     script: tuple[tuple[bool, Outcome], ...] = (
         (False, Outcome.ABORTED),
@@ -326,7 +326,7 @@ class Amnesiac(Publisher):
     )
 
     def publish(self, batches: Sequence[Iterable[Record]], groups: Sequence[GroupOffsets], *, timeout: float) -> Result:
-        """As Publisher, but for the script."""
+        """Publish, or not, and report the next outcome of the script."""
         if not self.script:
             return super().publish(batches, groups, timeout=timeout)
         (does, outcome), *rest = self.script
@@ -336,28 +336,27 @@ class Amnesiac(Publisher):
         return Result(outcome=outcome, reason="as scripted")
 
 
-def test_a_replay_transaction_of_unknown_outcome_is_read_back(pool: OrderPool) -> None:
-    """Records that were sent after all are counted and not sent again; the others are sent."""
-    orders = pool.put(f"a{n}" for n in range(100))
-    settings = pool.settings
-    routing = Routing.of(settings, None)
+def test_unknown_outcome_is_read_back(bench: DeadLetterBench) -> None:
+    """Letters committed without our knowledge are counted and not sent again; the others are sent."""
+    orders = bench.put(f"a{n}" for n in range(100))
+    settings = bench.settings
+    targets = Targets.of(settings, None)
     publisher = replay_publisher(settings, Amnesiac)
     assert isinstance(publisher, Amnesiac)
-    with Cabinet(settings, now_ms=NOW_MS) as cabinet:
-        found = cabinet.survey(Filter(), lambda _done, _total: None)
-        work = plan(
-            found,
-            routing,
-            existing=cabinet.existing,
+    with DeadLetterTopic(settings, now_ms=NOW_MS) as letters:
+        work = plan_replay(
+            letters.scan(Filter(), lambda _done, _total: None),
+            targets,
+            existing=letters.existing,
             limit=None,
             forgotten=None,
             map_limit=settings.orders.map_limit,
             batch_size=7,
         )
         run = Replay(
-            store=cabinet.store,
+            letters=letters,
             publisher=publisher,
-            routing=routing,
+            targets=targets,
             map_limit=settings.orders.map_limit,
             batch_size=7,
             on=lambda _done, _total: None,
@@ -366,100 +365,98 @@ def test_a_replay_transaction_of_unknown_outcome_is_read_back(pool: OrderPool) -
     publisher.discard()
     assert publisher.script == ()
     assert run.replayed == {"status-400": len(orders)}
-    assert pool.replayed() == sorted(orders)
+    assert bench.replayed() == sorted(orders)
 
 
-def test_dead_letters_older_than_offset_retention_need_a_flag(pool: OrderPool) -> None:
-    """No position is kept and they are older than Kafka keeps one: nobody can know, so nothing is sent unasked."""
-    pool.put([f"old{n}" for n in range(4)], at_ms=NOW_MS - 10 * DAY_MS)
-    new = pool.put([f"new{n}" for n in range(4)], reason="status-422")
-    assert pool.states() == {("status-400", "unknown"): 4, ("status-422", "pending"): 4}
-    assert "--forgotten" in pool.run("replay", "--reason", "status-422", "--execute", code=1)
-    assert pool.read(pool.orders) == []
-    told = pool.answer("replay", "--forgotten", "skip", "--execute")
+def test_letters_older_than_kept_offsets_need_the_option_forgotten(bench: DeadLetterBench) -> None:
+    """No commit is kept, and Kafka may have deleted one: nothing is sent without --forgotten."""
+    bench.put([f"old{n}" for n in range(4)], at_ms=NOW_MS - 10 * DAY_MS)
+    new = bench.put([f"new{n}" for n in range(4)], reason="status-422")
+    assert bench.states() == {("status-400", "unknown"): 4, ("status-422", "pending"): 4}
+    assert "--forgotten" in bench.run("replay", "--reason", "status-422", "--execute", code=1)
+    assert bench.read(bench.orders) == []
+    told = bench.answer("replay", "--forgotten", "skip", "--execute")
     assert (told["letters"], told["left"]) == (4, 0)
-    assert pool.replayed() == sorted(new)
-    assert pool.states() == {("status-400", "replayed"): 4, ("status-422", "replayed"): 4}
+    assert bench.replayed() == sorted(new)
+    assert bench.states() == {("status-400", "replayed"): 4, ("status-422", "replayed"): 4}
 
 
-def test_old_dead_letters_are_replayed_with_the_flag(pool: OrderPool) -> None:
-    """The position is remembered from then on, so the command does not ask again."""
-    old = pool.put([f"old{n}" for n in range(6)], at_ms=NOW_MS - 10 * DAY_MS)
-    assert pool.answer("replay", "--forgotten", "replay", "--limit", "4", "--execute")["left"] == 2
-    assert pool.answer("replay", "--execute")["letters"] == 2
-    assert pool.replayed() == sorted(old)
+def test_forgotten_replay_sends_old_letters(bench: DeadLetterBench) -> None:
+    """From then on a commit is kept, so that the option is not needed again."""
+    old = bench.put([f"old{n}" for n in range(6)], at_ms=NOW_MS - 10 * DAY_MS)
+    assert bench.answer("replay", "--forgotten", "replay", "--limit", "4", "--execute")["left"] == 2
+    assert bench.answer("replay", "--execute")["letters"] == 2
+    assert bench.replayed() == sorted(old)
 
 
-def test_a_replay_whose_offset_map_would_not_fit_sends_nothing(
-    pool: OrderPool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The error says what to do, and what it says works."""
+def test_replay_beyond_the_offset_map_limit_is_refused(bench: DeadLetterBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent; the error says what to do, and each of its suggestions works."""
     monkeypatch.setenv("JOURNEYS_ORDERS__MAP_LIMIT", "64")
-    orders = pool.put((f"a{n}" for n in range(1600)), reason=["status-400", "status-422"])
-    told = pool.run("replay", "--reason", "status-422", "--execute", code=1)
+    orders = bench.put((f"a{n}" for n in range(1600)), reason=["status-400", "status-422"])
+    told = bench.run("replay", "--reason", "status-422", "--execute", code=1)
     assert "JOURNEYS_ORDERS__MAP_LIMIT" in told
     assert "0/0" in told
-    assert pool.read(pool.orders) == []
-    assert pool.answer("replay", "--reason", "status-422", "--limit", "100", "--execute")["letters"] == 100
-    pool.run("replay", "--reason", "status-400", "--to", pool.aside, "--limit", "100", "--execute")
-    pool.run("replay", "--execute")
-    assert len(pool.replayed(pool.aside)) == 100
-    assert sorted(pool.replayed(pool.aside) + pool.replayed()) == sorted(orders)
+    assert bench.read(bench.orders) == []
+    assert bench.answer("replay", "--reason", "status-422", "--limit", "100", "--execute")["letters"] == 100
+    bench.run("replay", "--reason", "status-400", "--to", bench.aside, "--limit", "100", "--execute")
+    bench.run("replay", "--execute")
+    assert len(bench.replayed(bench.aside)) == 100
+    assert sorted(bench.replayed(bench.aside) + bench.replayed()) == sorted(orders)
 
 
-def test_dead_letters_of_a_retry_tier_go_to_the_order_topic(pool: OrderPool) -> None:
-    """Dead letters of a retry tier, or without a topic, go to the order topic; the tier's headers are removed."""
-    pool.put(
+def test_letters_from_a_tier_and_from_no_topic_go_to_the_order_topic(bench: DeadLetterBench) -> None:
+    """A retry tier takes no letters; its headers are removed."""
+    bench.put(
         ["tier"],
-        source=pool.retries,
-        headers=[("edition", f"{pool.others}/1/5"), ("attempt", "2"), ("not-before", "5"), ("trace", "t")],
+        source=bench.retries,
+        headers=[("edition", f"{bench.others}/1/5"), ("attempt", "2"), ("not-before", "5"), ("trace", "t")],
     )
-    produce_orders(pool.environment["JOURNEYS_KAFKA__BOOTSTRAP_SERVERS"], pool.letters, ["nowhere"], partitions=2)
-    assert pool.answer("replay", "--execute")["reasons"] == {"status-400": 1, "unnamed": 1}
-    assert [(record.value, record.headers) for record in pool.read(pool.others)] == [
+    produce_orders(bench.environment["JOURNEYS_KAFKA__BOOTSTRAP_SERVERS"], bench.letters, ["nowhere"], partitions=2)
+    assert bench.answer("replay", "--execute")["reasons"] == {"status-400": 1, "unnamed": 1}
+    assert [(record.value, record.headers) for record in bench.read(bench.others)] == [
         (b"tier", (("trace", b"t"), ("replay-count", b"1")))
     ]
-    assert pool.replayed() == ["nowhere"]
+    assert bench.replayed() == ["nowhere"]
 
 
-def test_dead_letters_of_an_unknown_topic_need_a_target(pool: OrderPool) -> None:
-    """A dead letter's header alone names no target: only the settings or the operator do."""
-    pool.put(["stray"], source="somebody.elses")
-    assert "somebody.elses (1)" in pool.run("replay", "--execute", code=1)
-    pool.run("replay", "--to", pool.aside, "--execute")
-    assert pool.replayed(pool.aside) == ["stray"]
+def test_letters_of_an_unknown_topic_need_the_option_to(bench: DeadLetterBench) -> None:
+    """A letter's header alone never chooses the topic: the settings or the operator do."""
+    bench.put(["stray"], source="somebody.elses")
+    assert "somebody.elses (1)" in bench.run("replay", "--execute", code=1)
+    bench.run("replay", "--to", bench.aside, "--execute")
+    assert bench.replayed(bench.aside) == ["stray"]
 
 
-def test_missing_dead_letters_and_topics_are_reported(pool: OrderPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A position without a dead letter, a missing target and a missing dead letter topic each have an error."""
-    pool.put(["one"])
-    assert "0 to 1" in pool.run("show", "7/0", code=1)
-    assert "no letter at 1/5" in pool.run("show", "1/5", code=1)
-    assert "nowhere" in pool.run("replay", "--to", "nowhere", code=1)
+def test_missing_positions_and_topics_are_reported(bench: DeadLetterBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A position without a letter, a missing target, and a missing dead-letter topic."""
+    bench.put(["one"])
+    assert "0 to 1" in bench.run("show", "7/0", code=1)
+    assert "no letter at 1/5" in bench.run("show", "1/5", code=1)
+    assert "nowhere" in bench.run("replay", "--to", "nowhere", code=1)
     monkeypatch.setenv("JOURNEYS_ORDERS__DEAD_LETTER", "no-such-topic")
-    assert "journeys topics create" in pool.run("list", code=1)
+    assert "journeys topics create" in bench.run("list", code=1)
 
 
-def test_the_order_filter_reads_ids_as_the_worker_does(
-    pool: OrderPool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_letters_are_named_by_the_order_id_in_the_message(
+    bench: DeadLetterBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the id in its message; by its key where the registry that knows the message's schema is away."""
+    """A message in Avro is named by its key while the registry is unreachable."""
     monkeypatch.setenv("JOURNEYS_REGISTRY__URL", "http://127.0.0.1:1")
-    pool.put(['{"order_id": 12345678901234567890}', "\x00\x00\x00\x00\x01abc"])
+    bench.put(['{"order_id": 12345678901234567890}', "\x00\x00\x00\x00\x01abc"])
     assert main(["dead-letters", "list", "--json"]) == 0
     told = capsys.readouterr()
     assert [letter["order"] for letter in json.loads(told.out)] == ["12345678901234567890", "\x00\x00\x00\x00\x01abc"]
     assert "orders in Avro are named by their keys" in told.err
-    assert pool.answer("replay", "--order", "12345678901234567890")["letters"] == 1
+    assert bench.answer("replay", "--order", "12345678901234567890")["letters"] == 1
 
 
-def test_dead_letters_are_listed_as_a_table_with_sums(pool: OrderPool) -> None:
-    """The table has a line per dead letter, and below it the counts by reason and state."""
-    assert pool.run("list") == "No letters.\n"
-    pool.put(["one", "two", "three"], reason=["status-400", "status-422"])
-    assert pool.run("list", "--reason", "status-40") == "No letter matches; pending in all: 3.\n"
-    pool.run("replay", "--reason", "status-422", "--execute")
-    told = pool.run("list", "--limit", "2")
+def test_list_prints_a_table_and_totals(bench: DeadLetterBench) -> None:
+    """It has a line per letter, and counts by reason and state below."""
+    assert bench.run("list") == "No letters.\n"
+    bench.put(["one", "two", "three"], reason=["status-400", "status-422"])
+    assert bench.run("list", "--reason", "status-40") == "No letter matches; pending in all: 3.\n"
+    bench.run("replay", "--reason", "status-422", "--execute")
+    told = bench.run("list", "--limit", "2")
     lines = [line.split() for line in told.splitlines()]
     assert [(line[0], line[-1]) for line in lines if "fetch" in line] == [("0/0", "pending"), ("0/1", "replayed")]
     assert "The 2 oldest of 3 are shown, all are counted:" in told
@@ -469,19 +466,19 @@ def test_dead_letters_are_listed_as_a_table_with_sums(pool: OrderPool) -> None:
         ["status-422", "0", "1", "1"],
         ["all", "2", "1", "3"],
     ]
-    assert f"source        {pool.orders}/0/0" in pool.run("show", "0/0").splitlines()
+    assert f"source        {bench.orders}/0/0" in bench.run("show", "0/0").splitlines()
 
 
-def test_a_dead_letter_too_large_for_its_target_is_named(
-    pool: OrderPool, bootstrap_servers: str, namespace: str
+def test_letter_too_large_for_its_target_is_named(
+    bench: DeadLetterBench, bootstrap_servers: str, namespace: str
 ) -> None:
-    """The dead letter stays pending, and the others can be replayed without it."""
+    """It stays pending, and the others can be replayed without it."""
     tight = f"{namespace}tight"
     create_topics(bootstrap_servers, tight, partitions=1, config={"max.message.bytes": "1000"})
     large = os.urandom(2000).hex()
-    pool.put([large, "other", "small"])
-    assert "max.message.bytes" in pool.run("replay", "--to", tight, "--execute", code=1)
+    bench.put([large, "other", "small"])
+    assert "max.message.bytes" in bench.run("replay", "--to", tight, "--execute", code=1)
     for order in ("other", "small"):
-        pool.run("replay", "--order", order, "--to", tight, "--execute")
-    assert pool.replayed(tight) == ["other", "small"]
-    assert [letter["order"] for letter in pool.answer("list", "--pending")] == [large]
+        bench.run("replay", "--order", order, "--to", tight, "--execute")
+    assert bench.replayed(tight) == ["other", "small"]
+    assert [letter["order"] for letter in bench.answer("list", "--pending")] == [large]

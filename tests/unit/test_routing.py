@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
+from journeys.dead_letters.plan import Targets
 from journeys.errors import NotFoundYetError, OrderError, RejectedOrderError, TransientError
 from journeys.model import Headers, Order, OrderMessage, Position
-from journeys.routing import Routes, route_failure
+from journeys.routing import Routes, route_failure, strip_letter
 
 ROUTES = Routes(
     retry_tiers=(("orders.retry.1m", 60.0), ("orders.retry.10m", 600.0), ("orders.retry.1h", 3600.0)),
@@ -152,3 +153,14 @@ def test_a_rejected_order_is_a_dead_letter_even_during_an_outage() -> None:
     refused = RejectedOrderError("the API answered 400", reason="status-400")
     of = order()
     assert route_failure(of.message, of, refused, ROUTES, now_ms=0, others_answered=False)[1] == "dead-lettered"
+
+
+def test_replayed_stripped_letter_can_be_stripped_again() -> None:
+    """A replay removes `error-left-out` with the other error headers, so the next dead letter is not taken for bare."""
+    first = strip_letter(route_failure(order().message, order(), REFUSED, ROUTES, now_ms=5)[0], order())
+    assert first is not None
+    headers = tuple((name, str(value).encode()) for name, value in first.headers)
+    replayed = Targets(orders=("orders.completed",), tiers=frozenset()).record(
+        structs.replace(order().message, value=first.value, headers=headers), "orders.completed"
+    )
+    assert replayed.headers == [("replay-count", "1")]

@@ -1,4 +1,4 @@
-"""All commands, put together. Each imports what it needs when it runs, so that `--help` is quick."""
+"""All commands, put together. Each imports its heavy parts when it runs, so that `--help` is quick."""
 
 from __future__ import annotations
 

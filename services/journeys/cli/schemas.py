@@ -1,4 +1,4 @@
-"""`journeys schemas register | check | export`: the schemas of what is published, in the registry and as files."""
+"""`journeys schemas register | check | export`: the schemas of published records, in the registry and as files."""
 
 # ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.terminal import complain
 from journeys.errors import SetupError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the schemas, or look at them.")
@@ -72,7 +73,7 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
             typer.echo(f"{each.state.value:<12}  {each.name}  ({each.record}{note})")
     if any(each.state is not registry.State.OK for each in found):
         if not as_json:
-            typer.echo(f"journeys: try: {registry.REMEDY}", err=True)
+            complain(f"try: {registry.REMEDY}")
         raise typer.Exit(1)
 
 

@@ -1,20 +1,28 @@
-"""Text from outside as people are shown it: a header of a letter, a server's answer, what a broker says."""
+"""Text that comes from outside, as a terminal may show it: a letter's header, a server's answer, a broker's error."""
 
 from __future__ import annotations
 
+import sys
+
 _LONGEST = 2_000
-"""Characters: more would push what matters off the screen."""
+"""Characters shown of one text; more would push the rest off the screen."""
 _END = 500
-"""So many of them are the text's last: an error ends with what to do."""
+"""How many of them are the end of the text: an error ends with what to do."""
+
+
+def complain(*lines: str) -> None:
+    """Write each line to stderr after the command's name, shortened and without terminal codes."""
+    for line in lines:
+        print(f"journeys: {harmless(line)}", file=sys.stderr)  # noqa: T201 - this is where a command speaks
 
 
 def shortened(text: str) -> str:
-    """The text; one that is too long loses its middle."""
+    """The text; a long one loses its middle."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} … {text[-_END:]}"
 
 
 def harmless(text: str) -> str:
-    """The text, shortened, on one line that does nothing to a terminal: what is not printable is written out."""
+    """The text, shortened, in one line; characters that are not printable are escaped as in Python."""
     text = shortened(text)
     if text.isprintable():
         return text

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from journeys.errors import RejectedOrderError
+from journeys.headers import RetryHeader
 from journeys.model import Json, Order, OrderMessage
 
 MAX_ID_BYTES = 1024
@@ -64,9 +65,9 @@ class OrderReader:
             order_id=order_id,
             account=self._account,
             edition=_edition(message) or str(message.position),
-            timestamp_ms=message.number("order-timestamp"),
-            attempt=message.number("attempt") or 0,
-            absences=message.number("absences") or 0,
+            timestamp_ms=message.number(RetryHeader.ORDER_TIMESTAMP),
+            attempt=message.number(RetryHeader.ATTEMPT) or 0,
+            absences=message.number(RetryHeader.ABSENCES) or 0,
             message=message,
         )
 
@@ -136,5 +137,5 @@ def _refused(message: str) -> RejectedOrderError:
 
 def _edition(message: OrderMessage) -> str:
     """Of a retry; empty where it names none that may stand on every event."""
-    edition = message.header("edition") or b""
+    edition = message.header(RetryHeader.EDITION) or b""
     return edition.decode(errors="replace") if len(edition) <= MAX_ID_BYTES else ""

@@ -1,5 +1,5 @@
-"""Dead letters: look at them, take them out, send them again exactly once.
+"""Dead letters: list them, export them, and send them again exactly once.
 
-`letters`, `filters`, `forms` and `plan` decide and do no I/O; `store` reads the topic, `replay` sends, `resume` asks a
-worker to go on.
+`letters`, `filters`, `formats`, `scan` and `plan` decide and do no I/O; `topic` reads the dead-letter topic, `replay`
+sends letters again.
 """

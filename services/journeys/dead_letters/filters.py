@@ -1,4 +1,4 @@
-"""Which letters a command takes. Pure: the present time is an argument."""
+"""Which letters a command takes. No I/O: the present time is an argument."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from journeys.settings.values import parse_duration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Every condition that is set must hold; several reasons are alternatives."""
+    """A letter matches if every condition that is set holds; several reasons are alternatives."""
 
     reasons: frozenset[str] = frozenset()
     stage: str | None = None
     order: str | None = None
     topic: str | None = None
-    """Where the order message was read."""
+    """The topic from which the order message was read."""
     since_ms: int | None = None
     until_ms: int | None = None
-    """Exclusive. A letter without a time is in no span of time."""
+    """Exclusive. A letter without a time matches no span of time."""
 
     def matches(self, letter: Letter) -> bool:
-        """Whether a command takes this letter."""
+        """Whether every condition holds for this letter."""
         return (
             (not self.reasons or letter.reason in self.reasons)
             and self.stage in (None, letter.stage)
@@ -43,24 +43,24 @@ class Filter:
 
 
 def oldest(letters: Iterable[Letter], limit: int | None) -> list[Letter]:
-    """The letters, the oldest first; at most `limit` of them. Only so many are held."""
+    """The letters, the oldest first; at most `limit` of them, and no more than that in memory."""
     if limit is None:
         return sorted(letters, key=lambda letter: letter.age)
     return heapq.nsmallest(limit, letters, key=lambda letter: letter.age)
 
 
-def place(text: str, *, topic: str) -> tuple[int, int]:
-    """Partition and offset of a position in `topic`, which may be named first. Raises ValueError for anything else."""
+def parse_position(text: str, *, topic: str) -> tuple[int, int]:
+    """Partition and offset of `0/17`, or of `TOPIC/0/17` with this topic. Raises ValueError for any other text."""
     parts = text.removeprefix(f"{topic}/").split("/")
     if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
         raise ValueError(f"must be a position in {topic}: partition/offset, such as 0/17")
     return int(parts[0]), int(parts[1])
 
 
-def moment_ms(text: str, *, now_ms: int) -> int:
-    """Milliseconds since the epoch of an ISO time (UTC where it names no zone) or of so long ago, such as `2h`.
+def parse_time(text: str, *, now_ms: int) -> int:
+    """Milliseconds since the epoch of an ISO time (UTC if it names no zone), or of an age such as `2h`.
 
-    Raises ValueError for anything else.
+    Raises ValueError for any other text.
     """
     try:
         at = datetime.fromisoformat(text)
@@ -71,4 +71,4 @@ def moment_ms(text: str, *, now_ms: int) -> int:
     try:
         return now_ms - round(parse_duration(text) * 1000)
     except ValueError:
-        raise ValueError("must be a time such as 2026-11-25T10:00Z, or so long ago, such as 2h") from None
+        raise ValueError("must be a time such as 2026-11-25T10:00Z, or an age such as 2h") from None

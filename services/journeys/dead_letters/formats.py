@@ -1,7 +1,7 @@
-"""Letters as JSON. Pure.
+"""Letters as JSON. No I/O.
 
-A key, value or header is `{"text": …}` where it is UTF-8, else `{"base64": …}`, and null where it is null: nothing is
-lost either way.
+A key, value or header is `{"text": …}` if it is UTF-8, else `{"base64": …}`, and null if it is null. Any bytes survive
+the round trip.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from journeys.redact import HIDDEN, names_secret
 
 
 def facts(letter: Letter) -> dict[str, Any]:
-    """What is told of a letter, without its content."""
+    """A letter without its key, value and headers."""
     return {
         "position": str(letter.position),
         "time": iso(letter.at_ms),
@@ -32,7 +32,7 @@ def facts(letter: Letter) -> dict[str, Any]:
 
 
 def whole(letter: Letter, message: OrderMessage, *, hide_secrets: bool) -> dict[str, Any]:
-    """Everything about a letter. `hide_secrets` leaves out the values of headers whose name says they are secret."""
+    """A letter with its key, value and headers. `hide_secrets` hides headers whose names say that they are secret."""
     return {
         **facts(letter),
         "timestamp_ms": message.timestamp_ms,
@@ -55,19 +55,19 @@ def content(data: bytes | None) -> dict[str, str] | None:
         return {"base64": b64encode(data).decode()}
 
 
-def data_of(form: dict[str, str] | None) -> bytes | None:
-    """What `content` was made of. Raises ValueError where it is neither of its forms."""
-    if form is None:
+def data_of(shown: dict[str, str] | None) -> bytes | None:
+    """The bytes that `content` was given. Raises ValueError if `shown` has neither text nor base64."""
+    if shown is None:
         return None
-    if "text" in form:
-        return form["text"].encode()
-    if "base64" in form:
-        return b64decode(form["base64"], validate=True)
+    if "text" in shown:
+        return shown["text"].encode()
+    if "base64" in shown:
+        return b64decode(shown["base64"], validate=True)
     raise ValueError("neither text nor base64")
 
 
 def iso(at_ms: int | None) -> str | None:
-    """A time as ISO 8601 in UTC, with milliseconds: `2026-11-25T10:00:00.000Z`; None where it is none."""
+    """A time as ISO 8601 in UTC, with milliseconds: `2026-11-25T10:00:00.000Z`; None if no calendar has it."""
     if at_ms is None:
         return None
     try:

@@ -1,9 +1,9 @@
-"""A dead letter: what its headers tell, and whether it was replayed. Pure.
+"""A dead letter: what its headers say, and whether it was replayed. No I/O.
 
-A letter is an order message as it was, with `error-*` headers beside its own (see `worker/disposal`). Which letters
-were replayed stands in the commits of the group `<group>.replay`: a watermark and a map, as for orders. Kafka forgets
-the commits of a group without members after a while (`offsets.retention.minutes`, 7 days by default), and letters are
-kept for longer: where no commit is found, a letter older than that may have been replayed or not.
+A letter is an order message as it was read, with `error-*` headers beside its own (see `routing`). The commits of the
+group `<group>.replay` keep which letters were replayed: a watermark and an offset map, as for orders. Kafka deletes the
+commits of a group without members after a while (`offsets.retention.minutes`, 7 days by default), and letters are kept
+for longer. So without a commit, the state of a letter older than that is unknown.
 """
 
 from __future__ import annotations
@@ -15,16 +15,11 @@ from enum import StrEnum
 from journeys.consumer import offset_map
 from journeys.consumer.ledger import Ledger
 from journeys.errors import OrderError
+from journeys.headers import REPLAY_COUNT, ErrorHeader, RetryHeader
 from journeys.model import Order, OrderMessage, Position
 
-ERROR_HEADERS = frozenset(
-    f"error-{name}" for name in ("reason", "stage", "message", "attempts", "topic", "partition", "offset", "time")
-)
-"""What makes an order message a dead letter."""
-REPLAY_COUNT = "replay-count"
-"""The header that tells how often an order was replayed."""
 UNNAMED = "unnamed"
-"""The reason of a record that tells none: it was no worker that put it there."""
+"""The reason of a record without the header `error-reason`: no worker wrote it."""
 
 
 class State(StrEnum):
@@ -33,14 +28,14 @@ class State(StrEnum):
     PENDING = "pending"
     REPLAYED = "replayed"
     UNKNOWN = "unknown"
-    """No position is kept, and the letter is so old that Kafka may have forgotten it."""
+    """No commit is kept, and the letter is so old that Kafka may have deleted one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
-    """Which letters of one partition were replayed: all below `watermark`, and `beyond`.
+class ReplayedOffsets:
+    """Which letters of one partition were replayed: all below `watermark`, and those in `beyond`.
 
-    Where no position is kept, letters before `forgotten_before_ms` may have been replayed or not.
+    `forgotten_before_ms` is set if no commit is kept: older letters may have been replayed or not.
     """
 
     watermark: int
@@ -48,21 +43,21 @@ class Marks:
     forgotten_before_ms: int | None = None
 
     @classmethod
-    def committed(cls, watermark: int, metadata: str) -> Marks:
-        """As a commit tells. Raises UnknownMapError for a map that cannot be read."""
+    def from_commit(cls, watermark: int, metadata: str) -> ReplayedOffsets:
+        """The letters that a commit records as replayed. Raises UnknownMapError for a map that cannot be read."""
         return cls(watermark=watermark, beyond=offset_map.decode(watermark, metadata))
 
-    def settled(self, replayed: Iterable[int] = ()) -> Marks:
-        """The same, with these letters replayed too, and nothing forgotten."""
-        return Marks(watermark=self.watermark, beyond=self.beyond.union(replayed))
+    def with_replayed(self, offsets: Iterable[int] = ()) -> ReplayedOffsets:
+        """The same with these offsets replayed too, and nothing forgotten."""
+        return ReplayedOffsets(watermark=self.watermark, beyond=self.beyond.union(offsets))
 
     def ledger(self, *, limit: int) -> Ledger:
-        """A ledger that goes on from here; a commit of it takes at most `limit` characters."""
+        """A ledger that starts here; the metadata of its commits takes at most `limit` characters."""
         metadata = offset_map.encode(self.watermark, self.beyond)
         return Ledger(epoch=0, watermark=self.watermark, metadata=metadata, limit=limit)
 
     def state(self, offset: int, at_ms: int | None) -> State:
-        """Whether the letter at this offset, of this time, was replayed."""
+        """Whether the letter at `offset`, given up at `at_ms`, was replayed."""
         if offset < self.watermark or offset in self.beyond:
             return State.REPLAYED
         if self.forgotten_before_ms is not None and (at_ms or 0) < self.forgotten_before_ms:
@@ -72,7 +67,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What is told of one dead letter; its key, value and headers are not held."""
+    """The facts about one dead letter, without its key, value and headers."""
 
     position: Position
     """In the dead-letter topic."""
@@ -81,11 +76,12 @@ class Letter:
     reason: str
     stage: str | None
     text: str | None
+    """The error's text."""
     attempts: int | None
     order: str | None
-    """The order id; where the message names none, its key."""
+    """The order id; the key if the message names no order."""
     topic: str | None
-    """Where the order message was read."""
+    """The topic from which the order message was read."""
     source: str | None
     """`topic/partition/offset` of the order message."""
     origin: str | None
@@ -96,35 +92,35 @@ class Letter:
 
     @property
     def age(self) -> tuple[int, int, int]:
-        """Sorts letters, the oldest first."""
+        """Sort key: the oldest letter first."""
         return self.at_ms or 0, self.position.partition, self.position.offset
 
 
 class LetterReader:
-    """Reads letters. `read_order` takes an order message and raises RejectedOrderError where it names no order."""
+    """Reads letters. `read_order` takes an order message and raises RejectedOrderError if it names no order."""
 
     def __init__(self, read_order: Callable[[OrderMessage], Order]) -> None:
         self._read_order = read_order
 
-    def read(self, message: OrderMessage, marks: Marks) -> Letter:
-        """The letter that a record of the dead-letter topic is; never refuses one."""
-        topic = _text(message, "error-topic")
-        at_ms = message.number("error-time")
+    def read(self, message: OrderMessage, replayed: ReplayedOffsets) -> Letter:
+        """The letter in a record of the dead-letter topic. Every record is one, also one that no worker wrote."""
+        topic = _text(message, ErrorHeader.TOPIC)
+        at_ms = message.number(ErrorHeader.TIME)
         at_ms = message.timestamp_ms if at_ms is None else at_ms
-        parts = (topic, _text(message, "error-partition"), _text(message, "error-offset"))
+        parts = (topic, _text(message, ErrorHeader.PARTITION), _text(message, ErrorHeader.OFFSET))
         return Letter(
             position=message.position,
             at_ms=at_ms,
-            reason=_text(message, "error-reason") or UNNAMED,
-            stage=_text(message, "error-stage"),
-            text=_text(message, "error-message"),
-            attempts=message.number("error-attempts"),
+            reason=reason_of(message),
+            stage=_text(message, ErrorHeader.STAGE),
+            text=_text(message, ErrorHeader.MESSAGE),
+            attempts=message.number(ErrorHeader.ATTEMPTS),
             order=self._order(message),
             topic=topic,
             source="/".join(part for part in parts if part is not None) if all(parts) else None,
             origin=_origin(message),
             replays=replays(message),
-            state=marks.state(message.position.offset, at_ms),
+            state=replayed.state(message.position.offset, at_ms),
         )
 
     def _order(self, message: OrderMessage) -> str | None:
@@ -134,13 +130,18 @@ class LetterReader:
             return None if message.key is None else message.key.decode(errors="replace")
 
 
+def reason_of(message: OrderMessage) -> str:
+    """The reason in a letter's headers; `unnamed` without one."""
+    return _text(message, ErrorHeader.REASON) or UNNAMED
+
+
 def replays(message: OrderMessage) -> int:
-    """How often an order was replayed, as its header tells; 0 where it tells nothing."""
+    """How often an order was replayed, by its header; 0 without a header that is a number."""
     return message.number(REPLAY_COUNT) or 0
 
 
 def _origin(message: OrderMessage) -> str | None:
-    edition = _text(message, "edition")
+    edition = _text(message, RetryHeader.EDITION)
     return edition.rsplit("/", 2)[0] if edition and edition.count("/") == 2 else None
 
 

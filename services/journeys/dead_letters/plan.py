@@ -1,77 +1,59 @@
-"""What a replay sends, where, and in which batches. Pure.
+"""Which letters a replay sends, to which topics, and in which batches. No I/O.
 
-A plan is made from a survey of the whole topic before anything is sent: what cannot be done is told then, not half-way.
-Each partition is a lane of its own: its letters go out in the order of their offsets, and each batch is committed with
-the records it became. Letters that were passed over stay pending; what is replayed beyond them stands in the map of the
-commit. The map has a limit and is never cut, so a plan that would outgrow it is refused.
+A replay is planned from a scan of the whole topic before anything is sent. So an impossible request is refused at once
+and not half-way.
+
+Each partition is replayed by itself: its letters go out in the order of their offsets, and each batch is committed in
+one transaction with the records it became. Letters that a filter passes over stay pending; the commit's offset map
+records which letters beyond them were replayed. The map has a limit and is never truncated, so a plan that would
+outgrow it is refused.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from journeys.consumer import offset_map
 from journeys.consumer.ledger import Commit, Ledger
 from journeys.dead_letters.filters import oldest
-from journeys.dead_letters.letters import ERROR_HEADERS, REPLAY_COUNT, Letter, Marks, State, replays
+from journeys.dead_letters.letters import Letter, ReplayedOffsets, State, replays
+from journeys.dead_letters.scan import PartitionScan, Scan
 from journeys.errors import HaltError, SetupError
+from journeys.headers import REPLAY_COUNT, ErrorHeader, RetryHeader
 from journeys.model import OrderMessage, Record
-from journeys.routing import OWN_HEADERS
 from journeys.settings import Settings
 
 Forgotten: TypeAlias = Literal["replay", "skip"]
-"""What is done with letters of which Kafka may have forgotten that they were replayed."""
+"""Whether unknown letters are replayed, or counted as replayed."""
+
+_STRIPPED = frozenset({*ErrorHeader, REPLAY_COUNT})
+_STRIPPED_FROM_TIER = _STRIPPED | frozenset(RetryHeader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
-    """One partition of the topic, as it stood when a command began: offsets from `start`, before `end`."""
-
-    partition: int
-    start: int
-    end: int
-    marks: Marks
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
-    """The topic as it stood when a command began."""
-
-    shelves: tuple[Shelf, ...]
-    letters: tuple[Letter, ...]
-    """Those that the filter matches, whatever their state."""
-    offsets: Mapping[int, Sequence[int]]
-    """By partition, in ascending order: every record at or beyond the watermark."""
-    unknown: Mapping[int, frozenset[int]]
-    """By partition: letters that may have been replayed or not, whether the filter matches them or not."""
-    pending: int
-    """Letters not replayed yet, unknown ones included, whether the filter matches them or not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routing:
-    """Topics that a letter may go back to. `to` stands above all others."""
+class Targets:
+    """The topics that letters may go back to. `to`, if set, takes all letters."""
 
     orders: tuple[str, ...]
     tiers: frozenset[str]
     to: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings, to: str | None) -> Routing:
-        """As the settings say. Raises ValueError where `to` is a topic that the worker writes to."""
+    def of(cls, settings: Settings, to: str | None) -> Targets:
+        """The order topics and retry tiers of the settings. Raises ValueError if the worker itself writes to `to`."""
         orders = settings.orders
         tiers = frozenset(topic for topic, _ in orders.tiers)
         if to is not None and (to in tiers or to == orders.dead_letter or to.startswith(settings.publish.topic_prefix)):
-            raise ValueError(f"{to} is written to by the worker: letters go to a topic of orders, or to one set aside")
+            raise ValueError(f"the worker writes to {to}: name an order topic, or a topic that you set aside")
         return cls(orders=orders.topics, tiers=tiers, to=to)
 
-    def target(self, letter: Letter) -> str | None:
-        """The topic a letter goes back to; None where it came from one that these settings do not name.
+    def topic(self, letter: Letter) -> str | None:
+        """The topic a letter goes back to; None if it came from a topic that the settings do not name.
 
-        A retry tier takes no letters: it holds orders that wait, with headers of their own.
+        A letter never goes into a retry tier: records there need the worker's own headers.
         """
         if self.to is not None:
             return self.to
@@ -82,39 +64,43 @@ class Routing:
         return None
 
     def record(self, message: OrderMessage, topic: str) -> Record:
-        """The order message that a letter was, and a header that counts its replays.
+        """The order message as it was before it became a letter, with one more replay in `replay-count`.
 
-        A message given up in a retry tier still has the tier's headers: they are the worker's own, and left out.
+        A message that failed in a retry tier still has the tier's headers. The worker wrote them, so they are removed.
         """
-        source = (message.header("error-topic") or b"").decode(errors="replace")
-        left_out = ERROR_HEADERS | {REPLAY_COUNT} | (OWN_HEADERS if source in self.tiers else frozenset())
+        source = (message.header(ErrorHeader.TOPIC) or b"").decode(errors="replace")
+        stripped = _STRIPPED_FROM_TIER if source in self.tiers else _STRIPPED
         return Record(
             topic=topic,
             key=message.key,
             value=message.value,
             headers=[
-                *((name, value) for name, value in message.headers if name not in left_out),
+                *((name, value) for name, value in message.headers if name not in stripped),
                 (REPLAY_COUNT, str(replays(message) + 1)),
             ],
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
-    """What is sent of one partition: the target of each letter by its offset, and where to go on from."""
+class PartitionPlan:
+    """The letters of one partition to send. `replayed` are those that were sent before."""
 
-    shelf: Shelf
-    marks: Marks
+    partition: int
+    start: int
+    end: int
+    """Offsets from `start`, before `end`."""
+    replayed: ReplayedOffsets
     targets: Mapping[int, str]
+    """The topic of each letter to send, by its offset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a replay sends."""
+class ReplayPlan:
+    """The letters that a replay sends."""
 
     letters: tuple[Letter, ...]
     """The oldest first."""
-    legs: tuple[Leg, ...]
+    partitions: tuple[PartitionPlan, ...]
     topics: Mapping[str, int]
     """How many letters go to each topic."""
     left: int
@@ -126,8 +112,8 @@ class Plan:
         return Counter(letter.reason for letter in self.letters)
 
 
-class Lane:
-    """Batches of one partition, each with the commit that goes with it. `chosen` are the offsets to send."""
+class PartitionReplay:
+    """The batches of one partition, and the commit of each. `chosen` are the offsets to send."""
 
     def __init__(self, partition: int, ledger: Ledger, chosen: Container[int]) -> None:
         self._partition = partition
@@ -135,8 +121,8 @@ class Lane:
         self._chosen = chosen
         self._batch: list[int] = []
 
-    def takes(self, offset: int) -> bool:
-        """Record an offset that was read, in ascending order; whether its letter joins the batch."""
+    def take(self, offset: int) -> bool:
+        """Record that `offset` was read; offsets come in ascending order. True if its letter joins the batch."""
         if not self._ledger.polled(offset) or offset not in self._chosen:
             return False
         self._ledger.finish(offset)
@@ -144,20 +130,20 @@ class Lane:
         return True
 
     def commit(self) -> Commit:
-        """The commit of the batch. Raises MapFullError where its map would outgrow the limit."""
+        """The commit of the batch. Raises MapFullError if its offset map would outgrow the limit."""
         commit = self._ledger.commit(self._batch)
         if len(commit.covers) < len(self._batch) or not _is_readable(commit):
             raise MapFullError(self._partition, self._ledger.watermark)
         return commit
 
     def sent(self, commit: Commit) -> None:
-        """The batch went out with this commit; the next one begins."""
+        """Record that the batch was committed, and begin the next one."""
         self._ledger.published(commit)
         self._batch.clear()
 
 
 class MapFullError(HaltError):
-    """Too much would have to be remembered beyond the first letter that stays pending."""
+    """The offset map cannot hold all letters replayed beyond the first one that stays pending."""
 
     def __init__(self, partition: int, offset: int) -> None:
         super().__init__(
@@ -168,65 +154,73 @@ class MapFullError(HaltError):
         )
 
 
-def plan(
-    survey: Survey,
-    routing: Routing,
+def plan_replay(
+    scan: Scan,
+    targets: Targets,
     *,
     existing: Collection[str],
     limit: int | None,
     forgotten: Forgotten | None,
     map_limit: int,
     batch_size: int,
-) -> Plan:
-    """Which letters to send, given the topics there are. Raises HaltError where it cannot be done as asked."""
+) -> ReplayPlan:
+    """The letters to send: the `limit` oldest that the scan's filter matches and that were not replayed.
+
+    `existing` are the cluster's topics, `map_limit` the characters of a commit's metadata. Raises HaltError if the
+    request cannot be carried out.
+    """
     open_states = {State.PENDING} if forgotten == "skip" else {State.PENDING, State.UNKNOWN}
-    chosen = oldest((letter for letter in survey.letters if letter.state in open_states), limit)
-    targets = _targets(chosen, routing, existing)
+    chosen = oldest((letter for letter in scan.letters if letter.state in open_states), limit)
+    by_partition = _targets_by_partition(chosen, targets, existing)
+    scanned = [each for each in scan.partitions if each.partition in by_partition]
     if forgotten is None:
-        _refuse_forgotten(survey, targets)
-    legs = tuple(
-        Leg(
-            shelf=shelf,
-            marks=shelf.marks.settled(survey.unknown.get(shelf.partition, ()) if forgotten == "skip" else ()),
-            targets=targets[shelf.partition],
+        _refuse_unknown(scanned)
+    plans = tuple(
+        PartitionPlan(
+            partition=each.partition,
+            start=each.start,
+            end=each.end,
+            replayed=each.replayed.with_replayed(each.unknown if forgotten == "skip" else ()),
+            targets=by_partition[each.partition],
         )
-        for shelf in survey.shelves
-        if shelf.partition in targets
+        for each in scanned
     )
-    for leg in legs:
-        _rehearse(leg, survey.offsets[leg.shelf.partition], map_limit=map_limit, batch_size=batch_size)
-    skipped = sum(len(survey.unknown.get(leg.shelf.partition, ())) for leg in legs) if forgotten == "skip" else 0
-    return Plan(
+    for each, planned in zip(scanned, plans, strict=True):
+        _rehearse(planned, each.offsets, map_limit=map_limit, batch_size=batch_size)
+    skipped = sum(len(each.unknown) for each in scanned) if forgotten == "skip" else 0
+    return ReplayPlan(
         letters=tuple(chosen),
-        legs=legs,
-        topics=Counter(topic for leg in legs for topic in leg.targets.values()),
-        left=survey.pending - skipped - len(chosen),
+        partitions=plans,
+        topics=Counter(topic for each in plans for topic in each.targets.values()),
+        left=scan.pending - skipped - len(chosen),
     )
 
 
-def _targets(letters: Iterable[Letter], routing: Routing, existing: Collection[str]) -> dict[int, dict[int, str]]:
-    targets: dict[int, dict[int, str]] = {}
+def _targets_by_partition(
+    letters: Iterable[Letter], targets: Targets, existing: Collection[str]
+) -> dict[int, dict[int, str]]:
+    found: dict[int, dict[int, str]] = {}
     strangers: Counter[str] = Counter()
     for letter in letters:
-        if (target := routing.target(letter)) is None:
+        if (topic := targets.topic(letter)) is None:
             strangers[letter.topic or ""] += 1
         else:
-            targets.setdefault(letter.position.partition, {})[letter.position.offset] = target
+            found.setdefault(letter.position.partition, {})[letter.position.offset] = topic
     if strangers:
         named = ", ".join(f"{topic} ({count})" for topic, count in sorted(strangers.items()))
         raise SetupError(
             f"some letters came from topics that JOURNEYS_ORDERS__TOPICS does not name: {named}; "
             "say where they go with --to, or take others only with --topic"
         )
-    missing = {topic for leg in targets.values() for topic in leg.values()} - set(existing)
+    missing = {topic for by_offset in found.values() for topic in by_offset.values()} - set(existing)
     if missing:
         raise SetupError(f"these topics are missing, and letters would go there: {', '.join(sorted(missing))}")
-    return targets
+    return found
 
 
-def _refuse_forgotten(survey: Survey, targets: Mapping[int, object]) -> None:
-    count = sum(len(survey.unknown.get(partition, ())) for partition in targets)
-    if count:
+def _refuse_unknown(scanned: Iterable[PartitionScan]) -> None:
+    """Refuse partitions with unknown letters: a commit there would show them as pending from then on."""
+    if count := sum(len(each.unknown) for each in scanned):
         raise SetupError(
             "no replay is remembered, and some letters are so old that Kafka may have forgotten one "
             f"(offsets.retention.minutes): {count} of them. Say `--forgotten replay` if there was none, "
@@ -234,22 +228,22 @@ def _refuse_forgotten(survey: Survey, targets: Mapping[int, object]) -> None:
         )
 
 
-def _rehearse(leg: Leg, offsets: Iterable[int], *, map_limit: int, batch_size: int) -> None:
-    """Go through the batches without sending any, to see that every commit fits."""
-    lane = Lane(leg.shelf.partition, leg.marks.ledger(limit=map_limit), leg.targets)
+def _rehearse(planned: PartitionPlan, offsets: Iterable[int], *, map_limit: int, batch_size: int) -> None:
+    """Go through all batches without sending any. Raises MapFullError if a commit would not fit."""
+    replay = PartitionReplay(planned.partition, planned.replayed.ledger(limit=map_limit), planned.targets)
     in_batch = 0
     for offset in offsets:
-        in_batch += lane.takes(offset)
+        in_batch += replay.take(offset)
         if in_batch >= batch_size:
-            lane.sent(lane.commit())
+            replay.sent(replay.commit())
             in_batch = 0
     if in_batch:
-        lane.commit()
+        replay.commit()
 
 
 def _is_readable(commit: Commit) -> bool:
     try:
         offset_map.decode(commit.watermark, commit.metadata)
-    except offset_map.UnknownMapError:  # a run is longer than a reader believes
+    except offset_map.UnknownMapError:  # a run is longer than a reader accepts
         return False
     return True

@@ -1,12 +1,12 @@
 """Sending letters again, exactly once.
 
 One transactional producer with a fixed id, `<group>-replay`: a second replay fences the first. Each batch is one
-transaction of the records and of the position behind them. What takes effect takes effect whole, so a replay that is
-cut off at any moment goes on where it was when it is started again.
+transaction of its records and of the commit that marks its letters as replayed. So a replay that is killed at any
+moment resumes at the first letter that was not sent.
 
-    aborted     the same batch again
-    unknown     a new producer, then the partition is opened anew from what Kafka says was committed
-    fenced      the other replay goes on; this one ends
+    aborted     send the same batch again
+    unknown     make a new producer, then start the partition again from what Kafka says was committed
+    fenced      end: the other replay goes on
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from journeys.consumer.ledger import Commit
-from journeys.dead_letters.letters import UNNAMED, Marks, State
-from journeys.dead_letters.plan import Lane, Leg, Plan, Routing
-from journeys.dead_letters.scan import Progress
-from journeys.dead_letters.store import LetterStore
+from journeys.dead_letters.letters import ReplayedOffsets, State, reason_of
+from journeys.dead_letters.plan import PartitionPlan, PartitionReplay, ReplayPlan, Targets
+from journeys.dead_letters.topic import DeadLetterTopic, Progress
 from journeys.errors import HaltError
 from journeys.kafka.config import producer_config
 from journeys.model import GroupOffsets, OffsetCommit, OrderMessage
@@ -28,44 +27,49 @@ from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import Settings
 
 _BATCH_BYTES = 16 * 2**20
-"""A batch ends beyond that, however few its letters are."""
-_START = 30.0
-"""Seconds for a producer to be ready."""
-_TRANSACTION = 30.0
-"""Seconds for one batch; then its outcome is read back."""
+"""A batch also ends at this size."""
+_START_S = 30.0
+"""How long a producer may take to be ready."""
+_TRANSACTION_S = 30.0
+"""How long one batch may take; after that its outcome is unknown and is read back."""
 _SETBACKS = 8
-"""In a row; then the replay ends with the last one's reason."""
-_PAUSE = 0.05
+"""Failed transactions in a row after which the replay ends."""
+_PAUSE_S = 0.05
+"""Half the pause after a first failed transaction; each further pause is twice as long."""
 
 
 def replay_publisher(settings: Settings, make: Callable[[dict[str, Any]], Publisher] = Publisher) -> Publisher:
-    """The producer of replays, ready: any other replay of this group is fenced. Raises HaltError."""
+    """A producer that is ready; any other replay of this group is fenced. Raises HaltError."""
     publisher = make(producer_config(settings, instance_id="replay"))
     try:
-        publisher.rebuild(timeout=_START)
+        publisher.rebuild(timeout=_START_S)
     except TimeoutError as late:
         raise HaltError(f"Kafka does not answer: {late}") from None
     return publisher
 
 
 class Replay:
-    """One run of a plan. `stopped` is asked between batches; `replayed` counts by reason, also after an error."""
+    """One run of a plan.
+
+    `map_limit` is in characters, `batch_size` in letters. `stopped` is asked between batches. `replayed` counts the
+    letters sent, by reason; it is exact also after an error.
+    """
 
     def __init__(
         self,
         *,
-        store: LetterStore,
+        letters: DeadLetterTopic,
         publisher: Publisher,
-        routing: Routing,
+        targets: Targets,
         map_limit: int,
         batch_size: int,
         on: Progress,
         stopped: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._store = store
+        self._letters = letters
         self._publisher = publisher
-        self._routing = routing
+        self._targets = targets
         self._map_limit = map_limit
         self._batch_size = batch_size
         self._on = on
@@ -76,56 +80,56 @@ class Replay:
         self._in_doubt: list[OrderMessage] = []
         self.replayed: Counter[str] = Counter()
 
-    def run(self, plan: Plan) -> None:
-        """Send what the plan says and is still pending. Raises HaltError where it cannot go on, or was stopped."""
+    def run(self, plan: ReplayPlan) -> None:
+        """Send the letters of the plan that are still pending. Raises HaltError if it cannot go on, or was stopped."""
         self._total = len(plan.letters)
-        for leg in plan.legs:
-            while not self._run(leg):
+        for partition in plan.partitions:
+            while not self._run(partition):
                 self._recover()
 
     def _recover(self) -> None:
         try:
-            self._publisher.rebuild(timeout=_START)
+            self._publisher.rebuild(timeout=_START_S)
         except TimeoutError as late:
             raise HaltError(
                 f"Kafka does not answer ({late}), and whether the last {len(self._in_doubt)} letters went out is not "
                 "known: the same command finds out, and goes on with what is pending"
             ) from None
 
-    def _run(self, leg: Leg) -> bool:
-        """Send what is owed of one partition; False where the outcome of a transaction is unknown."""
-        marks = self._store.marks(leg.shelf.partition) or leg.marks
-        self._settle_doubt(marks)
-        lane = Lane(leg.shelf.partition, marks.ledger(limit=self._map_limit), leg.targets)
+    def _run(self, plan: PartitionPlan) -> bool:
+        """Send the pending letters of one partition; False if the outcome of a transaction is unknown."""
+        replayed = self._letters.replayed(plan.partition) or plan.replayed
+        self._settle_doubt(replayed)
+        replay = PartitionReplay(plan.partition, replayed.ledger(limit=self._map_limit), plan.targets)
         batch: list[OrderMessage] = []
-        size = 0
-        start = max(leg.shelf.start, marks.watermark)
-        for message in self._store.read(leg.shelf.partition, start=start, end=leg.shelf.end):
+        size_bytes = 0
+        start = max(plan.start, replayed.watermark)
+        for message in self._letters.read(plan.partition, start=start, end=plan.end):
             self._check_stop()
-            if not lane.takes(message.position.offset):
+            if not replay.take(message.position.offset):
                 continue
             batch.append(message)
-            size += message.size
-            if len(batch) >= self._batch_size or size >= _BATCH_BYTES:
-                if not self._send(leg, lane, batch):
+            size_bytes += message.size
+            if len(batch) >= self._batch_size or size_bytes >= _BATCH_BYTES:
+                if not self._send(plan, replay, batch):
                     return False
-                batch, size = [], 0
-        return not batch or self._send(leg, lane, batch)
+                batch, size_bytes = [], 0
+        return not batch or self._send(plan, replay, batch)
 
-    def _send(self, leg: Leg, lane: Lane, batch: list[OrderMessage]) -> bool:
-        """One batch, as often as it takes; False where its outcome is unknown."""
-        records = [[self._routing.record(message, leg.targets[message.position.offset])] for message in batch]
-        commit = lane.commit()
+    def _send(self, plan: PartitionPlan, replay: PartitionReplay, batch: list[OrderMessage]) -> bool:
+        """Send one batch, again after each abort; False if its outcome is unknown."""
+        records = [[self._targets.record(message, plan.targets[message.position.offset])] for message in batch]
+        commit = replay.commit()
         while True:
             self._check_stop()
-            group = GroupOffsets(offsets=(_offset(batch[0], commit),), metadata=self._store.group_metadata)
-            result = self._publisher.publish(records, [group], timeout=_TRANSACTION)
+            group = GroupOffsets(offsets=(_offset(batch[0], commit),), metadata=self._letters.group_metadata)
+            result = self._publisher.publish(records, [group], timeout=_TRANSACTION_S)
             if result.outcome is Outcome.COMMITTED:
                 self._setbacks = 0
-                lane.sent(commit)
+                replay.sent(commit)
                 self._count(batch)
                 return True
-            self._bear(result, batch)
+            self._pause_or_halt(result, batch)
             if result.outcome is Outcome.UNKNOWN:
                 self._in_doubt = batch
                 return False
@@ -134,8 +138,8 @@ class Replay:
         if self._stopped():
             raise HaltError("stopped by a signal; the same command goes on with what is pending")
 
-    def _bear(self, result: Result, batch: list[OrderMessage]) -> None:
-        """Go on after a transaction that was not committed. Raises HaltError where that makes no sense."""
+    def _pause_or_halt(self, result: Result, batch: list[OrderMessage]) -> None:
+        """Pause after a transaction that was not committed. Raises HaltError if another try is useless."""
         if result.fenced:
             self._publisher.discard()
             raise HaltError(
@@ -148,22 +152,16 @@ class Replay:
         self._setbacks += 1
         if self._setbacks >= _SETBACKS:
             raise HaltError(f"Kafka does not commit what is replayed: {result.reason}")
-        self._sleep(_PAUSE * 2**self._setbacks)
+        self._sleep(_PAUSE_S * 2**self._setbacks)
 
-    def _settle_doubt(self, marks: Marks) -> None:
-        """Count what took effect of the batch whose outcome was unknown."""
-        self._count([message for message in self._in_doubt if _is_replayed(message, marks)])
+    def _settle_doubt(self, replayed: ReplayedOffsets) -> None:
+        """Count the letters of a batch with unknown outcome that were committed after all."""
+        self._count([each for each in self._in_doubt if replayed.state(each.position.offset, None) is State.REPLAYED])
         self._in_doubt = []
 
     def _count(self, batch: list[OrderMessage]) -> None:
-        self.replayed.update(
-            (message.header("error-reason") or b"").decode(errors="replace") or UNNAMED for message in batch
-        )
+        self.replayed.update(reason_of(message) for message in batch)
         self._on(self.replayed.total(), self._total)
-
-
-def _is_replayed(message: OrderMessage, marks: Marks) -> bool:
-    return marks.state(message.position.offset, None) is State.REPLAYED
 
 
 def _offset(message: OrderMessage, commit: Commit) -> OffsetCommit:

@@ -6,12 +6,9 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from msgspec import structs
-
 from journeys.clock import Clock
 from journeys.consumer.consumer import OrderConsumer
 from journeys.consumer.groups import OrderConsumers
-from journeys.errors import HaltError, RejectedOrderError
 from journeys.fetcher.account.gate import Gate, GatePolicy, Reason
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
@@ -24,16 +21,17 @@ from journeys.ops.stuck import Patience
 from journeys.producer import registry
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.producer.publisher import Publisher
-from journeys.routing import Routes, bare, route_failure
+from journeys.routing import Routes
 from journeys.settings import Settings
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.event_loop.order_reader import Orders
-from journeys.worker.handover import Backlog, FinishedOrder, ResultQueue, taken_by
+from journeys.worker.handover import Backlog, ResultQueue
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
 from journeys.worker.kafka_thread.scheduled import Schedule
 from journeys.worker.observer import WorkerObserver
+from journeys.worker.oversized import replace_oversized
 
 _SLOTS = 2
 """Orders being worked on for each request that may be in flight: while one encodes or waits, another asks."""
@@ -145,7 +143,7 @@ def make_kafka(
         pace=make_pace(settings),
         due_ms=Schedule(retry_topics=_retry_topics(settings), longest=routes.longest, settle=settings.settle).due_ms,
         gate=keeper,
-        replace_oversized=lambda finished: _oversized(finished, routes),
+        replace_oversized=lambda finished: replace_oversized(finished, routes, now_ms=Clock().wall_ms()),
         bytes_in_progress=lambda: fetcher.bytes_in_hand + backlog.results.bytes,
         observer=observer,
     )
@@ -200,23 +198,3 @@ def _routes(settings: Settings) -> Routes:
 
 def _retry_topics(settings: Settings) -> frozenset[str]:
     return frozenset(topic for topic, _ in settings.orders.tiers)
-
-
-def _oversized(finished: FinishedOrder, routes: Routes) -> FinishedOrder:
-    """The dead letter of an order whose journey holds a record that Kafka does not take.
-
-    Where it does not take that either, only what it tells is left of it. Raises HaltError when that is too much.
-    """
-    position = finished.message.position
-    if finished.outcome == "dead-lettered":
-        [letter] = finished.records
-        if (told := bare(letter, finished.order)) is None:
-            raise HaltError(f"Kafka does not take the dead letter of {position}: raise max.message.bytes of its topic")
-        return structs.replace(finished, records=[told], size=taken_by([told]))
-    error = RejectedOrderError(
-        f"Kafka does not take a record of the journey of {position}: it is too large (max.message.bytes)",
-        reason="record-too-large",
-        stage="publish",
-    )
-    record, outcome = route_failure(finished.message, finished.order, error, routes, now_ms=Clock().wall_ms())
-    return structs.replace(finished, outcome=outcome, records=[record], size=taken_by([record]), reason=error.reason)

@@ -1,4 +1,4 @@
-"""Letters as JSON: nothing is lost, and what is secret is shown to nobody who did not ask for all of it."""
+"""Letters as JSON: no byte is lost, and secret headers are hidden on request."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journeys.dead_letters.formats import content, data_of, iso, whole
-from journeys.dead_letters.letters import LetterReader, Marks
+from journeys.dead_letters.letters import LetterReader, ReplayedOffsets
 from journeys.errors import RejectedOrderError
 from journeys.model import Order, OrderMessage, Position
 
 
 @given(st.one_of(st.none(), st.binary(), st.text().map(str.encode)))
 def test_any_bytes_survive_the_round_trip(data: bytes | None) -> None:
-    """Through JSON and back, UTF-8 or not."""
+    """JSON gives back the same bytes, UTF-8 or not."""
     assert data_of(json.loads(json.dumps(content(data)))) == data
 
 
-def test_what_is_no_content_is_refused() -> None:
-    """An import of something else is not taken for empty."""
+def test_content_without_text_or_base64_is_refused() -> None:
+    """It is not read as empty bytes."""
     with pytest.raises(ValueError, match="neither"):
         data_of({"hex": "00"})
 
@@ -33,16 +33,16 @@ def test_text_stays_readable() -> None:
     assert content(b"") == {"text": ""}
 
 
-def test_a_time_is_iso_in_utc() -> None:
-    """With milliseconds; one beyond any calendar is none."""
+def test_time_is_iso_in_utc() -> None:
+    """It has milliseconds; a number beyond any calendar gives None."""
     assert iso(1_764_064_800_007) == "2025-11-25T10:00:00.007Z"
     assert iso(None) is None
     assert iso(10**18) is None
 
 
 @pytest.mark.parametrize("hide", [True, False])
-def test_secret_headers_are_hidden_where_asked(hide: bool) -> None:
-    """By their names; the others, and the order of all, stay."""
+def test_secret_headers_are_hidden_on_request(hide: bool) -> None:
+    """Their names decide; other headers and the order of all stay."""
     headers = (("trace", b"t"), ("Authorization", b"Bearer s3cret"), ("trace", b"\xff"))
     message = OrderMessage(
         position=Position(topic="t", partition=0, offset=1), key=None, value=b"A-1", headers=headers, timestamp_ms=5
@@ -51,7 +51,7 @@ def test_secret_headers_are_hidden_where_asked(hide: bool) -> None:
     def unreadable(_message: OrderMessage) -> Order:
         raise RejectedOrderError("unreadable", reason="message-unreadable", stage="message")
 
-    told = whole(LetterReader(unreadable).read(message, Marks(watermark=0)), message, hide_secrets=hide)
+    told = whole(LetterReader(unreadable).read(message, ReplayedOffsets(watermark=0)), message, hide_secrets=hide)
     assert ("s3cret" in json.dumps(told)) is not hide
     assert [header["name"] for header in told["headers"]] == ["trace", "Authorization", "trace"]
     assert told["headers"][2]["value"] == {"base64": "/w=="}

@@ -1,4 +1,4 @@
-"""What a replay sends and where, and that what does not fit is refused before anything is sent."""
+"""The plan of a replay: letters, topics, batches, and refusals before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from journeys.dead_letters.letters import Letter, Marks, State
-from journeys.dead_letters.plan import Forgotten, MapFullError, Plan, Routing, Shelf, Survey, plan
+from journeys.dead_letters.letters import Letter, ReplayedOffsets, State
+from journeys.dead_letters.plan import Forgotten, MapFullError, ReplayPlan, Targets, plan_replay
+from journeys.dead_letters.scan import PartitionScan, Scan
 from journeys.errors import SetupError
 from journeys.model import Headers, OrderMessage, Position
 from journeys.settings import Settings
 
-ROUTING = Routing(orders=("orders", "orders.other"), tiers=frozenset({"orders.retry.1m"}))
+TARGETS = Targets(orders=("orders", "orders.other"), tiers=frozenset({"orders.retry.1m"}))
 TOPICS = ("orders", "orders.other", "aside")
 
 
@@ -36,28 +37,38 @@ def letter(
     )
 
 
-def survey(*letters: Letter, others: int = 0, end: int = 100) -> Survey:
+def scan(*letters: Letter, others: int = 0, end: int = 100) -> Scan:
     """A topic of two partitions with a letter at each offset; `letters` match, `others` do not."""
     unknown = [it.position for it in letters if it.state is State.UNKNOWN]
-    return Survey(
-        shelves=tuple(Shelf(partition=n, start=0, end=end, marks=Marks(watermark=0)) for n in range(2)),
+    return Scan(
+        partitions=tuple(
+            PartitionScan(
+                partition=n,
+                start=0,
+                end=end,
+                replayed=ReplayedOffsets(watermark=0),
+                offsets=range(end),
+                unknown=frozenset(at.offset for at in unknown if at.partition == n),
+            )
+            for n in range(2)
+        ),
         letters=letters,
-        offsets={0: range(end), 1: range(end)},
-        unknown={n: frozenset(at.offset for at in unknown if at.partition == n) for n in range(2)},
         pending=sum(it.state is not State.REPLAYED for it in letters) + others,
     )
 
 
 def planned(
-    found: Survey,
-    routing: Routing = ROUTING,
+    found: Scan,
+    targets: Targets = TARGETS,
     *,
     limit: int | None = None,
     forgotten: Forgotten | None = None,
     map_limit: int = 4000,
-) -> Plan:
+) -> ReplayPlan:
     """The plan of a replay."""
-    return plan(found, routing, existing=TOPICS, limit=limit, forgotten=forgotten, map_limit=map_limit, batch_size=10)
+    return plan_replay(
+        found, targets, existing=TOPICS, limit=limit, forgotten=forgotten, map_limit=map_limit, batch_size=10
+    )
 
 
 def message(headers: Headers) -> OrderMessage:
@@ -67,9 +78,9 @@ def message(headers: Headers) -> OrderMessage:
     )
 
 
-def test_a_plan_counts_what_it_sends_and_what_it_leaves() -> None:
-    """By reason, by topic, and what stays pending; what was replayed before is no part of it."""
-    found = survey(
+def test_plan_counts_letters_by_reason_and_topic() -> None:
+    """It also counts the letters that stay pending; letters replayed before are in no count."""
+    found = scan(
         letter(1),
         letter(2, topic="orders.other"),
         letter(3, state=State.REPLAYED),
@@ -78,15 +89,15 @@ def test_a_plan_counts_what_it_sends_and_what_it_leaves() -> None:
     )
     work = planned(found)
     assert (work.reasons, work.topics, work.left) == ({"odd": 1, "even": 2}, {"orders": 2, "orders.other": 1}, 5)
-    assert [(leg.shelf.partition, leg.targets) for leg in work.legs] == [
+    assert [(each.partition, each.targets) for each in work.partitions] == [
         (0, {1: "orders", 2: "orders.other"}),
         (1, {4: "orders"}),
     ]
 
 
-def test_a_limit_takes_the_oldest_of_all_partitions() -> None:
-    """And the rest stays pending."""
-    work = planned(survey(*(letter(n, partition=n % 2) for n in range(9))), limit=4)
+def test_limit_takes_the_oldest_of_all_partitions() -> None:
+    """The rest stays pending."""
+    work = planned(scan(*(letter(n, partition=n % 2) for n in range(9))), limit=4)
     assert [it.position.offset for it in work.letters] == [0, 1, 2, 3]
     assert work.left == 5
 
@@ -102,30 +113,30 @@ def test_a_limit_takes_the_oldest_of_all_partitions() -> None:
         ("journey.ads", None, None),
     ],
 )
-def test_a_letter_goes_to_a_topic_of_orders(source: str | None, origin: str | None, target: str | None) -> None:
-    """Where it came from; never into a retry tier; and nowhere that only its own headers name."""
-    assert ROUTING.target(replace(letter(topic=source), origin=origin)) == target
-    assert replace(ROUTING, to="aside").target(letter(topic=source)) == "aside"
+def test_letter_goes_back_to_an_order_topic(source: str | None, origin: str | None, target: str | None) -> None:
+    """Never into a retry tier, and never to a topic that only its headers name."""
+    assert TARGETS.topic(replace(letter(topic=source), origin=origin)) == target
+    assert replace(TARGETS, to="aside").topic(letter(topic=source)) == "aside"
 
 
-def test_strange_and_missing_topics_are_refused() -> None:
-    """Each is named, and what to do."""
+def test_unknown_and_missing_topics_are_refused() -> None:
+    """The error names each topic and the option that helps."""
     with pytest.raises(SetupError, match=r"journey\.ads \(2\).*--to"):
-        planned(survey(letter(1, topic="journey.ads"), letter(2, topic="journey.ads")))
+        planned(scan(letter(1, topic="journey.ads"), letter(2, topic="journey.ads")))
     with pytest.raises(SetupError, match=r"missing.*nowhere"):
-        planned(survey(letter(1)), replace(ROUTING, to="nowhere"))
+        planned(scan(letter(1)), replace(TARGETS, to="nowhere"))
 
 
 @pytest.mark.parametrize("topic", ["orders.dead-letter", "orders.retry.1m", "journey.ads"])
-def test_a_worker_s_own_topics_are_no_targets(topic: str) -> None:
-    """Letters would go round in circles, or be read as events."""
+def test_topics_that_the_worker_writes_are_refused_as_targets(topic: str) -> None:
+    """Letters would come back as letters, or be read as events."""
     with pytest.raises(ValueError, match=topic):
-        Routing.of(Settings(), topic)
-    assert Routing.of(Settings(), "aside").to == "aside"
+        Targets.of(Settings(), topic)
+    assert Targets.of(Settings(), "aside").to == "aside"
 
 
-def test_a_replayed_message_is_the_original_with_a_count() -> None:
-    """The error's headers go, everybody else's stay, also those that only look like the error's or a tier's."""
+def test_replayed_message_is_the_original_with_a_count() -> None:
+    """Error headers are removed; the user's headers stay, also those with names like ours."""
     headers: Headers = (
         ("trace", b"1"),
         ("error-code", b"theirs"),
@@ -135,7 +146,7 @@ def test_a_replayed_message_is_the_original_with_a_count() -> None:
         ("error-reason", b"status-400"),
         ("error-topic", b"orders"),
     )
-    record = ROUTING.record(message(headers), "orders")
+    record = TARGETS.record(message(headers), "orders")
     assert (record.topic, record.key, record.value) == ("orders", b"k", b"v")
     assert record.headers == [
         ("trace", b"1"),
@@ -147,13 +158,13 @@ def test_a_replayed_message_is_the_original_with_a_count() -> None:
 
 
 @pytest.mark.parametrize("count", [b"", b"twice", b"-3"])
-def test_a_count_that_says_nothing_begins_anew(count: bytes) -> None:
-    """It is overwritten, not added to."""
-    assert ROUTING.record(message((("replay-count", count),)), "orders").headers == [("replay-count", "1")]
+def test_unreadable_replay_count_starts_again_at_one(count: bytes) -> None:
+    """The new count replaces it."""
+    assert TARGETS.record(message((("replay-count", count),)), "orders").headers == [("replay-count", "1")]
 
 
-def test_a_message_from_a_tier_leaves_the_tiers_headers_behind() -> None:
-    """It was given up in the tier, before or beyond being understood: the headers are the worker's own."""
+def test_replay_removes_retry_headers_of_a_letter_from_a_tier() -> None:
+    """The message failed in the tier, so these headers are the worker's own."""
     headers: Headers = (
         ("trace", b"1"),
         ("edition", b"orders/0/1"),
@@ -161,25 +172,25 @@ def test_a_message_from_a_tier_leaves_the_tiers_headers_behind() -> None:
         ("not-before", b"7"),
         ("error-topic", b"orders.retry.1m"),
     )
-    assert ROUTING.record(message(headers), "orders").headers == [("trace", b"1"), ("replay-count", "1")]
+    assert TARGETS.record(message(headers), "orders").headers == [("trace", b"1"), ("replay-count", "1")]
 
 
-def test_a_map_that_would_not_fit_is_refused() -> None:
-    """With what stands in the way; fewer letters fit."""
+def test_plan_beyond_the_offset_map_limit_is_refused() -> None:
+    """The error names the first letter that stays pending; fewer letters fit."""
     odd = [letter(n) for n in range(1, 2000, 2)]
     with pytest.raises(MapFullError, match=r"0/0.*JOURNEYS_ORDERS__MAP_LIMIT.*--to TOPIC"):
-        planned(survey(*odd, end=2000), map_limit=100)
-    assert len(planned(survey(*odd, end=2000), map_limit=100, limit=200).letters) == 200
-    assert len(planned(survey(*odd, end=2000), map_limit=400).letters) == len(odd)
+        planned(scan(*odd, end=2000), map_limit=100)
+    assert len(planned(scan(*odd, end=2000), map_limit=100, limit=200).letters) == 200
+    assert len(planned(scan(*odd, end=2000), map_limit=400).letters) == len(odd)
 
 
-def test_a_run_longer_than_a_map_may_tell_is_refused() -> None:
-    """It would be short to write, and no later replay could read it."""
+def test_run_longer_than_an_offset_map_can_hold_is_refused() -> None:
+    """Its map would be short, but no later replay could read it."""
     letters = [letter(n) for n in range(1, 40_000)]
     with pytest.raises(MapFullError):
-        plan(
-            survey(*letters, end=40_000),
-            ROUTING,
+        plan_replay(
+            scan(*letters, end=40_000),
+            TARGETS,
             existing=TOPICS,
             limit=None,
             forgotten=None,
@@ -188,13 +199,13 @@ def test_a_run_longer_than_a_map_may_tell_is_refused() -> None:
         )
 
 
-def test_forgotten_letters_need_a_word_where_something_would_be_sent() -> None:
-    """A commit there would make them look pending for ever after."""
+def test_unknown_letters_need_the_option_forgotten() -> None:
+    """It is needed only in partitions with letters to send: a commit there would show unknown letters as pending."""
     unknown = letter(1, state=State.UNKNOWN)
     with pytest.raises(SetupError, match=r"1 of them.*--forgotten"):
-        planned(survey(unknown, letter(2)))
-    assert len(planned(survey(letter(2, partition=1)), forgotten=None).letters) == 1
-    assert planned(survey(unknown, letter(2)), forgotten="replay").left == 0
-    skipped = planned(survey(unknown, letter(2), others=3), forgotten="skip")
+        planned(scan(unknown, letter(2)))
+    assert len(planned(scan(letter(2, partition=1)), forgotten=None).letters) == 1
+    assert planned(scan(unknown, letter(2)), forgotten="replay").left == 0
+    skipped = planned(scan(unknown, letter(2), others=3), forgotten="skip")
     assert ([it.position.offset for it in skipped.letters], skipped.left) == ([2], 3)
-    assert skipped.legs[0].marks.state(1, 0) is State.REPLAYED
+    assert skipped.partitions[0].replayed.state(1, 0) is State.REPLAYED

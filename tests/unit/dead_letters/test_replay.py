@@ -1,4 +1,4 @@
-"""What a replay does with each outcome of a transaction."""
+"""A replay after each outcome of a transaction."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.support.worker_fakes import FakePublisher, Group
 
-from journeys.dead_letters.letters import LetterReader, Marks
-from journeys.dead_letters.plan import Plan, Routing, Shelf, Survey, plan
+from journeys.dead_letters.letters import LetterReader, ReplayedOffsets
+from journeys.dead_letters.plan import ReplayPlan, Targets, plan_replay
 from journeys.dead_letters.replay import Replay
-from journeys.dead_letters.store import LetterStore
+from journeys.dead_letters.scan import PartitionScan, Scan
+from journeys.dead_letters.topic import DeadLetterTopic
 from journeys.errors import HaltError, RejectedOrderError
 from journeys.model import Order, OrderMessage, Position
 from journeys.producer.publisher import Outcome, Result
@@ -19,10 +20,10 @@ COUNT = 10
 BATCH = 4
 ABORTED = Result(outcome=Outcome.ABORTED, reason="as told")
 UNKNOWN = Result(outcome=Outcome.UNKNOWN, reason="no answer")
-ROUTING = Routing(orders=("orders",), tiers=frozenset())
+TARGETS = Targets(orders=("orders",), tiers=frozenset())
 
 
-class FakeStore(LetterStore):
+class FakeTopic(DeadLetterTopic):
     """One partition of letters, and what the group has committed of it."""
 
     def __init__(self, group: Group) -> None:
@@ -30,13 +31,13 @@ class FakeStore(LetterStore):
         self.messages = [message(offset) for offset in range(COUNT)]
 
     def group_metadata(self) -> object:
-        """Nothing that anybody looks at."""
+        """No test looks at it."""
         return None
 
-    def marks(self, partition: int) -> Marks | None:
-        """As committed."""
+    def replayed(self, partition: int) -> ReplayedOffsets | None:
+        """As the group committed it."""
         found = self.kept.offsets.get(("dead", partition))
-        return None if found is None else Marks.committed(*found)
+        return None if found is None else ReplayedOffsets.from_commit(*found)
 
     def read(self, partition: int, *, start: int, end: int) -> Iterator[OrderMessage]:
         """The letters from `start` on."""
@@ -54,23 +55,21 @@ def message(offset: int) -> OrderMessage:
     )
 
 
-def whole_plan(messages: list[OrderMessage]) -> Plan:
-    """All of them."""
+def whole_plan(messages: list[OrderMessage]) -> ReplayPlan:
+    """A plan for all letters."""
 
     def unreadable(_message: OrderMessage) -> Order:
         raise RejectedOrderError("unreadable", reason="message-unreadable", stage="message")
 
-    marks = Marks(watermark=0)
+    replayed = ReplayedOffsets(watermark=0)
     reader = LetterReader(unreadable)
-    return plan(
-        Survey(
-            shelves=(Shelf(partition=0, start=0, end=COUNT, marks=marks),),
-            letters=tuple(reader.read(each, marks) for each in messages),
-            offsets={0: range(COUNT)},
-            unknown={},
+    return plan_replay(
+        Scan(
+            partitions=(PartitionScan(partition=0, start=0, end=COUNT, replayed=replayed, offsets=range(COUNT)),),
+            letters=tuple(reader.read(each, replayed) for each in messages),
             pending=COUNT,
         ),
-        ROUTING,
+        TARGETS,
         existing={"orders"},
         limit=None,
         forgotten=None,
@@ -80,22 +79,22 @@ def whole_plan(messages: list[OrderMessage]) -> Plan:
 
 
 class Bench:
-    """A replay of ten letters in batches of four, and what became of it."""
+    """A replay of ten letters in batches of four, and its result."""
 
     def __init__(
         self, *answers: Result, takes_effect: bool = False, stopped: Callable[[], bool] = lambda: False
     ) -> None:
         self.group = Group()
-        self.store = FakeStore(self.group)
+        self.letters = FakeTopic(self.group)
         self.publisher = FakePublisher(self.group)
         self.publisher.answers.extend(answers)
         self.publisher.takes_effect = takes_effect
         self.pauses: list[float] = []
         self.progress: list[tuple[int, int]] = []
         self.replay = Replay(
-            store=self.store,
+            letters=self.letters,
             publisher=self.publisher,
-            routing=ROUTING,
+            targets=TARGETS,
             map_limit=4000,
             batch_size=BATCH,
             on=lambda done, total: self.progress.append((done, total)),
@@ -104,8 +103,8 @@ class Bench:
         )
 
     def run(self) -> None:
-        """To its end."""
-        self.replay.run(whole_plan(self.store.messages))
+        """Replay all letters."""
+        self.replay.run(whole_plan(self.letters.messages))
 
     @property
     def sent(self) -> list[int]:
@@ -117,8 +116,8 @@ class Bench:
 @pytest.mark.parametrize(
     "answers", [(), (ABORTED,), (UNKNOWN,), (ABORTED, UNKNOWN, ABORTED), (UNKNOWN, UNKNOWN)], ids=len
 )
-def test_every_letter_goes_out_once(answers: tuple[Result, ...], takes_effect: bool) -> None:
-    """Whatever was aborted, and whatever an unknown outcome turns out to be."""
+def test_aborts_and_unknown_outcomes_send_each_letter_once(answers: tuple[Result, ...], takes_effect: bool) -> None:
+    """An unknown outcome may turn out to be committed or aborted."""
     bench = Bench(*answers, takes_effect=takes_effect)
     bench.run()
     assert bench.sent == list(range(COUNT))
@@ -129,8 +128,8 @@ def test_every_letter_goes_out_once(answers: tuple[Result, ...], takes_effect: b
 
 
 @pytest.mark.parametrize("answer", [ABORTED, UNKNOWN])
-def test_what_is_never_committed_ends_the_replay(answer: Result) -> None:
-    """With the reason, after growing pauses; what went out before is counted."""
+def test_replay_ends_after_too_many_failed_transactions(answer: Result) -> None:
+    """The error gives the reason, the pauses grow, and letters sent before are counted."""
     bench = Bench(Result(outcome=Outcome.COMMITTED), *[answer] * 20)
     with pytest.raises(HaltError, match=answer.reason):
         bench.run()
@@ -139,31 +138,31 @@ def test_what_is_never_committed_ends_the_replay(answer: Result) -> None:
     assert 5 < sum(bench.pauses) < 30
 
 
-def test_a_fenced_replay_gives_way() -> None:
-    """It does not fence the other in its turn."""
+def test_fenced_replay_ends() -> None:
+    """It makes no new producer, which would fence the other replay."""
     bench = Bench(Result(outcome=Outcome.UNKNOWN, reason="_FENCED", fenced=True))
     with pytest.raises(HaltError, match="another replay"):
         bench.run()
     assert (bench.sent, bench.publisher.rebuilt) == ([], 0)
 
 
-def test_a_letter_that_kafka_does_not_take_is_named() -> None:
-    """By its position, which a filter can pass over."""
+def test_oversized_letters_are_named() -> None:
+    """The error gives their positions, so that a filter can pass them over."""
     bench = Bench(Result(outcome=Outcome.ABORTED, reason="MSG_SIZE_TOO_LARGE", oversized=frozenset({1, 3})))
     with pytest.raises(HaltError, match=r"dead/0/1, dead/0/3.*max\.message\.bytes"):
         bench.run()
 
 
-def test_a_broker_that_stays_away_leaves_the_last_batch_in_doubt() -> None:
-    """And the error says so."""
+def test_unreachable_broker_leaves_the_last_batch_in_doubt() -> None:
+    """The error says how many letters may have been sent."""
     bench = Bench(UNKNOWN)
     bench.publisher.is_reachable = False
     with pytest.raises(HaltError, match="the last 4 letters"):
         bench.run()
 
 
-def test_a_replay_that_is_stopped_sends_no_further_batch() -> None:
-    """What went out is committed; the rest is pending."""
+def test_stopped_replay_sends_no_further_batch() -> None:
+    """Letters sent before are committed; the rest stays pending."""
     bench = Bench(stopped=lambda: bool(bench.group.records))
     with pytest.raises(HaltError, match="stopped"):
         bench.run()

@@ -1,4 +1,4 @@
-"""An order whose journey holds a record that Kafka does not take."""
+"""An order with a record that Kafka refuses as too large."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from msgspec import structs
 from journeys.errors import HaltError, RejectedOrderError
 from journeys.model import Order, OrderMessage, Position
 from journeys.routing import Routes, route_failure
-from journeys.worker.assembly import _oversized
 from journeys.worker.handover import FinishedOrder, taken_by
+from journeys.worker.oversized import replace_oversized
 
 ERROR = RejectedOrderError("the API refuses this order", reason="status-400")
 ROUTES = Routes(retry_tiers=(("orders.retry.1m", 60.0),), dead_letter="orders.dead-letter", empty_after=())
 
 
 def finished(outcome: str) -> FinishedOrder:
-    """An order that came from a retry tier, and what became of it."""
+    """An order from a retry tier, with this outcome."""
     position = Position(topic="orders.retry.1m", partition=0, offset=9)
     headers = (("trace", b"t"), ("attempt", b"1"), ("edition", b"orders.completed/3/5"))
     message = OrderMessage(position=position, key=b"k", value=b"A-1", headers=headers, timestamp_ms=7)
@@ -33,9 +33,14 @@ def finished(outcome: str) -> FinishedOrder:
     return FinishedOrder(epoch=1, message=message, outcome=outcome, records=records, size=0, at=0.0, order=order)
 
 
-def test_its_dead_letter_is_that_of_the_original_message() -> None:
-    """Where it came from first, how often it was tried, and none of the tier's own headers."""
-    letter = _oversized(finished("published"), ROUTES)
+def replaced(oversized: FinishedOrder) -> FinishedOrder:
+    """The order that is published in its place."""
+    return replace_oversized(oversized, ROUTES, now_ms=5)
+
+
+def test_oversized_journey_becomes_a_dead_letter_of_the_original_message() -> None:
+    """It has the source and attempts of the original message, and none of the tier's headers."""
+    letter = replaced(finished("published"))
     [record] = letter.records
     headers = dict(record.headers)
     assert (letter.outcome, letter.reason, record.topic) == ("dead-lettered", "record-too-large", "orders.dead-letter")
@@ -49,26 +54,26 @@ def test_its_dead_letter_is_that_of_the_original_message() -> None:
     assert letter.size == taken_by(letter.records)
 
 
-def test_a_dead_letter_that_is_too_large_leaves_the_message_out() -> None:
-    """What it tells stays, the order id among it, so that a replay asks for the same order."""
+def test_oversized_dead_letter_is_stripped() -> None:
+    """The error headers and the order id stay, so that a replay asks for the same order."""
     whole = finished("dead-lettered")
-    letter = _oversized(whole, ROUTES)
+    letter = replaced(whole)
     [record] = letter.records
-    told = dict(whole.records[0].headers)
-    del told["trace"]
+    errors = dict(whole.records[0].headers)
+    del errors["trace"]
     assert (letter.outcome, record.topic, record.key, record.value) == (
         "dead-lettered",
         "orders.dead-letter",
         None,
         b"A-1",
     )
-    assert dict(record.headers) == {**told, "error-left-out": "4"}
+    assert dict(record.headers) == {**errors, "error-left-out": "4"}
     assert letter.size == taken_by(letter.records)
     unread = structs.replace(whole, order=None)
-    assert _oversized(unread, ROUTES).records[0].value == b""
+    assert replaced(unread).records[0].value == b""
 
 
-def test_a_dead_letter_that_is_too_large_even_so_stops_the_worker() -> None:
-    """There is no other place for it to go."""
+def test_oversized_stripped_letter_halts() -> None:
+    """There is no smaller record to publish."""
     with pytest.raises(HaltError, match=r"max\.message\.bytes"):
-        _oversized(_oversized(finished("dead-lettered"), ROUTES), ROUTES)
+        replaced(replaced(finished("dead-lettered")))

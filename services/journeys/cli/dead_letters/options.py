@@ -1,4 +1,4 @@
-"""What the commands for letters share: the options that choose letters, and opening the topic."""
+"""Shared by the commands for dead letters: the options that choose letters, and opening the topic."""
 
 # ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
 
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from journeys.cli.terminal import harmless
+from journeys.cli.terminal import complain
 
 if TYPE_CHECKING:
     from journeys.dead_letters.filters import Filter
-    from journeys.dead_letters.scan import Cabinet
+    from journeys.dead_letters.letters import Letter
+    from journeys.dead_letters.scan import Scan
+    from journeys.dead_letters.topic import DeadLetterTopic
     from journeys.settings import Settings
 
 T = TypeVar("T")
@@ -26,20 +28,25 @@ Reasons = Annotated[
 Stage = Annotated[str | None, typer.Option("--stage", help="Only from this stage: message, fetch or publish.")]
 OrderId = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only of this order.")]
 Topic = Annotated[str | None, typer.Option("--topic", help="Only those whose order message came from this topic.")]
-Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Not before this: an ISO time, or 2h ago.")]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this: an ISO time, or 2h ago.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Given up at or after TIME: an ISO time, or an age: 2h.")
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Given up before TIME: an ISO time, or an age: 2h.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the N oldest of them.")]
+Pending = Annotated[bool, typer.Option("--pending", help="Only those that were not replayed.")]
 
 
 @contextmanager
-def open_cabinet(settings: Settings) -> Iterator[Cabinet]:
-    """All letters of these settings' topic; a registry that was needed and did not answer is told at the end."""
-    from journeys.dead_letters.scan import Cabinet
+def open_letters(settings: Settings) -> Iterator[DeadLetterTopic]:
+    """The dead-letter topic of these settings. At the end, warn if the schema registry was needed and not reached."""
+    from journeys.dead_letters.topic import DeadLetterTopic
 
-    with Cabinet(settings, now_ms=now_ms()) as cabinet:
-        yield cabinet
-        if cabinet.silent is not None:
-            typer.echo(f"journeys: orders in Avro are named by their keys: {harmless(str(cabinet.silent))}", err=True)
+    with DeadLetterTopic(settings, now_ms=now_ms()) as topic:
+        yield topic
+        if topic.registry_error is not None:
+            complain(f"orders in Avro are named by their keys: {topic.registry_error}")
 
 
 def filter_of(
@@ -51,8 +58,8 @@ def filter_of(
     since: str | None,
     until: str | None,
 ) -> Filter:
-    """What the options ask for. Raises BadParameter for a time that is none."""
-    from journeys.dead_letters.filters import Filter, moment_ms
+    """The filter of these options. Raises BadParameter for a time that cannot be read."""
+    from journeys.dead_letters.filters import Filter, parse_time
 
     present = now_ms()
     return Filter(
@@ -60,19 +67,26 @@ def filter_of(
         stage=stage,
         order=order,
         topic=topic,
-        since_ms=None if since is None else parsed(lambda: moment_ms(since, now_ms=present), "--since"),
-        until_ms=None if until is None else parsed(lambda: moment_ms(until, now_ms=present), "--until"),
+        since_ms=None if since is None else parsed(lambda: parse_time(since, now_ms=present), "--since"),
+        until_ms=None if until is None else parsed(lambda: parse_time(until, now_ms=present), "--until"),
     )
 
 
-def parsed(parse: Callable[[], T], hint: str) -> T:
-    """What `parse` returns; its ValueError becomes one about the option or argument `hint`."""
+def matching(scan: Scan, *, pending: bool) -> list[Letter]:
+    """The letters of a scan; with `pending`, only those that were not replayed."""
+    from journeys.dead_letters.letters import State
+
+    return [letter for letter in scan.letters if not (pending and letter.state is State.REPLAYED)]
+
+
+def parsed(parse: Callable[[], T], option: str) -> T:
+    """The result of `parse`. Its ValueError becomes a BadParameter that names the option or argument."""
     try:
         return parse()
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=hint) from None
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def now_ms() -> int:
-    """Milliseconds since the epoch."""
+    """The present time, milliseconds since the epoch."""
     return time.time_ns() // 1_000_000

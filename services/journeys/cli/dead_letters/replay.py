@@ -1,4 +1,4 @@
-"""`journeys dead-letters replay`: letters go back to where they came from, each once."""
+"""`journeys dead-letters replay`: pending letters go back to their order topics, each once."""
 
 # ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
 
@@ -22,14 +22,15 @@ from journeys.cli.dead_letters.options import (
     Topic,
     Until,
     filter_of,
-    open_cabinet,
+    open_letters,
     parsed,
 )
 from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.terminal import complain
 from journeys.errors import HaltError
 
 if TYPE_CHECKING:
-    from journeys.dead_letters.plan import Plan
+    from journeys.dead_letters.plan import ReplayPlan
     from journeys.dead_letters.replay import Replay
     from journeys.settings import Settings
 
@@ -39,9 +40,9 @@ EPILOG = (
     "  journeys dead-letters replay --reason status-400 --execute\n\n"
     "  journeys dead-letters replay --order A-1001 --execute\n\n"
     "  journeys dead-letters replay --stage message --to orders.aside --execute\n\n"
-    "Each letter is replayed once, however often the command is stopped and started again: records and position are "
-    "one transaction. Letters that a filter passes over stay pending. A replayed order is a new message: it gets a new "
-    "edition, and the header `replay-count`. Of two replays at the same time, the later one goes on."
+    "Each letter is replayed once, even if the command is stopped and started again: records and positions are "
+    "committed in one transaction. Letters that a filter passes over stay pending. A replayed order is a new message "
+    "with a new edition and the header `replay-count`. A second replay stops the first."
 )
 
 
@@ -56,15 +57,16 @@ def replay(
     until: Until = None,
     limit: Limit = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="TOPIC", help="Send there instead of where each came from.")
+        str | None,
+        typer.Option("--to", metavar="TOPIC", help="Send all of them to this topic."),
     ] = None,
     execute: Annotated[
-        bool, typer.Option("--execute", help="Do it; without this, only say what would be done.")
+        bool, typer.Option("--execute", help="Send the letters; without this, only show the plan.")
     ] = False,
     forgotten: Annotated[
         Literal["replay", "skip"] | None,
         typer.Option(
-            help="Letters of which Kafka has forgotten whether they were replayed: replay them, or count them so."
+            help="What to do with letters of unknown state: replay them, or skip them and count them as replayed."
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, hidden=True)] = 500,
@@ -75,48 +77,48 @@ def replay(
     wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until)
 
     from journeys.cli.dead_letters import screen
-    from journeys.dead_letters.plan import Routing, plan
+    from journeys.dead_letters.plan import Targets, plan_replay
     from journeys.dead_letters.replay import Replay, replay_publisher
 
-    routing = parsed(lambda: Routing.of(settings, to), "--to")
-    with open_cabinet(settings) as cabinet:
-        # First of all, so that another replay is fenced and its last transaction settled before letters are counted.
+    targets = parsed(lambda: Targets.of(settings, to), "--to")
+    with open_letters(settings) as letters:
+        # First, so that another replay is fenced and its last transaction has ended before letters are counted.
         publisher = replay_publisher(settings) if execute else None
         with screen.progress("reading") as on:
-            work = plan(
-                cabinet.survey(wanted, on),
-                routing,
-                existing=cabinet.existing,
+            plan = plan_replay(
+                letters.scan(wanted, on),
+                targets,
+                existing=letters.existing,
                 limit=limit,
                 forgotten=forgotten,
                 map_limit=settings.orders.map_limit,
                 batch_size=batch_size,
             )
         if publisher is None:
-            _tell_plan(work, settings, as_json=as_json)
+            _show_plan(plan, settings, as_json=as_json)
             return
         with screen.progress("replaying") as on, _stop_on_signals() as stopped:
             run = Replay(
-                store=cabinet.store,
+                letters=letters,
                 publisher=publisher,
-                routing=routing,
+                targets=targets,
                 map_limit=settings.orders.map_limit,
                 batch_size=batch_size,
                 on=on,
                 stopped=stopped,
             )
-            failure = _run(run, work)
+            failure = _run(run, plan)
         publisher.discard()
-    _tell_run(run, work, as_json=as_json)
+    _show_result(run, plan, as_json=as_json)
     if isinstance(failure, KeyboardInterrupt):
-        typer.echo("journeys: interrupted within a batch; the same command finds out whether it went out", err=True)
+        complain("interrupted within a batch; the same command finds out whether it went out")
     if failure is not None:
         raise failure
 
 
 @contextmanager
 def _stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM let the batch under way come to its end; a second one does not."""
+    """Yields a function that is true after SIGINT or SIGTERM. A second signal raises KeyboardInterrupt."""
     asked = threading.Event()
 
     def stop(_number: int, _frame: object) -> None:
@@ -132,40 +134,46 @@ def _stop_on_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _run(run: Replay, work: Plan) -> HaltError | KeyboardInterrupt | None:
-    """Replay, and what ended it before its time: it is told after what was done."""
+def _run(run: Replay, plan: ReplayPlan) -> HaltError | KeyboardInterrupt | None:
+    """Replay. Returns the error that ended it early, which is reported after the counts."""
     try:
-        run.run(work)
+        run.run(plan)
     except (HaltError, KeyboardInterrupt) as failure:
         return failure
     return None
 
 
-def _tell_plan(work: Plan, settings: Settings, *, as_json: bool) -> None:
+def _show_plan(plan: ReplayPlan, settings: Settings, *, as_json: bool) -> None:
     from journeys.cli.dead_letters import screen
 
-    count = len(work.letters)
+    count = len(plan.letters)
     if as_json:
-        told = {"executed": False, "letters": count, "reasons": work.reasons, "topics": work.topics, "left": work.left}
-        typer.echo(json.dumps(told))
+        answer = {
+            "executed": False,
+            "letters": count,
+            "reasons": plan.reasons,
+            "topics": plan.topics,
+            "left": plan.left,
+        }
+        typer.echo(json.dumps(answer))
         return
     out = screen.console()
     out.print(
         f"{screen.some(count)} of {settings.orders.dead_letter} would go out again; nothing was sent.", markup=False
     )
     if count:
-        screen.counts(out, "reason", work.reasons)
-        screen.counts(out, "to topic", work.topics)
-    out.print(f"{screen.some(work.left, 'pending letter')} would be left.")
+        screen.counts(out, "reason", plan.reasons)
+        screen.counts(out, "to topic", plan.topics)
+    out.print(f"{screen.some(plan.left, 'pending letter')} would be left.")
     if count:
         out.print("To do it: the same command with --execute")
 
 
-def _tell_run(run: Replay, work: Plan, *, as_json: bool) -> None:
+def _show_result(run: Replay, plan: ReplayPlan, *, as_json: bool) -> None:
     from journeys.cli.dead_letters import screen
 
     done = run.replayed.total()
-    left = work.left + len(work.letters) - done
+    left = plan.left + len(plan.letters) - done
     if as_json:
         typer.echo(json.dumps({"executed": True, "letters": done, "reasons": run.replayed, "left": left}))
         return

@@ -1,6 +1,6 @@
-"""How letters are shown to people: tables on stdout, progress on stderr, colours only on a terminal.
+"""Letters on the terminal: tables on stdout, progress on stderr, colours only on a terminal.
 
-What comes from a letter may hold anything, also line breaks and terminal codes: it is shown as text that does nothing.
+A letter may hold any text, also line breaks and terminal codes: these are escaped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from journeys.dead_letters.letters import Letter, State
 
 _COLOURS = {State.PENDING: "yellow", State.REPLAYED: "green", State.UNKNOWN: "magenta"}
 _WIDE = 240
-"""Columns where nobody says how wide the output is: a program reads it line by line."""
+"""Columns of output that is no terminal: a program reads it line by line."""
 
 
 def console() -> Console:
@@ -34,13 +34,13 @@ def console() -> Console:
 
 @contextmanager
 def progress(title: str, *, shown: bool = True) -> Iterator[Callable[[int, int], object]]:
-    """A bar on stderr while the block runs, if that is a terminal; yields what is to be told (done, total)."""
+    """A bar on stderr while the block runs, if that is a terminal. Yields a function to call with (done, total)."""
     err = Console(stderr=True, highlight=False)
     if not (err.is_terminal and shown):
         yield lambda _done, _total: None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    # Redirected, what a command writes to stdout would end on stderr, beside the bar.
+    # With redirection, rich would write the command's stdout to stderr, beside the bar.
     with Progress(*columns, console=err, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -67,12 +67,12 @@ def letters(out: Console, shown: Sequence[Letter]) -> None:
 
 
 def state(letter: Letter) -> str:
-    """Whether a letter was replayed; and where it is itself the end of a replay, of which."""
+    """The state of a letter; for an order that failed again after replays, also how many."""
     return letter.state.value + (f", after replay {letter.replays}" if letter.replays else "")
 
 
 def reasons(out: Console, found: Sequence[Letter], *, pending: int) -> None:
-    """How many letters there are of each reason and state, and in all; `pending` were not found, too."""
+    """Counts of letters by reason and state, with totals. `pending` counts all pending letters of the topic."""
     if not found:
         out.print(f"No letter matches; pending in all: {pending}." if pending else "No letters.")
         return
@@ -107,7 +107,7 @@ def table(
 
 
 def one(out: Console, letter: Mapping[str, Any]) -> None:
-    """Everything about a letter, as `forms.whole` tells it, a line each."""
+    """A letter as `formats.whole` gives it, a line for each field and header."""
     width = max(len(name) for name in letter)
     for name, value in letter.items():
         if name == "headers":
@@ -125,13 +125,13 @@ def some(count: int, what: str = "letter") -> str:
 
 
 def time_of(at_ms: int | None) -> str | None:
-    """A time for people, to the second."""
-    told = iso(at_ms)
-    return told and told[:19].replace("T", " ")
+    """A time in UTC, to the second: `2026-11-25 10:00:00`."""
+    at = iso(at_ms)
+    return at and at[:19].replace("T", " ")
 
 
 def plain(value: Any) -> Text:
-    """Text that does nothing to a terminal; a dash for what is not there."""
+    """Text without terminal codes; a dash for None."""
     if value is None:
         return Text("-")
     text = str(value)
@@ -139,11 +139,11 @@ def plain(value: Any) -> Text:
 
 
 def _cell(value: Any) -> Text:
-    """As `plain`, and not too long for a line of a table."""
+    """As `plain`, shortened for a table."""
     return plain(value if value is None else shortened(str(value)))
 
 
-def _content(form: Mapping[str, str] | None) -> str | None:
-    if form is None:
+def _content(content: Mapping[str, str] | None) -> str | None:
+    if content is None:
         return None
-    return form["text"] if "text" in form else f"base64 {form['base64']}"
+    return content["text"] if "text" in content else f"base64 {content['base64']}"

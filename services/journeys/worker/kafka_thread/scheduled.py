@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from journeys.consumer.consumer import Partition
+from journeys.headers import RetryHeader
 from journeys.model import OrderMessage
 from journeys.worker.handover import AdmittedOrder
 
@@ -27,7 +28,7 @@ class Schedule:
     def due_ms(self, message: OrderMessage, now_ms: int) -> int | None:
         """Milliseconds since the epoch; None for at once."""
         if message.position.topic in self.retry_topics:
-            due = message.number("not-before")
+            due = message.number(RetryHeader.NOT_BEFORE)
             return None if due is None else min(due, now_ms + int(self.longest * 1000))
         if not self.settle or message.timestamp_ms is None:
             return None

@@ -53,7 +53,7 @@ def test_a_letter_is_one_line_without_colours_where_it_is_no_terminal() -> None:
 @pytest.mark.parametrize("order", ["A\x1b[2J", "A\nB", "A\u202eB", "A\u009b2J"])
 @pytest.mark.parametrize("terminal", [True, False])
 def test_an_order_cannot_speak_to_the_terminal(order: str, terminal: bool) -> None:
-    """Terminal codes, line breaks and marks of direction are written out."""
+    """Terminal codes, line breaks and replayed of direction are written out."""
     text = shown(letter(order), terminal=terminal)
     assert order not in text
     assert '"A\\' in text

@@ -1,0 +1,84 @@
+"""`journeys dead-letters export`: letters with their key, value and headers, one JSON object a line."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from journeys.cli.dead_letters.options import (
+    Limit,
+    OrderId,
+    Pending,
+    Reasons,
+    Since,
+    Stage,
+    Topic,
+    Until,
+    filter_of,
+    matching,
+    open_letters,
+)
+from journeys.cli.options import ConfigFile, settings_of
+from journeys.errors import HaltError
+
+EPILOG = (
+    "Examples:\n\n"
+    "  journeys dead-letters export --until 20d --output letters.jsonl\n\n"
+    "  journeys dead-letters export --reason status-400 | jq -r .order\n\n"
+    'Lossless: key, value and headers are {"text": …} if they are UTF-8, else {"base64": …}. They belong to the order '
+    "message and may hold personal data; nothing is hidden. The topic is not changed."
+)
+
+
+def export(
+    *,
+    config: ConfigFile = None,
+    reason: Reasons = None,
+    stage: Stage = None,
+    order: OrderId = None,
+    topic: Topic = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    pending: Pending = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to stdout.")
+    ] = None,
+) -> None:
+    """Write whole letters, one JSON object a line."""
+    settings = settings_of(config)
+    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until)
+
+    from journeys.cli.dead_letters import screen
+    from journeys.dead_letters.filters import oldest
+    from journeys.dead_letters.formats import whole
+
+    with open_letters(settings) as letters:
+        with screen.progress("reading") as on:
+            scan = letters.scan(wanted, on)
+        chosen = oldest(matching(scan, pending=pending), limit)
+        with _writer(output) as write, screen.progress("writing", shown=output is not None) as on:
+            for letter, message in letters.fetch(scan, chosen, on):
+                write(json.dumps(whole(letter, message, hide_secrets=False)) + "\n")
+    if output is not None:
+        typer.echo(f"{screen.some(len(chosen))} written to {output}", err=True)
+
+
+@contextmanager
+def _writer(output: Path | None) -> Iterator[Callable[[str], object]]:
+    if output is None:
+        yield sys.stdout.write
+        return
+    try:
+        with output.open("w", encoding="utf-8") as file:
+            yield file.write
+    except OSError as error:
+        raise HaltError(f"cannot write to {output}: {error.strerror}") from None

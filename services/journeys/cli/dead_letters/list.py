@@ -1,0 +1,68 @@
+"""`journeys dead-letters list`: a line per letter, and counts by reason."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from journeys.cli.dead_letters.options import (
+    Limit,
+    OrderId,
+    Pending,
+    Reasons,
+    Since,
+    Stage,
+    Topic,
+    Until,
+    filter_of,
+    matching,
+    open_letters,
+)
+from journeys.cli.options import AsJson, ConfigFile, settings_of
+
+EPILOG = (
+    "Examples:\n\n"
+    "  journeys dead-letters list --since 2h\n\n"
+    "  journeys dead-letters list --reason status-400 --reason status-422 --pending\n\n"
+    "  journeys dead-letters list --json | jq -r '.[].order'\n\n"
+    "Times are UTC. A time filter compares the moment when the order was given up. The topic is read up to its end as "
+    "it was when the command began. The state `unknown` marks a letter so old that Kafka may have forgotten its replay."
+)
+
+
+def list_letters(
+    *,
+    config: ConfigFile = None,
+    reason: Reasons = None,
+    stage: Stage = None,
+    order: OrderId = None,
+    topic: Topic = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    pending: Pending = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the letters, the oldest first, and count them by reason."""
+    settings = settings_of(config)
+    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until)
+
+    from journeys.cli.dead_letters import screen
+    from journeys.dead_letters.filters import oldest
+    from journeys.dead_letters.formats import facts
+
+    with open_letters(settings) as letters, screen.progress("reading") as on:
+        scan = letters.scan(wanted, on)
+    found = matching(scan, pending=pending)
+    shown = oldest(found, limit)
+    if as_json:
+        typer.echo(json.dumps([facts(letter) for letter in shown], indent=2))
+        return
+    out = screen.console()
+    screen.letters(out, shown)
+    if len(shown) < len(found):
+        out.print(f"The {len(shown)} oldest of {len(found)} are shown, all are counted:")
+    screen.reasons(out, found, pending=scan.pending)

@@ -1,0 +1,61 @@
+"""`journeys dead-letters resume`: workers take orders again after a flood of dead letters."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.terminal import complain, harmless
+from journeys.errors import HaltError
+from journeys.redact import without_credentials
+
+EPILOG = (
+    "Examples:\n\n"
+    "  journeys dead-letters resume\n\n"
+    "  journeys dead-letters resume --url http://worker-1:8080\n\n"
+    "After too many dead letters in a row, a worker takes no new orders until an operator resumes it: /readyz names "
+    "`flood`. The command also ends a hold (`operator`). Exit code 1 if one of the workers was not reached."
+)
+
+
+def resume(
+    *,
+    config: ConfigFile = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--url", metavar="URL", help="Where a worker listens; may be repeated. Default: as JOURNEYS_OPS__*."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let workers take orders again after a flood of dead letters."""
+    settings = settings_of(config)
+
+    from journeys.ops.client import address_of
+    from journeys.ops.client import resume as ask
+
+    answers: list[dict[str, Any]] = []
+    for address in url or [address_of(settings.ops)]:
+        shown = without_credentials(address)
+        try:
+            answers.append({"url": shown, "ok": True, "opened": ask(address)})
+        except HaltError as error:
+            answers.append({"url": shown, "ok": False, "error": str(error)})
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--url") from None
+    if as_json:
+        typer.echo(json.dumps(answers))
+    for answer in answers:
+        if not answer["ok"]:
+            complain(answer["error"])
+        elif not as_json:
+            opened = harmless(", ".join(answer["opened"]))
+            typer.echo(f"{answer['url']}: {'goes on, opened: ' + opened if opened else 'was not held up'}")
+    if not all(answer["ok"] for answer in answers):
+        raise typer.Exit(1)

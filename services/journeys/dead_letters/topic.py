@@ -1,0 +1,178 @@
+"""The dead-letter topic, read up to its end as it was when a command began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Self
+
+from journeys.avro.wire import Decoder
+from journeys.consumer.order_message import OrderReader
+from journeys.dead_letters.filters import Filter
+from journeys.dead_letters.letters import Letter, LetterReader, ReplayedOffsets, State
+from journeys.dead_letters.scan import PartitionScan, Scan
+from journeys.errors import HaltError, SetupError
+from journeys.kafka import topics
+from journeys.kafka.admin import KafkaAdmin
+from journeys.kafka.config import consumer_config
+from journeys.kafka.reader import PartitionReader
+from journeys.model import OrderMessage
+from journeys.producer import registry
+from journeys.settings import Settings
+
+Progress = Callable[[int, int], object]
+"""Called with how many are done, and of how many."""
+
+_OFFSETS_KEPT_S = 7 * 86400.0
+"""How long Kafka keeps the offsets of a group without members, unless it is configured otherwise."""
+
+
+class DeadLetterTopic:
+    """All letters; to be used in a `with` block, by one thread.
+
+    `existing` maps each topic of the cluster to its partition count. Raises SetupError if no broker answers or the
+    topic is missing, SettingsError for a setting that librdkafka does not take.
+    """
+
+    def __init__(self, settings: Settings, *, now_ms: int) -> None:
+        broker = KafkaAdmin(settings)
+        self.existing = broker.topics()
+        topic = settings.orders.dead_letter
+        if topic not in self.existing:
+            raise SetupError(f"the topic of dead letters, {topic}, is missing", remedy=topics.CREATE)
+        self._topic = topic
+        self._forgotten_before_ms = now_ms - int(1000 * (broker.remembers_offsets() or _OFFSETS_KEPT_S))
+        # A replay that was killed keeps its transaction open until the broker aborts it; it looks every ten seconds.
+        self._patience_s = 2 * settings.kafka.transaction_timeout + 10.0
+        self._schemas = _Schemas(settings)
+        self._letters = _letter_reader(settings, self._schemas)
+        # The group is never joined: it only keeps how far letters were replayed.
+        self._reader = PartitionReader(consumer_config(settings, group_id=f"{settings.kafka.group_id}.replay"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    @property
+    def registry_error(self) -> str | None:
+        """Why the registry could not be asked for the schemas of order messages; None if it could, or was not asked."""
+        return self._schemas.error
+
+    def group_metadata(self) -> object:
+        """The metadata that ties a transaction to the group of replays."""
+        return self._reader.group_metadata()
+
+    def replayed(self, partition: int) -> ReplayedOffsets | None:
+        """Which letters were replayed; None if no commit is kept.
+
+        Blocks while a replay has a transaction open. Raises HaltError, UnknownMapError.
+        """
+        try:
+            found = self._reader.committed(self._topic, partition, patience_s=self._patience_s)
+        except TimeoutError as late:
+            raise HaltError(
+                f"Kafka does not say which letters were replayed ({late}): is a replay under way, or was one cut off? "
+                "Try again in a minute"
+            ) from None
+        return None if found is None else ReplayedOffsets.from_commit(*found)
+
+    def read(self, partition: int, *, start: int, end: int) -> Iterator[OrderMessage]:
+        """The records from `start` up to and without `end`. Raises HaltError if Kafka stops sending them."""
+        return self._reader.read(self._topic, partition, start=start, end=end)
+
+    def scan(self, wanted: Filter, on: Progress) -> Scan:
+        """Read every letter once, and keep the facts about those that `wanted` matches. Raises HaltError."""
+        partitions = [self._partition(number) for number in range(self.existing[self._topic])]
+        offsets: dict[int, list[int]] = {each.partition: [] for each in partitions}
+        unknown: dict[int, set[int]] = {each.partition: set() for each in partitions}
+        letters: list[Letter] = []
+        pending = 0
+        for each, message in self._read(partitions, on):
+            letter = self._letters.read(message, each.replayed)
+            offset = message.position.offset
+            if offset >= each.replayed.watermark:
+                offsets[each.partition].append(offset)
+            if letter.state is State.UNKNOWN:
+                unknown[each.partition].add(offset)
+            pending += letter.state is not State.REPLAYED
+            if wanted.matches(letter):
+                letters.append(letter)
+        return Scan(
+            partitions=tuple(
+                replace(each, offsets=offsets[each.partition], unknown=frozenset(unknown[each.partition]))
+                for each in partitions
+            ),
+            letters=tuple(letters),
+            pending=pending,
+        )
+
+    def fetch(self, scan: Scan, letters: Sequence[Letter], on: Progress) -> Iterator[tuple[Letter, OrderMessage]]:
+        """These letters of a scan with their messages, partition by partition. Raises HaltError."""
+        by_position = {letter.position: letter for letter in letters}
+        numbers = {letter.position.partition for letter in letters}
+        for _, message in self._read([each for each in scan.partitions if each.partition in numbers], on):
+            if (letter := by_position.get(message.position)) is not None:
+                yield letter, message
+
+    def find(self, partition: int, offset: int) -> tuple[Letter, OrderMessage]:
+        """The letter at an offset. Raises HaltError if there is none."""
+        count = self.existing[self._topic]
+        if partition >= count:
+            raise HaltError(f"{self._topic} has the partitions 0 to {count - 1}")
+        found = self._partition(partition)
+        if not found.start <= offset < found.end:
+            raise HaltError(
+                f"there is no letter at {partition}/{offset}: partition {partition} "
+                + (f"has the offsets {found.start} to {found.end - 1}" if found.start < found.end else "is empty")
+            )
+        for message in self.read(partition, start=offset, end=offset + 1):
+            return self._letters.read(message, found.replayed), message
+        raise HaltError(f"there is no letter at {partition}/{offset}: a transaction uses that offset for itself")
+
+    def _partition(self, partition: int) -> PartitionScan:
+        start, end = self._reader.bounds(self._topic, partition)
+        replayed = self.replayed(partition)
+        if replayed is None:
+            replayed = ReplayedOffsets(watermark=start, forgotten_before_ms=self._forgotten_before_ms)
+        return PartitionScan(partition=partition, start=start, end=end, replayed=replayed)
+
+    def _read(self, partitions: Sequence[PartitionScan], on: Progress) -> Iterator[tuple[PartitionScan, OrderMessage]]:
+        total, before = sum(each.end - each.start for each in partitions), 0
+        for each in partitions:
+            for message in self.read(each.partition, start=each.start, end=each.end):
+                yield each, message
+                on(before + message.position.offset + 1 - each.start, total)
+            before += each.end - each.start
+            on(before, total)
+
+
+class _Schemas:
+    """Schemas of order messages in Avro. A registry that does not answer is asked once; `error` says why."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._registry = settings.registry
+        self.error: str | None = None
+
+    def text(self, schema_id: int) -> str:
+        """The schema as JSON text. Raises ValueError if the registry does not return it."""
+        if self.error is not None:
+            raise ValueError(self.error)
+        try:
+            return registry.schema_text(self._registry.url, self._registry.config, schema_id)
+        except SetupError as error:
+            self.error = str(error)
+            raise ValueError(self.error) from error
+
+
+def _letter_reader(settings: Settings, schemas: _Schemas) -> LetterReader:
+    """A reader that finds order ids as the worker does."""
+    reader = OrderReader(
+        account=settings.api.account,
+        form=settings.orders.format,
+        pointer=settings.orders.id_pointer,
+        decode_avro=Decoder(schemas.text).decode,
+        is_retry=lambda _topic: False,
+    )
+    return LetterReader(reader.read)

@@ -1,0 +1,59 @@
+"""Every record header that we write, read or strip, defined once.
+
+A header that joins a class here is written, overwritten and stripped with the others of that class.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class RetryHeader(StrEnum):
+    """Headers of a record in a retry tier, beside those of the order message. Numbers are written in decimal."""
+
+    ACCOUNT = "account"
+    EDITION = "edition"
+    """`topic/partition/offset` of the order message."""
+    ORDER_TIMESTAMP = "order-timestamp"
+    """When the order message was written, milliseconds since the epoch; absent where it has no timestamp."""
+    ATTEMPT = "attempt"
+    """How often the order has been sent to a retry tier."""
+    ABSENCES = "absences"
+    """How many of these attempts found no journey."""
+    NOT_BEFORE = "not-before"
+    """When the order is due, milliseconds since the epoch."""
+    REASON = "retry-reason"
+
+
+class ErrorHeader(StrEnum):
+    """Headers of a dead letter, beside those of the order message."""
+
+    REASON = "error-reason"
+    STAGE = "error-stage"
+    MESSAGE = "error-message"
+    ATTEMPTS = "error-attempts"
+    TOPIC = "error-topic"
+    PARTITION = "error-partition"
+    OFFSET = "error-offset"
+    TIME = "error-time"
+    """When the order was given up, milliseconds since the epoch."""
+    LEFT_OUT = "error-left-out"
+    """Bytes of the key and value that were left out, because Kafka refused the whole letter as too large."""
+
+
+class RecordHeader(StrEnum):
+    """Headers of a published record. Those that are null in the record are absent."""
+
+    EVENT_ID = "event_id"
+    EVENT_TYPE = "event_type"
+    ORDER_ID = "order_id"
+    ACCOUNT = "account"
+    EDITION = "edition"
+    POSITION = "position"
+    SCHEMA = "schema"
+    """The name of the record's Avro schema, such as `AdsEvent`."""
+
+
+REPLAY_COUNT: Final = "replay-count"
+"""Header of a replayed order message: how often this order was replayed. It stays through retries and dead letters."""

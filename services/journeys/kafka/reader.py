@@ -1,0 +1,148 @@
+"""Reading partitions without joining a group: assigned, never subscribed to, so no worker is held up.
+
+Facts this module rests on, measured on Apache Kafka 4.1 through librdkafka 2.16:
+
+- For a read_committed consumer a partition ends where the first open transaction begins. Reading up to that end never
+  waits for a transaction.
+- A transaction's marker may be the last offset, so the end is reported by an event and not by a record.
+- The metadata of a group without members ties a transaction to that group: offsets are committed with the records.
+- While a transaction with offsets of the group is open, `committed` raises a time-out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from journeys.consumer.consumer import order_message
+from journeys.errors import HaltError, SettingsError
+from journeys.model import OrderMessage
+
+_REPLY_S = 10.0
+"""How long to wait for a reply about offsets."""
+_SILENCE_S = 60.0
+"""How long to wait for the next record before reading is given up."""
+_POLL_S = 0.5
+_AT_ONCE = 500
+"""Records taken from the consumer's queue in one call."""
+_NO_OFFSET = -1001
+
+_CONFIG: Mapping[str, Any] = {
+    "group.protocol": "classic",  # the group is never joined; its name keeps offsets, as `committed` returns them
+    "isolation.level": "read_committed",
+    "enable.auto.commit": False,
+    "auto.offset.reset": "earliest",  # if retention deletes the start meanwhile, read from what is left
+    "enable.partition.eof": True,
+}
+
+
+class PartitionReader:
+    """Reads committed records of partitions, one partition at a time; to be used in a `with` block, by one thread.
+
+    `config` is librdkafka's: servers, security and the `group.id` for `committed` and `group_metadata`. Raises
+    SettingsError for a setting that librdkafka does not take.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        logger = logging.getLogger("librdkafka")
+        logger.addHandler(logging.NullHandler())  # a command reports an error itself, in one line
+        prompt = {
+            "fetch.wait.max.ms": 50,  # the end of a partition is reported that much later
+            "fetch.queue.backoff.ms": 10,  # the default pauses reading for a second whenever enough is prefetched
+        }
+        try:
+            self._consumer = Consumer({**prompt, **config, **_CONFIG}, logger=logger)
+        except KafkaException as error:
+            raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the consumer; it has no group to leave."""
+        self._consumer.close()
+
+    def group_metadata(self) -> object:
+        """The metadata that ties a transaction to the group."""
+        return self._consumer.consumer_group_metadata()
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset of a partition, and the offset behind its last committed record. Raises HaltError."""
+        try:
+            bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_REPLY_S)
+        except KafkaException as error:
+            raise _halt(topic, error.args[0]) from error
+        if bounds is None:
+            raise HaltError(f"Kafka does not say where {topic}/{partition} begins and ends")
+        return bounds
+
+    def committed(self, topic: str, partition: int, *, patience_s: float) -> tuple[int, str] | None:
+        """Offset and metadata that the group last committed; None if it has committed nothing.
+
+        While a transaction with offsets of the group is open, this blocks until it ends, `patience_s` at most. Raises
+        TimeoutError after that, HaltError for an error that does not pass.
+        """
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                [found] = self._consumer.committed([TopicPartition(topic, partition)], timeout=1.0)
+            except KafkaException as failure:
+                error = failure.args[0]
+            else:
+                if found.error is None:
+                    return None if found.offset == _NO_OFFSET else (found.offset, found.metadata or "")
+                error = found.error
+            if error.code() != KafkaError._TIMED_OUT and not error.retriable():  # noqa: SLF001 - librdkafka's name
+                raise _halt(topic, error)
+            if time.monotonic() > deadline:
+                raise TimeoutError(error.str())
+
+    def read(self, topic: str, partition: int, *, start: int, end: int) -> Iterator[OrderMessage]:
+        """The committed records from `start` up to and without `end`.
+
+        Raises HaltError if Kafka refuses them, or sends nothing for a minute.
+        """
+        if start >= end:
+            return
+        self._consumer.assign([TopicPartition(topic, partition, start)])
+        last_s = time.monotonic()
+        while time.monotonic() - last_s < _SILENCE_S:
+            for message in self._poll():
+                error, offset = message.error(), message.offset()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    _check(topic, error)
+                elif offset >= end:
+                    return
+                elif error is None:
+                    yield order_message(message)
+                    if offset + 1 >= end:
+                        return
+                last_s = time.monotonic()
+        raise HaltError(f"Kafka has sent nothing of {topic}/{partition} for {_SILENCE_S:g} s")
+
+    def _poll(self) -> list[Any]:
+        first = self._consumer.poll(_POLL_S)
+        # `consume` with a time-out waits until it has all of them; with 0 it takes what is there.
+        return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, 0)]
+
+
+def _check(topic: str, error: KafkaError) -> None:
+    """Raise HaltError for an error that does not pass by itself."""
+    refused = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+    if error.code() in refused or error.fatal():
+        raise _halt(topic, error)
+
+
+def _halt(topic: str, error: KafkaError) -> HaltError:
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return HaltError(f"this client may not read {topic} (ACL: Read on the topic): {error.str()}")
+    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        return HaltError(f"this client may not use its group (ACL: Read on the group): {error.str()}")
+    return HaltError(f"{topic} cannot be read: {error.name()}: {error.str()}")
