@@ -31,7 +31,6 @@ from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.memory import MemoryBudget
 from journeys.producer.publisher import Publisher
 from journeys.routing import Routes
-from journeys.worker.assembly import _oversized
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.event_loop.order_reader import Orders
 from journeys.worker.handover import Backlog
@@ -39,6 +38,7 @@ from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
 from journeys.worker.kafka_thread.scheduled import Schedule
+from journeys.worker.oversized import replace_oversized
 
 ORDERS = "orders.completed"
 DEAD_LETTER = "orders.dead-letter"
@@ -240,7 +240,7 @@ class Worker:
             ),
             due_ms=Schedule(retry_topics=retry_topics, longest=ROUTES.longest, settle=settings.settle).due_ms,
             gate=self.keeper,
-            replace_oversized=lambda finished: _oversized(finished, ROUTES),
+            replace_oversized=lambda finished: replace_oversized(finished, ROUTES, now_ms=self._clock.wall_ms()),
             bytes_in_progress=lambda: self.fetcher.bytes_in_hand + self._backlog.results.bytes,
             observer=self._teller,
             clock=self._clock,
