@@ -1,9 +1,9 @@
-"""How much the stand-in bears: requests a second and CPU per request, with one process asking.
+"""Measures the stand-in API: requests a second and CPU per request, with one client process.
 
     python benchmarks/api.py [--seconds 3] [--in-flight 128] [--latency 0.02]
 
-The client sends prepared requests over plain sockets and reads no more of an answer than its end, so that it costs
-less than the server. Every request asks for another order of ten events.
+The client sends prepared requests over plain sockets and only looks for the end of each answer, so it costs less than
+the server. Every request asks for another order of ten events.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Client(asyncio.Protocol):
         self._missing = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask at once."""
+        """Send the first request."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
         self._transport = transport
         self._ask()
 
     def data_received(self, data: bytes) -> None:
-        """Count bytes up to the answer's end, then ask again."""
+        """Count bytes up to the end of the answer, then send the next request."""
         if self._missing:
             self._missing -= len(data)
         else:
@@ -58,7 +58,7 @@ class Client(asyncio.Protocol):
 
 
 async def load(url: str, in_flight: int, seconds: float, pid: int) -> tuple[float, float, float]:
-    """Requests a second, and CPU milliseconds per request: the server's and ours."""
+    """Requests a second, and CPU milliseconds per request of the server and of the client."""
     address, done = urlsplit(url), [0]
     host, port = address.hostname or "", address.port or 0
     loop = asyncio.get_running_loop()
@@ -73,13 +73,13 @@ async def load(url: str, in_flight: int, seconds: float, pid: int) -> tuple[floa
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process, user and system, from /proc."""
+    """CPU seconds of a process, user and system, from /proc."""
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
-    """Start the server as a process, ask it for a while, print what it did."""
+    """Start the server as a process, load it, and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--in-flight", type=int, default=128)

@@ -1,13 +1,14 @@
-"""Where the CPU time of a busy worker goes, by part.
+"""Shows the CPU time of a busy worker, by part.
 
     python -m benchmarks.busy [--orders 6000] [--mix] [--concurrency 128] [--latency 0.02] [--lines 15] [--json]
 
-A worker runs in this process, over the orders of `benchmarks.worker`. Each time the process has used 5 ms of CPU, a
-signal stops the event loop's thread wherever it is, and puts down what each Python thread has used since, by its own
-clock, to where that is: so a thread that waits costs nothing. The innermost frame that the table below knows decides
-the part. What no Python thread has used is librdkafka's: its threads compress and send beside them, without the
-interpreter's lock. A thread that looked instead, as one did here before, gets the lock only where the event loop lets
-go of it, at a socket: over the same orders it told of the loop twice as much, and of the HTTP client half.
+A worker runs in this process, over the orders of `benchmarks.worker`. A signal interrupts it after every 5 ms of CPU.
+The handler charges the CPU time of each Python thread since the last signal to the frame where that thread is now. A
+waiting thread uses no CPU, so it costs nothing. The innermost frame that the table below knows decides the part. CPU
+that no Python thread used is librdkafka's: its threads compress and send without the GIL.
+
+A sampling thread would be wrong here: it gets the GIL only when the event loop releases it, at a socket. Over the same
+orders such a thread reported twice the event loop's share, and half of the HTTP client's.
 """
 
 from __future__ import annotations
@@ -37,32 +38,31 @@ from journeys.worker.subprocess_call import schema_ids
 from journeys_sandbox.stack.stack import Stack
 
 PARTS: Final[Mapping[str, str]] = {
-    "/journeys/fetcher/client.py": "HTTP client",
-    "/journeys/fetcher/transport.py": "HTTP client",
+    "/journeys/fetcher/http/": "HTTP client",
     "/httpx": "HTTP client",
     "/aiohttp/": "HTTP client",
     "/multidict/": "HTTP client",
     "/yarl/": "HTTP client",
-    "/journeys/fetcher/answers.py": "JSON and checks of a page",
+    "/journeys/fetcher/pages.py": "JSON and checks of a page",
     "/journeys/fetcher/": "paging, tries, gatekeeper",
     "/journeys/producer/publisher.py": "transactions: produce, commit",
     "/journeys/producer/": "events to records",
-    "<encoder of": "events to records",
+    "/journeys/avro/": "events to records",
     "/journeys/consumer/": "order messages, offsets",
-    "/journeys/worker/kafka_loop.py": "Kafka thread: intake, bursts",
-    "/journeys/worker/": "pool, observer",
+    "/journeys/worker/kafka_thread/": "Kafka thread: intake, bursts",
+    "/journeys/worker/": "order pool, observer",
     "/journeys/ops/": "metrics",
     "/prometheus_client/": "metrics",
-    "/journeys/": "other code of ours",
+    "/journeys/": "our other code",
     "/asyncio/": "event loop",
 }
-"""What stands in a file's name → the part that it belongs to; the first that fits."""
+"""Part of a file name → the part of the worker. The first match counts."""
 _REST: Final = "other libraries"
 _LOOK: Final = 0.005
 
 
 class Looks:
-    """Looks at the Python threads; to be made on the main one, which is the event loop's."""
+    """Samples the Python threads. Create it on the main thread, which runs the event loop."""
 
     def __init__(self) -> None:
         self.parts: Counter[str] = Counter()
@@ -73,19 +73,19 @@ class Looks:
         signal.signal(signal.SIGPROF, self._look)
 
     def start(self) -> None:
-        """Look from now on."""
+        """Start sampling."""
         signal.setitimer(signal.ITIMER_PROF, _LOOK, _LOOK)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop sampling."""
         signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _look(self, _: int, here: FrameType | None) -> None:
         frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see them
         for number, frame in frames.items():
             self._note(number, here or frame if number == threading.get_ident() else frame)
-        # This function's own frame is among them. Kept, each look would leave a cycle for the garbage collector, and
-        # with it all that the stopped frames hold: that took up to a tenth of what was measured.
+        # This function's own frame is among them. If it stayed, each sample would leave a cycle with all objects of the
+        # interrupted frames. Collecting those took up to a tenth of the measured time.
         del frames, frame
 
     def _note(self, number: int, frame: FrameType) -> None:
@@ -111,7 +111,7 @@ def _line(frame: FrameType) -> str:
 
 
 class Done(threading.Thread):
-    """Stops the worker, which runs in this process, once all orders are published; notes CPU and time till then."""
+    """Stops the worker in this process when all orders are published. Notes its CPU and wall time in seconds."""
 
     def __init__(self, bootstrap: str, group: str, topic: str, count: int) -> None:
         super().__init__(daemon=True)
@@ -121,7 +121,7 @@ class Done(threading.Thread):
         self.cpu = self.seconds = 0.0
 
     def run(self) -> None:
-        """Wait for the first orders, look until the last one."""
+        """Sample from the first tenth of the orders to the last order."""
         with progress(*self._place) as published:
             while published() < self._count // 10:
                 time.sleep(0.05)
@@ -140,7 +140,7 @@ class Done(threading.Thread):
 
 
 def profile(options: argparse.Namespace) -> Done:
-    """Publish all orders, watched."""
+    """Publish all orders while sampling."""
     with ExitStack() as running:
         stack = running.enter_context(Stack())
         url = running.enter_context(stand_in(options.latency))
@@ -163,7 +163,7 @@ def profile(options: argparse.Namespace) -> Done:
 
 
 def rows(done: Done, count: int) -> Iterator[tuple[str, float, float]]:
-    """Each part, its microseconds per order and its share."""
+    """Each part, its CPU microseconds per order, and its share."""
     parts = Counter(done.looks.parts)
     parts["librdkafka's own threads"] = max(0.0, done.cpu - parts.total())  # type: ignore[assignment]
     for part, seconds in parts.most_common():
@@ -171,13 +171,13 @@ def rows(done: Done, count: int) -> Iterator[tuple[str, float, float]]:
 
 
 def main() -> None:
-    """Print the parts and the functions that cost most."""
+    """Print all parts, and the most expensive functions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
+    parser.add_argument("--latency", type=float, default=0.02, help="latency of the stand-in, in seconds")
     parser.add_argument("--concurrency", type=int, default=128, help="requests in flight")
     parser.add_argument("--orders", type=int, default=6000)
     parser.add_argument("--mix", action="store_true", help="one order in twenty has 250 events")
-    parser.add_argument("--lines", type=int, default=15, help="how many functions to name")
+    parser.add_argument("--lines", type=int, default=15, help="number of functions to print")
     parser.add_argument("--json", action="store_true", help="write JSON instead of the tables")
     options = parser.parse_args()
     done = profile(options)

@@ -1,10 +1,10 @@
-"""How fast journeys are fetched: the fetcher against its own HTTP client, side by side, in alternating rounds.
+"""Measures how fast the fetcher reads journeys, compared with its own HTTP client, in alternating rounds.
 
     python -m benchmarks.client [--latency 0.02] [--concurrency 128] [--orders 3000] [--rounds 5] [--json]
 
-The stand-in runs in a process of its own; orders have 1 to 19 events, so each is one page. `aiohttp` is the transport
-below the client, with everything prepared; `client` posts and drops the body; `fetcher` reads, checks and pages it.
-CPU is this process's, per request; ratios are of rounds that follow one another.
+The stand-in runs in a process of its own. Orders have 1 to 19 events, so each is one page. `aiohttp` is the library
+below the client, with prepared requests. `client` posts and drops the body. `fetcher` reads, checks and pages it. CPU
+is of this process, per request. Each ratio compares neighbouring rounds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from journeys.worker.service import collect_rarely
 
 
 class Silent:
-    """Observes nothing."""
+    """An observer that does nothing."""
 
     def request(self, outcome: str, seconds: float) -> None:
         """A request ended."""
@@ -53,7 +53,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One way of asking for all orders, once."""
+    """One pass over all orders."""
 
     rate: float
     """Requests per second."""
@@ -63,7 +63,7 @@ class Round:
 
 @contextmanager
 def stand_in(latency: float) -> Iterator[str]:
-    """The stand-in's address, while its process runs."""
+    """Run the stand-in in a process; gives its address. `latency` is in seconds."""
     command = [sys.executable, "-m", "journeys_sandbox.api", "--latency", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -79,7 +79,7 @@ def orders(count: int) -> list[Order]:
 
 
 def mixed_orders(count: int) -> list[Order]:
-    """Nineteen orders in twenty of 1 to 19 events, so one page each; the twentieth of 250, in three pages."""
+    """Nineteen orders in twenty have 1 to 19 events, in one page. The twentieth has 250, in three pages."""
     return [
         _order(f"n{250 if number % 20 == 10 else 1 + (number - number // 20) % 19}-mixed-{number}", number)
         for number in range(count)
@@ -105,7 +105,7 @@ def _order(order_id: str, number: int) -> Order:
 
 
 async def measure(work: list[Order], ask: Callable[[Order], Awaitable[object]], at_once: int) -> Round:
-    """Ask for each order, `at_once` side by side."""
+    """Call `ask` for each order, `at_once` side by side."""
     waiting = iter(work)
 
     async def one() -> None:
@@ -120,7 +120,7 @@ async def measure(work: list[Order], ask: Callable[[Order], Awaitable[object]], 
 
 @asynccontextmanager
 async def bare(endpoint: Endpoint) -> AsyncIterator[Callable[[Order], Awaitable[object]]]:
-    """A way to ask with aiohttp alone."""
+    """A function that asks with aiohttp alone."""
     url, encode = URL(endpoint.url), msgspec.json.Encoder().encode
     headers = CIMultiDict({"Accept": "application/json", "Content-Type": "application/json"})
     timeout = aiohttp.ClientTimeout(sock_connect=5, sock_read=30, connect=60)
@@ -135,7 +135,7 @@ async def bare(endpoint: Endpoint) -> AsyncIterator[Callable[[Order], Awaitable[
 
 
 async def compare(url: str, options: argparse.Namespace) -> dict[str, list[Round]]:
-    """Rounds of each way, alternated, after one of each that does not count."""
+    """Rounds of each way, alternated. The first of each warms up and does not count."""
     endpoint = Endpoint(base_url=url, version="v2-4-2", max_concurrency=options.concurrency)
     async with ApiClient(endpoint, key=lambda: None) as client, bare(endpoint) as ask_alone:
         fetcher = Fetcher(
@@ -163,9 +163,9 @@ async def compare(url: str, options: argparse.Namespace) -> dict[str, list[Round
 
 
 def main() -> None:
-    """Print the medians."""
+    """Print the medians, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
+    parser.add_argument("--latency", type=float, default=0.02, help="latency of the stand-in, in seconds")
     parser.add_argument("--concurrency", type=int, default=128)
     parser.add_argument("--orders", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)

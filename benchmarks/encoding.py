@@ -1,14 +1,14 @@
-"""What an event costs on its way from decoded JSON to a record, in microseconds of CPU; fastavro beside it.
+"""Measures the CPU time to turn an event from decoded JSON into a record, in microseconds, compared with fastavro.
 
     python -m benchmarks.encoding [--rounds 15] [--json]
 
-The events are the stand-in's, of every channel: some with fields that the API document does not know, some with
-values that do not fit. Each round measures each way once, one after the other; a ratio is of one round. CPU time of
-the measuring thread, so that other work on the machine costs it little.
+The events come from the stand-in, of every channel. Some have fields that the API document does not know, some have
+values that do not fit. Each round measures each way once. A ratio is of one round. The clock is the CPU time of the
+measuring thread, so other work on the machine matters little.
 
 - `fastavro`: `schemaless_writer` into a BytesIO, over data that fit.
 - `c`: the encoder in C, over the same data.
-- `whole`: from event to record with headers, in journeys of ten events, the summary's cost shared out.
+- `whole`: from event to record with headers, in journeys of ten events, including a share of the summary.
 - `fallback`: the same without C: coercion, then fastavro.
 """
 
@@ -33,16 +33,16 @@ from journeys_sandbox.api.generator import journey_of
 
 Event = dict[str, Any]
 TARGET = 15.0
-"""The least ratio of fastavro's time to that of the encoder in C that the project promises, for each channel."""
+"""The project promises that fastavro takes at least this many times as long as our encoder in C, in each channel."""
 EVENTS = 20
-"""Of each channel: few enough to lie in the processor's cache, as those of a page do that was just decoded."""
+"""Events of each channel. They fit into the processor's cache, like those of a page that was just decoded."""
 PASSES = 10
-"""Over them, in a round."""
+"""Passes over these events in a round."""
 COLUMNS = ("fastavro", "c", "ratio", "ratio_min", "ratio_max", "whole", "fallback")
 
 
 def events_by_channel() -> dict[Channel, list[Event]]:
-    """Events of the stand-in, so many of each channel."""
+    """Events of the stand-in, `EVENTS` of each channel."""
     channels, found = Channels(), defaultdict[Channel, list[Event]](list)
     for number in range(2000):
         for event in journey_of(f"n10-bench-{number}"):
@@ -51,7 +51,7 @@ def events_by_channel() -> dict[Channel, list[Event]]:
 
 
 def data_of(channel: Channel, events: Sequence[Event]) -> list[Event]:
-    """What the encoder is given for these events."""
+    """The data that the encoder gets for these events."""
     elsewhere = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
     coercion = Coercion(schemas.load(schemas.RECORDS[channel]), elsewhere=elsewhere)
     own = {"account": "default", "edition": "orders.completed/3/42", "order_id": "n10-bench", "shop_currency": "EUR"}
@@ -60,7 +60,7 @@ def data_of(channel: Channel, events: Sequence[Event]) -> list[Event]:
 
 
 def journeys_of(events: Sequence[Event]) -> list[Journey]:
-    """Journeys of ten of these events each."""
+    """These events as journeys of ten events each."""
     return [
         Journey(
             order_id=f"n10-bench-{start}",
@@ -82,7 +82,7 @@ def journeys_of(events: Sequence[Event]) -> list[Journey]:
 
 
 def microseconds(call: Callable[[Any], object], arguments: Sequence[Any]) -> float:
-    """CPU time of some passes over the arguments."""
+    """CPU microseconds of `PASSES` passes over the arguments."""
     start = time.thread_time()
     for _ in range(PASSES):
         for argument in arguments:
@@ -99,7 +99,7 @@ def run(rounds: int) -> Iterator[Mapping[str, Any]]:
         general, fast = Schema(schema), in_c(schema)
         data, journeys = data_of(channel, events), journeys_of(events)
         for datum in data:
-            assert general.encode(datum) == fast(datum)  # noqa: S101 - or there is no point
+            assert general.encode(datum) == fast(datum)  # noqa: S101 - a different result would make the comparison useless
         ways: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "fastavro": (general.encode, data),
             "c": (fast, data),

@@ -1,20 +1,21 @@
-"""What workers do with loads that leave the machine room: they wait well, scale out, and let nobody wait for others.
+"""Measures workers under loads that do not use up the machine: waiting, scaling out, rebalancing, slow orders.
 
     python -m benchmarks.load [full|scale|rebalance|slow|quiet …] [--seconds 20] [--json]
 
-- `full`: one worker, 128 in flight, an API of 200 ms: its rate, as a share of 128 / 0.2 s, which no client can exceed.
-- `scale`: 1, 2, 4 and 8 workers of 8 in flight each, an API of 200 ms: orders/s of each number of workers, as a share
-  of what so many times the first would do, and CPU per order.
-- `rebalance`: orders at a steady rate for two workers; a third joins, and leaves again. What that costs: by how much
-  more the orders that wait pile up in the ten seconds from then on than in those before, as seconds of the rate.
-- `slow`: orders at a steady rate, with and without one in a hundred that takes 10 s: rate, and the times of the others
-  from the append of the order to the append of its summary.
-- `quiet`: five orders a second, an API of 20 ms: the same times.
+- `full`: one worker, 128 requests in flight, an API of 200 ms. Its rate is a share of 128 / 0.2 s, the theoretical
+  limit.
+- `scale`: 1, 2, 4 and 8 workers with 8 requests in flight each, an API of 200 ms. Orders/s as a share of the first
+  worker's rate times the number of workers, and CPU per order.
+- `rebalance`: two workers get orders at a steady rate; a third joins and leaves. The cost is the growth of the backlog
+  in the ten seconds after that, compared with the ten seconds before, as seconds of the rate.
+- `slow`: orders at a steady rate, without and with one in a hundred that takes 10 s. The rate, and the times of the
+  other orders from the append of the order to the append of its summary.
+- `quiet`: five orders a second, an API of 20 ms. The same times.
 
-All times are the broker's (`LogAppendTime`). Two seconds of the same work come first and are left out: on new topics,
-orders wait for some tenths more, at any rate. Rates of `full` and `scale` are from the first order's append to the last
-one's summary. Those of `rebalance`, `slow` and `quiet` are of the orders between the first tenth and the last, so that
-the last slow order is not waited for; summaries come a transaction at a time, so these are right to some percent.
+All times are the broker's (`LogAppendTime`). Two seconds of the same work come first and do not count, because orders
+wait some tenths of a second longer on new topics. The rates of `full` and `scale` run from the first order's append to
+the last summary. Those of `rebalance`, `slow` and `quiet` leave out the first and the last tenth of the orders, so they
+do not wait for the last slow order. Summaries arrive a transaction at a time, so these rates are exact to some percent.
 """
 
 from __future__ import annotations
@@ -39,32 +40,32 @@ from tests.broker.workers import Worker, crew, until
 from journeys_sandbox.stack.stack import Stack
 
 _SHARED = 24
-"""Partitions where workers share them, so that 1, 2, 4 and 8 have equal shares; each transaction is dearer for it."""
+"""Partitions of shared topics: 1, 2, 4 and 8 workers get equal shares. Each transaction costs more with so many."""
 _LATENCY = 0.2
 _WARM = 2.0
-"""Seconds of work before what is measured."""
+"""Seconds of work before the measurement."""
 _WINDOW = 10.0
 """Seconds before and after a worker joins or leaves."""
 _SHORT = "n5"
 """Orders of five events: one page."""
 _FIRST = "first"
-"""What those are called that come before what is measured."""
+"""A word in the ids of the orders before the measurement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one load."""
+    """The result of one load."""
 
     steady: float
     """Orders per second, without the first and the last tenth."""
     cpu: float
-    """Milliseconds of all workers' processes per order."""
+    """CPU milliseconds of all worker processes, per order."""
     waits: Sequence[float]
     """Seconds from order to summary, of the orders that are not slow."""
     placed: Sequence[float]
     """When each order was appended, in seconds since the epoch, in order."""
     published: Sequence[float]
-    """When each summary was."""
+    """When each summary was appended, in seconds since the epoch, in order."""
 
     @property
     def rate(self) -> float:
@@ -72,7 +73,7 @@ class Outcome:
         return len(self.published) / (self.published[-1] - self.placed[0])
 
     def piled_up(self, start: float, end: float) -> int:
-        """The most orders that waited at a time between two moments."""
+        """The largest backlog, in orders, between two moments."""
         return max(
             bisect_right(self.placed, at) - bisect_left(self.published, at)
             for at in self.published
@@ -81,7 +82,7 @@ class Outcome:
 
 
 class Place:
-    """Topics, a group and workers of one load's own."""
+    """The topics, group and workers of one load."""
 
     _numbers = count()
 
@@ -92,7 +93,7 @@ class Place:
 
     @contextmanager
     def workers(self, number: int) -> Iterator[list[Worker]]:
-        """So many workers, each with an equal share of the partitions."""
+        """`number` workers, each with an equal share of the partitions."""
         with crew(self.names) as hired:
             hired.setup("topics", "create", "--partitions", str(self.partitions))
             hired.setup("schemas", "register")
@@ -104,7 +105,7 @@ class Place:
                 raise AssertionError("a worker failed")
 
     def work_off(self, workers: Sequence[Worker], feed: Callable[[], int], *, rate: float) -> Outcome:
-        """Feed orders, and wait for the last summary; before that, as many as come in two seconds at such a rate."""
+        """Feed orders and wait for the last summary. Warms up first, for `_WARM` seconds at this rate."""
         warm = self._finish(steadily(self, rate=rate, seconds=_WARM, kind=_FIRST), 0)
         before = [cpu_seconds(worker.process.pid) for worker in workers]
         fed = self._finish(feed, warm)
@@ -138,7 +139,7 @@ class Place:
 
 
 def _share(worker: Worker) -> int:
-    """Partitions of the order topic that a worker reads now."""
+    """The number of order partitions that a worker reads now."""
     mine: set[str] = set()
     for line in worker.lines():
         names = {name for name in line.get("partitions", ()) if ".orders/" in name}
@@ -160,7 +161,7 @@ def _steady(summaries: Sequence[Read]) -> float:
 
 
 def at_once(place: Place, orders: int) -> Callable[[], int]:
-    """All orders, as fast as Kafka takes them."""
+    """Feeds all orders as fast as Kafka takes them."""
     names = (f"{_SHORT}-order-{number}" for number in range(orders))
     return lambda: produce_orders(place.bootstrap, place.topic, names, partitions=place.partitions)
 
@@ -174,7 +175,7 @@ def steadily(
     slow: int = 0,
     at: Mapping[float, Callable[[], object]] | None = None,
 ) -> Callable[[], int]:
-    """Orders at a steady rate; one in `slow`, if any, takes the API 10 s. `at` says what else to do, and when."""
+    """Feeds orders at a steady rate. The API takes 10 s for one in `slow`. `at`: seconds → another action."""
 
     def feed() -> int:
         producer = Producer({"bootstrap.servers": place.bootstrap, "linger.ms": 0})
@@ -200,7 +201,7 @@ Row = Mapping[str, float | str]
 
 
 def full(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """As many orders as the API's latency lets through."""
+    """One worker at the limit of the API's latency."""
     most = 128 / _LATENCY
     with stand_in(_LATENCY) as url:
         place = Place(stack, url, concurrency=128)
@@ -210,7 +211,7 @@ def full(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def scale(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """More workers, more orders."""
+    """1, 2, 4 and 8 workers with the same load each."""
     first = 0.0
     with stand_in(_LATENCY) as url:
         for number in (1, 2, 4, 8):
@@ -224,7 +225,7 @@ def scale(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def rebalance(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """A third worker comes, and goes."""
+    """A third worker joins and leaves."""
     rate, pause = 100, max(20.0, options.seconds)
     with stand_in(_LATENCY) as url:
         place = Place(stack, url, concurrency=128, partitions=_SHARED)
@@ -248,7 +249,7 @@ def rebalance(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def slow(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """One in a hundred takes 10 s."""
+    """One order in a hundred takes 10 s."""
     with stand_in(0.02) as url:
         for every in (0, 100):
             place = Place(stack, url, concurrency=128)
@@ -260,7 +261,7 @@ def slow(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def quiet(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """Little to do."""
+    """Five orders a second."""
     with stand_in(0.02) as url:
         place = Place(stack, url, concurrency=128)
         with place.workers(1) as workers:
@@ -276,7 +277,7 @@ LOADS = {"full": full, "scale": scale, "rebalance": rebalance, "slow": slow, "qu
 
 
 def run(options: argparse.Namespace) -> Iterator[tuple[str, Row]]:
-    """Each load's rows, as soon as they are measured."""
+    """The rows of each load, as soon as they are measured."""
     with ExitStack() as running:
         stack = running.enter_context(Stack(config={"log.message.timestamp.type": "LogAppendTime"}))
         for name in options.loads or LOADS:
@@ -287,8 +288,8 @@ def run(options: argparse.Namespace) -> Iterator[tuple[str, Row]]:
 def main() -> None:
     """Print a line for each load, or everything as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("loads", nargs="*", metavar="load", help=f"some of {', '.join(LOADS)}; all without")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of work in each load, about")
+    parser.add_argument("loads", nargs="*", metavar="load", help=f"one or more of {', '.join(LOADS)}; all by default")
+    parser.add_argument("--seconds", type=float, default=20.0, help="approximate seconds of work in each load")
     parser.add_argument("--json", action="store_true", help="write JSON instead of the lines")
     options = parser.parse_args()
     if unknown := set(options.loads) - set(LOADS):

@@ -1,18 +1,18 @@
-"""What a worker holds in memory, and that its cost grows no faster than journeys do.
+"""Measures a worker's memory, and whether its CPU cost grows only linearly with the size of journeys.
 
     python -m benchmarks.memory [--quick] [--only million|outage|large|busy|linear …] [--orders 1000000] [--json]
 
-- `million`: a million orders of two events, an API that answers at once. What is resident, from the first orders to
-  the last.
-- `outage`: 100,000 orders wait while the API answers 503 for a minute: before, during, and when it is back.
-- `large`: journeys of 10,000 events, a hundred pages each, at default settings. Also whether the bytes in hand, as the
-  worker's metrics tell them, ever exceed JOURNEYS_ORDERS__MAX_BYTES_IN_HAND.
-- `busy`: 128 in flight, 95 % of 1 to 19 events, 5 % of 250, an API of 20 ms: the most that is resident.
-- `linear`: CPU per event, of journeys of 1, 10, 100, 1,000 and 10,000 events, as many events of each; and per order
-  and event, by least squares of the relative errors.
+- `million`: a million orders of two events, an API that answers at once. Resident memory at the first orders and at the
+  last.
+- `outage`: 100,000 orders wait while the API answers 503 for a minute. Resident memory before, during and after it.
+- `large`: journeys of 10,000 events, a hundred pages each, at default settings. Also checks that the bytes in hand,
+  from the worker's metrics, never exceed JOURNEYS_ORDERS__MAX_BYTES_IN_HAND.
+- `busy`: 128 requests in flight, 95 % orders of 1 to 19 events, 5 % of 250, an API of 20 ms. Peak resident memory.
+- `linear`: CPU per event for journeys of 1, 10, 100, 1,000 and 10,000 events, with as many events of each size. Also
+  CPU per order and per event, by least squares of the relative errors.
 
-Each part has a worker process, topics and a group of its own, on real Kafka. Memory is `VmRSS` (`VmHWM` where it is the
-most), which is looked at each second. The drift is of the median at the end from the median after the warm-up.
+Each part has its own worker process, topics and group, on real Kafka. Memory is `VmRSS`, sampled each second, or
+`VmHWM` for a peak. The drift compares the median at the end with the median after the warm-up.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from journeys_sandbox.stack.stack import Stack
 
 DRIFT: Final = 0.05
 BUSY: Final = 150.0
-"""MiB."""
+"""The highest peak that the project promises, in MiB."""
 RATIO: Final = 1.2
-"""An event's cost in a journey of 10,000, in those of one in a journey of 1,000."""
+"""The highest promised ratio of an event's cost in a journey of 10,000 to that in a journey of 1,000."""
 SIZES: Final = (1, 10, 100, 1_000, 10_000)
 _CHUNK: Final = 50_000
-"""Orders that go to Kafka at once: fewer than its client queues."""
+"""Orders that are produced at once: fewer than the client's queue holds."""
 _MIB: Final = 2**20
 
 Value = float | str | bool
@@ -55,20 +55,20 @@ Row = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look at a worker shows."""
+    """One sample of a worker."""
 
     at: float
-    """By the monotonic clock."""
+    """The time of the sample, by the monotonic clock, in seconds."""
     memory: float
-    """Resident, in MiB."""
+    """Resident memory, in MiB."""
     done: int
-    """Orders that left the worker so far."""
+    """Finished orders so far."""
     in_hand: float
-    """Bytes in hand as the worker counts them, in MiB."""
+    """Bytes in hand by the worker's metrics, in MiB."""
 
 
 class Looks(threading.Thread):
-    """Looks at a worker every so many seconds until stopped."""
+    """Samples a worker every `every` seconds until stopped."""
 
     def __init__(self, worker: Worker, *, every: float, name: str) -> None:
         super().__init__(daemon=True)
@@ -80,7 +80,7 @@ class Looks(threading.Thread):
         self.all: list[Look] = []
 
     def run(self) -> None:
-        """Look."""
+        """Sample until `stop`."""
         while not self._ended.wait(self._every):
             self.all.append(self.now())
             if self.all[-1].at - self._told >= 15:
@@ -89,12 +89,12 @@ class Looks(threading.Thread):
                 tell(f"{self._name}: {last.done} orders, {last.memory:.0f} MiB, {last.in_hand:.1f} of them in hand")
 
     def stop(self) -> None:
-        """End it."""
+        """Stop sampling and wait for the thread."""
         self._ended.set()
         self.join()
 
     def now(self) -> Look:
-        """One look. Where the worker's metrics do not come, what they said last stands."""
+        """One sample. If the metrics do not answer, it repeats their last values."""
         with suppress(httpx.TimeoutException):
             found = measured(self._address)
             done = int(sum(found["journeys_orders_total"].values()))
@@ -103,13 +103,13 @@ class Looks(threading.Thread):
         return Look(at=time.monotonic(), memory=resident(self._pid), done=done, in_hand=in_hand)
 
     def between(self, start: float, end: float) -> list[Look]:
-        """The looks within a time; the last one before its end where there is none."""
+        """The samples between two times, or else the last one before `end`."""
         found = [look for look in self.all if start <= look.at <= end]
         return found or [look for look in self.all if look.at <= end][-1:]
 
 
 class Scene:
-    """Topics, a group and one worker of a part's own; `looks` are taken from its start."""
+    """The topics, group and worker of one part. `looks` samples the worker from its start."""
 
     _numbers = count()
 
@@ -123,7 +123,7 @@ class Scene:
 
     @contextmanager
     def at_work(self, *orders: Iterable[str]) -> Iterator[None]:
-        """With a worker that is assigned everything, over orders that lay there before."""
+        """Run a worker that is assigned all partitions, with these orders already in the topic."""
         with crew(self._names) as hired:
             hired.setup("topics", "create", "--partitions", str(PARTITIONS))
             hired.setup("schemas", "register")
@@ -139,13 +139,13 @@ class Scene:
                 raise AssertionError("the worker failed")
 
     def feed(self, orders: Iterable[str]) -> None:
-        """More orders."""
+        """Produce more orders."""
         left = iter(orders)
         while chunk := list(islice(left, _CHUNK)):
             self.fed += produce_orders(self._bootstrap, self._topic, chunk, partitions=PARTITIONS)
 
     def until_done(self, orders: int | None = None) -> None:
-        """Wait until so many orders left the worker, all of them without a number."""
+        """Wait until the worker has finished `orders` orders (None: all)."""
         most = self.fed if orders is None else orders
 
         def there() -> bool:
@@ -156,34 +156,34 @@ class Scene:
         until(there, f"{most} orders", patience=3600)
 
     def bound(self) -> float:
-        """MiB that may be in hand."""
+        """The limit of the bytes in hand, in MiB."""
         return load(None, self._names).orders.max_bytes_in_hand / _MIB
 
 
 def tell(text: str) -> None:
-    """Say how far it is, where it is in nobody's way."""
+    """Print progress to standard error."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def memory(looks: Sequence[Look]) -> float:
-    """The median of what was resident."""
+    """The median of the resident memory, in MiB."""
     return median(look.memory for look in looks)
 
 
 def within(looks: Sequence[Look], orders: int, start: float, end: float) -> list[Look]:
-    """The looks between two shares of the orders; the nearest one where there is none."""
+    """The samples between two shares (0 to 1) of the orders, or else the nearest one."""
     middle = orders * (start + end) / 2
     found = [look for look in looks if orders * start <= look.done <= orders * end]
     return found or [min(looks, key=lambda look: abs(look.done - middle))]
 
 
 def named(events: int, orders: int, *, different: int | None = None) -> Iterator[str]:
-    """Ids of orders with so many events; of `different` journeys, where these are few."""
+    """Ids of `orders` orders with `events` events each, from at most `different` different journeys."""
     return (f"n{events}-memory-{number % (different or orders)}" for number in range(orders))
 
 
 def flat(name: str, before: float, after: float, most: float, **more: Value) -> Row:
-    """A row about memory that should stay as it is."""
+    """A row about memory that must not drift."""
     drift = after / before - 1
     return {
         "case": name,
@@ -201,7 +201,7 @@ def flat(name: str, before: float, after: float, most: float, **more: Value) -> 
 
 
 def million(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """Many small orders."""
+    """A million small orders."""
     with stand_in(0) as url:
         scene = Scene(stack, url, "million", every=1, options=options)
         with scene.at_work(named(2, options.orders)):
@@ -215,11 +215,11 @@ def million(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def outage(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """Many orders wait for the API."""
+    """Many orders wait during an outage of the API."""
     warm = options.waiting // 5
     with stand_in(0.02) as url:
         scene = Scene(stack, url, "outage", every=0.5, options=options)
-        # Some more than are to wait, since the worker goes on until it is told.
+        # Some more than must wait, because the worker continues until it notices the outage.
         with scene.at_work(named(5, warm + options.waiting + options.waiting // 50)):
             scene.until_done(warm // 2)
             times = [time.monotonic()]
@@ -258,7 +258,7 @@ def large(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def busy(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """An ordinary mix."""
+    """The usual mix of orders."""
     orders = (order.order_id for order in mixed_orders(options.busy))
     with stand_in(0.02) as url:
         scene = Scene(stack, url, "busy", every=1, options=options)
@@ -275,7 +275,7 @@ def busy(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def linear(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
-    """As many events in larger and larger journeys."""
+    """The same number of events in larger and larger journeys."""
     costs: dict[int, float] = {}
     with stand_in(0) as url:
         for size in SIZES:
@@ -305,7 +305,7 @@ def linear(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
 
 def fitted(costs: Mapping[int, float]) -> tuple[float, float]:
-    """What an order costs and what each of its events adds, so that the relative errors are least."""
+    """The cost of an order and of each event, in microseconds, by least squares of the relative errors."""
     # Minimises Σ (a/y + b·n/y - 1)²: two linear equations in a and b.
     points = [(1 / cost, size / cost) for size, cost in costs.items()]
     aa, ab, bb = sum(p * p for p, _ in points), sum(p * q for p, q in points), sum(q * q for _, q in points)
@@ -324,7 +324,7 @@ PARTS: Final[Mapping[str, Callable[[Stack, argparse.Namespace], Iterator[Row]]]]
 
 
 def run(options: argparse.Namespace) -> Iterator[tuple[str, Row]]:
-    """Each part's rows, as soon as they are measured."""
+    """The rows of each part, as soon as they are measured."""
     with ExitStack() as running:
         stack = running.enter_context(Stack())
         for name in options.only or PARTS:
@@ -334,7 +334,7 @@ def run(options: argparse.Namespace) -> Iterator[tuple[str, Row]]:
 
 
 def told(row: Row) -> str:
-    """A line about a row."""
+    """A row as a line of text."""
     numbers = (
         f"{name} {value:.1%}" if name == "drift" else f"{name} {value:.{2 if name == 'ratio' else 1}f}"
         for name, value in row.items()
@@ -347,15 +347,15 @@ def told(row: Row) -> str:
 def main() -> None:
     """Print a line for each case, or everything as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", action="append", choices=sorted(PARTS), help="one part; may be given again")
-    parser.add_argument("--orders", type=int, default=1_000_000, help="of `million`")
-    parser.add_argument("--waiting", type=int, default=100_000, help="orders behind the outage")
+    parser.add_argument("--only", action="append", choices=sorted(PARTS), help="one part; repeat it for more")
+    parser.add_argument("--orders", type=int, default=1_000_000, help="orders of `million`")
+    parser.add_argument("--waiting", type=int, default=100_000, help="orders that wait in the outage")
     parser.add_argument("--down", type=float, default=60.0, help="seconds of the outage")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of work after it")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of work after the outage")
     parser.add_argument("--large", type=int, default=300, help="journeys of 10,000 events")
     parser.add_argument("--busy", type=int, default=20_000, help="orders of `busy`")
-    parser.add_argument("--events", type=int, default=100_000, help="in each round of `linear`")
-    parser.add_argument("--rounds", type=int, default=3, help="of `linear`")
+    parser.add_argument("--events", type=int, default=100_000, help="events in each round of `linear`")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of `linear`")
     parser.add_argument(
         "--set", action="append", default=[], type=setting, metavar="NAME=VALUE", help="one more setting of the worker"
     )

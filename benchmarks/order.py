@@ -1,18 +1,17 @@
-"""What a one-page order costs outside the HTTP client, part by part, in microseconds of CPU.
+"""Measures the CPU time of a one-page order outside the HTTP client, part by part, in microseconds.
 
     python -m benchmarks.order [--orders 500] [--rounds 15] [--json]
 
-Orders have 1 to 19 events; their answers are the stand-in's, made beforehand, and a client of memory gives them at
-once. So everything is measured that the event loop does for an order but HTTP itself:
+Orders have 1 to 19 events. The stand-in makes their answers beforehand, and a client in memory returns them at once. So
+this measures all work of the event loop for an order except HTTP:
 
-- `decode`: an answer becomes a page.
-- `fetch`: the order becomes a journey: `decode`, and the paging rule, the tries, the gatekeeper around it.
-- `encode`: the journey becomes records.
-- `pool`: all of it, from the order message to the finished order, counted and measured as in a worker.
+- `decode`: turns an answer into a page.
+- `fetch`: turns an order into a journey: `decode`, the paging rule, the tries and the gatekeeper.
+- `encode`: turns the journey into records.
+- `pool`: all of it, from the order message to the finished order, with the worker's metrics.
+- `switch`: a task that yields once, as each request does. The pool's tasks never wait here, because no request is sent.
 
-Each round measures each way once, one after the other. Times are of the measuring thread, and the garbage collector
-is set as in a worker. `switch` is a task that only yields once, as every request makes it do: the pool's tasks here
-never wait, since nothing is sent.
+Each round measures each way once. Times are of the measuring thread. The garbage collector is set as in a worker.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ from journeys.worker.service import collect_rarely
 from journeys_sandbox.api.contract import Api, ApiSettings
 
 TARGET = 200.0
-"""Microseconds of the pool's way that the project promises at most."""
+"""The most microseconds that the project promises for `pool`."""
 
 
 class Memory:
-    """A client that has every answer at hand."""
+    """A client that has every answer in memory."""
 
     def __init__(self, work: Sequence[Order]) -> None:
         api = Api(ApiSettings())
@@ -69,11 +68,11 @@ class Memory:
         return self.answers[order_id]
 
     def refresh_key(self) -> None:
-        """There is none."""
+        """Do nothing: there is no key."""
 
 
 class Bench:
-    """The parts of an event loop's side, and a way through each. To be made on the event loop."""
+    """The parts of the event loop's side, with one method for each way. Create it on the event loop."""
 
     def __init__(self, count: int) -> None:
         self.work = orders(count)
@@ -110,22 +109,22 @@ class Bench:
         self.journeys: list[Journey] = []
 
     async def decode(self) -> None:
-        """Answers become pages."""
+        """Turn answers into pages."""
         for order in self.work:
             answer = self.client.answers[order.order_id]
             read_page(answer, order_id=order.order_id, number=1, codes={}, now=0.0)
 
     async def fetch(self) -> None:
-        """Orders become journeys."""
+        """Turn orders into journeys."""
         self.journeys = [await self.fetcher.fetch(order) for order in self.work]
 
     async def encode(self) -> None:
-        """Journeys become records, right after they were fetched: they are as warm in cache as in a worker."""
+        """Turn journeys into records, right after `fetch`, so that they are in the cache as in a worker."""
         for journey in self.journeys:
             self.encoder.encode(journey)
 
     async def all(self) -> None:
-        """Order messages become finished orders."""
+        """Turn order messages into finished orders."""
         self.pool.submit(self.admitted)
         while self.results.qsize() < len(self.work):
             await asyncio.sleep(0)
@@ -135,12 +134,12 @@ class Bench:
             self.results.get_nowait()
 
     async def switch(self) -> None:
-        """Tasks that wait once."""
+        """Run one task per order that yields once."""
         await asyncio.gather(*(asyncio.sleep(0) for _ in self.work))
 
 
 async def run(count: int, rounds: int) -> Mapping[str, list[float]]:
-    """Microseconds per order of each way, for each round."""
+    """Microseconds per order, by way and round."""
     bench = Bench(count)
     ways: dict[str, Callable[[], Awaitable[None]]] = {
         "decode": bench.decode,

@@ -1,4 +1,4 @@
-"""Bars as SVG: a row for each label, a bar for each series."""
+"""Draws bar charts as SVG: a row for each label, a bar for each series."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""What a transaction costs, by librdkafka's settings: CPU per record here and in the broker, and its time.
+"""Measures transactions under different librdkafka settings: CPU per record here and in the broker, and their duration.
 
     python -m benchmarks.publish [--orders 80] [--transactions 12] [--rounds 5] [--set NAME=VALUE …] [--json]
 
-A transaction holds so many journeys of 1 to 19 of the stand-in's events with their summaries, to real Kafka, ten
-topics of six partitions. Each variant is a producer of its own with the worker's settings but for what its name says;
-in each round, every variant sends its transactions, one after the other.
+A transaction holds `--orders` journeys of 1 to 19 events with their summaries. It goes to real Kafka, to ten topics of
+six partitions. Each variant is a producer with the worker's settings, except those in its name. In each round, every
+variant sends its transactions, one variant after the other.
 
-- `produce`: µs per record of the thread that owns the producer (commit included).
-- `process`: µs per record of this whole process: librdkafka's threads too, which need no GIL.
-- `broker`: µs per record of the broker's process.
-- `ms`: time of a transaction, from begin to the end of its commit.
+- `produce`: CPU µs per record of the thread that owns the producer, including the commit.
+- `process`: CPU µs per record of this process, including librdkafka's threads, which need no GIL.
+- `broker`: CPU µs per record of the broker's process.
+- `ms`: duration of a transaction, from begin to the end of its commit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def records_of(count: int) -> list[list[Record]]:
-    """The records of so many journeys, by journey."""
+    """The records of `count` journeys, by journey."""
     ids = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS)}
     encoder = JourneyEncoder(ids)
     return [encoder.encode(_journey(order.order_id, number)) for number, order in enumerate(orders(count))]
@@ -74,7 +74,7 @@ def _journey(order_id: str, number: int) -> Journey:
 
 
 class Variant:
-    """A producer of its own."""
+    """A producer with some settings changed."""
 
     def __init__(self, broker: Broker, name: str, changes: Mapping[str, Any]) -> None:
         self._broker = broker
@@ -84,11 +84,11 @@ class Variant:
         self._publisher.rebuild(timeout=30)
 
     def close(self) -> None:
-        """Before the broker goes."""
+        """Drop the producer. Call it before the broker stops."""
         self._publisher.discard()
 
     def round(self, batches: Sequence[Sequence[Record]], transactions: int) -> dict[str, float]:
-        """Send these records so many times."""
+        """Send these records `transactions` times. Returns the figures by name."""
         count = sum(map(len, batches)) * transactions
         times = []
         before = time.thread_time(), time.process_time(), cpu_seconds(self._broker.pid or 0)
@@ -104,7 +104,7 @@ class Variant:
 
 
 def run(options: argparse.Namespace) -> Iterator[Mapping[str, Any]]:
-    """Each variant's row."""
+    """The row of each variant."""
     batches = records_of(options.orders)
     chosen = {f"{name}={value}": {name: value} for name, value in options.set}
     variants = {"as it is": {}, **chosen} if chosen else VARIANTS
@@ -126,8 +126,8 @@ def run(options: argparse.Namespace) -> Iterator[Mapping[str, Any]]:
 def main() -> None:
     """Print a line for each variant, or everything as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--orders", type=int, default=80, help="in each transaction")
-    parser.add_argument("--transactions", type=int, default=12, help="of each variant in each round")
+    parser.add_argument("--orders", type=int, default=80, help="orders in each transaction")
+    parser.add_argument("--transactions", type=int, default=12, help="transactions of each variant in each round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--set", action="append", default=[], type=setting, metavar="NAME=VALUE")
     parser.add_argument("--json", action="store_true", help="write JSON instead of the table")

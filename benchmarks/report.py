@@ -1,9 +1,9 @@
-"""Runs the benchmarks one after the other and writes what they found to RESULTS.md beside this file, with plots.
+"""Runs the benchmarks one after the other and writes their results to RESULTS.md next to this file, with plots.
 
     python -m benchmarks.report [--only NAME …]
 
-Nothing else should run on the machine meanwhile; its load is told before each table, since tables measured under load
-compare only within themselves.
+Run it on an idle machine. The report gives the machine's load before each table: figures that were measured under load
+are comparable only within their table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A benchmark, and how its JSON becomes Markdown."""
+    """A benchmark, and the functions that turn its JSON into Markdown and a plot."""
 
     title: str
     command: tuple[str, ...]
@@ -38,7 +38,7 @@ class Section:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table; all columns but the first are numbers."""
+    """A Markdown table. All columns but the first are numbers."""
     lines = [head, ["---", *(["---:"] * (len(head) - 1))], *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
 
@@ -82,8 +82,8 @@ def _worker(found: Found) -> list[str]:
     head = ["pair", "client/s", "CPU ms", "worker/s", "CPU ms", "broker ms", "MiB", "others", "reuse", "ratio"]
     told = (
         f"Ratio: median {summary['ratio']:.2f}, from {summary['ratio_min']:.2f} to {summary['ratio_max']:.2f}. The"
-        " client runs alone, the worker beside the broker. `others`: cores that everything else kept busy meanwhile;"
-        " `reuse`: requests of the worker over a connection that was there before."
+        " client runs alone, the worker next to the broker. `others`: cores that all other processes kept busy."
+        " `reuse`: share of the worker's requests over an existing connection."
     )
     return [*table(head, rows), "", told]
 
@@ -91,7 +91,7 @@ def _worker(found: Found) -> list[str]:
 def _parts(found: Found) -> list[str]:
     rows = [[row["part"], f"{row['us_per_order']:.0f}", f"{row['share']:.1%}"] for row in found["parts"]]
     rate, cpu = found["orders"] / found["seconds"], 1e6 * found["cpu"] / found["orders"]
-    told = f"{rate:.0f} orders/s, {cpu:.0f} µs CPU per order, of 22 events in the mean."
+    told = f"{rate:.0f} orders/s, {cpu:.0f} µs CPU per order, with 22 events on average."
     return [told, "", *table(["part", "µs per order", "share"], rows)]
 
 
@@ -142,16 +142,16 @@ def _start(found: Found) -> list[str]:
     imports = sorted(found["imports_ms"].items(), key=lambda item: -item[1])[:10]
     told = ", ".join(f"{package} {took:.0f}" for package, took in imports)
     total = sum(found["imports_ms"].values())
-    return [*table(["seconds", "median", "from", "to"], rows), "", f"Imports, {total:.0f} ms in all: {told}."]
+    return [*table(["seconds", "median", "from", "to"], rows), "", f"Imports take {total:.0f} ms: {told}."]
 
 
 def _load(found: Found) -> list[str]:
     columns = ("orders/s", "share", "CPU ms", "p50 ms", "p99 ms", "cost s")
     rows = [[row["load"], *(f"{row[name]:.2f}" if name in row else "" for name in columns)] for row in found["rows"]]
     told = (
-        "`share`: of 128 / 0.2 s; of as many times the first worker's rate. The other rates are right to some percent."
-        " `p50`, `p99`: from order to summary."
-        " `cost`: orders that piled up, as seconds of their rate."
+        "`share`: of 128 / 0.2 s, or of the first worker's rate times the number of workers. The other rates are exact"
+        " to some percent. `p50`, `p99`: time from order to summary. `cost`: growth of the backlog, as seconds of the"
+        " rate."
     )
     return [*table(["load", *columns], rows), "", told]
 
@@ -189,15 +189,15 @@ SECTIONS: Final = (
         for title, options in (
             ("64 in flight", ("--concurrency", "64")),
             ("128 in flight", ("--concurrency", "128")),
-            ("one order in twenty of 250 events", ("--mix",)),
+            ("one order in twenty has 250 events", ("--mix",)),
         )
     ),
-    Section(title="What is left on the hot path", command=("busy", "--mix"), write=_parts, plot=_parts_plot),
+    Section(title="CPU by part", command=("busy", "--mix"), write=_parts, plot=_parts_plot),
     Section(title="Encoding", command=("encoding",), write=_encoding, plot=_encoding_plot),
     Section(title="An order outside the HTTP client", command=("order",), write=_order),
     Section(title="The HTTP client", command=("client",), write=_client),
     Section(title="Transactions", command=("publish",), write=_publish),
-    Section(title="Loads that leave the machine room", command=("load",), write=_load),
+    Section(title="Loads below the machine's limit", command=("load",), write=_load),
     Section(
         title="Memory and size",
         command=("memory", "--orders", "200000", "--large", "150", "--events", "40000"),
@@ -209,7 +209,7 @@ SECTIONS: Final = (
 
 
 def measured(section: Section) -> list[str]:
-    """The section's lines, its benchmark run."""
+    """Run the section's benchmark. Returns the section's lines."""
     command = ["python", "-m", f"benchmarks.{section.command[0]}", *section.command[1:]]
     load = os.getloadavg()[0]
     done = subprocess.run(  # noqa: S603 - our own command
@@ -227,12 +227,12 @@ def measured(section: Section) -> list[str]:
 
 
 def write(sections: Mapping[str, Sequence[str]]) -> None:
-    """Write what there is, in the order of `SECTIONS`."""
+    """Write the given sections, in the order of `SECTIONS`."""
     head = [
         "# Results",
         "",
-        f"Written by `python -m benchmarks.report`: {os.cpu_count()} cores, which broker, registry and the stand-in of",
-        "the API share with what is measured.",
+        f"Written by `python -m benchmarks.report` on {os.cpu_count()} cores. The measured processes share them with",
+        "the broker, the registry and the stand-in API.",
         "",
     ]
     body = [line for section in SECTIONS for line in sections.get(section.title, ())]
@@ -240,9 +240,9 @@ def write(sections: Mapping[str, Sequence[str]]) -> None:
 
 
 def main() -> None:
-    """Measure, write each section as soon as it is measured, and say where."""
+    """Measure, write each section at once, and print the path."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", action="append", help="the name of a benchmark; all others keep their section")
+    parser.add_argument("--only", action="append", help="the name of a benchmark; the other sections stay")
     options = parser.parse_args()
     sections = _kept() if options.only else {}
     for section in SECTIONS:

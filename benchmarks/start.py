@@ -1,11 +1,11 @@
-"""From `journeys run` to the first published event, step by step, and what the imports cost.
+"""Measures a start, from `journeys run` to the first published event, step by step, and the imports.
 
     python -m benchmarks.start [--rounds 5] [--packages 12] [--json]
 
-Broker and registry are up, topics and schemas are there, and one order waits. Each round starts a worker in a group of
-its own; its steps are told by the timestamps of its log lines, the last one by the broker's clock at the append of the
-order's summary. CPU is the process's own until then. Imports are added up by package from `python -X importtime`: the
-time of each module without those that it imports.
+The broker and the registry run, topics and schemas exist, and one order waits. Each round starts a worker in its own
+group. The timestamps of its log lines give the steps; the last step is the broker's append time of the order's summary.
+CPU is that of the worker's process until then. Imports are summed by package from `python -X importtime`, each module
+without the modules that it imports.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from tests.broker.workers import Crew, crew, until
 from journeys_sandbox.stack.stack import Stack
 
 TARGET = 2.0
-"""Seconds to the first published event that the project promises at most."""
+"""The most seconds to the first published event that the project promises."""
 STEPS: Final = ("worker.starting", "registry.schemas_known", "worker.started", "orders.assigned")
-"""Log lines on the way."""
+"""The log events of the steps."""
 _IMPORT: Final = re.compile(r"import time: +(\d+) \| +\d+ \| +([\w.]+)")
 _MODULES: Final = "import journeys.cli.app, journeys.worker.service"
 
 
 def imports() -> Counter[str]:
-    """Milliseconds of each package's modules, those that a start imports."""
+    """Import time in milliseconds, by package."""
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-X", "importtime", "-c", _MODULES], capture_output=True, text=True, check=True
     )
@@ -51,7 +51,7 @@ def imports() -> Counter[str]:
 
 
 def run(rounds: int) -> Iterator[Mapping[str, float]]:
-    """Seconds since the start of each step, and CPU seconds, for each round."""
+    """A row for each round: step → seconds since the start, and the CPU seconds."""
     with ExitStack() as running:
         stack = running.enter_context(Stack(config={"log.message.timestamp.type": "LogAppendTime"}))
         url = running.enter_context(stand_in(0.02))
@@ -59,7 +59,7 @@ def run(rounds: int) -> Iterator[Mapping[str, float]]:
             names = settings_of(stack, url, f"start-{number}.", 128)
             with crew(names) as hired:
                 row = _round(hired, stack.broker.bootstrap_servers, names)
-            if number:  # the first warms up: caches of files, the broker's own topics
+            if number:  # the first round warms up the file cache and the broker's own topics
                 yield row
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     """Print the steps and the imports, or everything as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--packages", type=int, default=12, help="how many packages to name")
+    parser.add_argument("--packages", type=int, default=12, help="number of packages to print")
     parser.add_argument("--json", action="store_true", help="write JSON instead of the tables")
     options = parser.parse_args()
     rows = list(run(options.rounds))

@@ -1,23 +1,23 @@
-"""The whole worker against its own HTTP client: orders a second, CPU per order, and the ratio of the two rates.
+"""Compares the whole worker with its own HTTP client: orders a second, CPU per order, and the ratio of the rates.
 
     python -m benchmarks.worker [--quick] [--mix] [--pairs 3] [--orders 20000] [--concurrency 128] [--json]
 
-The stand-in runs in a process of its own with 20 ms latency; orders have 1 to 19 events, so each is one page, or with
-`--mix`, one order in twenty has 250, in three pages. A pair is a round of the client and a round of the worker, one
-after the other, over the same orders:
+The stand-in runs in a process of its own with 20 ms latency. Orders have 1 to 19 events, in one page. With `--mix`, one
+order in twenty has 250, in three pages. A pair is a round of the client and then a round of the worker, over the same
+orders:
 
-- The client's round is the worker's own `ApiClient` and `Fetcher`, with the same concurrency, in a fresh process that
-  does nothing else. Its time runs from the first request to the last answer.
-- The worker's round is `journeys run` on real Kafka and a real registry, with topics and a group of its own. All
-  orders lie in six partitions before it starts. Its time runs from the moment when it was assigned all of them to the
-  append of the last summary, by the broker's clock. So the start of the process and its way into the group do not
-  count; the first fetches and the last commit do. What is read back must hold one summary for each order.
+- The client's round runs the worker's own `ApiClient` and `Fetcher`, with the same concurrency, in a fresh process. Its
+  time runs from the first request to the last answer.
+- The worker's round runs `journeys run` on real Kafka and a real registry, with its own topics and group. All orders
+  are in six partitions before it starts. Its time runs from the assignment of all partitions to the append of the last
+  summary, by the broker's clock. So the start and the join do not count; the first fetches and the last commit do.
+  Afterwards the topic must hold one summary for each order.
 
-CPU is user and system time of the process that works, per order, within that time (some tens of milliseconds of
-polling more); the broker's is told too, since the worker shares the machine with it and the client does not. `others`
-is how many cores everything else kept busy during the worker's round, the stand-in (about a tenth of a core per 1,000
-orders/s) included: a ratio measured beside other work means little, while CPU per order still does. `reuse` is the
-share of the worker's requests that went over a connection which was there before.
+CPU is user and system time of the measured process in that time, per order (plus some tens of milliseconds of polling).
+The broker's CPU is given too, because the worker shares the machine with it. `others` is the number of cores that all
+other processes kept busy during the worker's round; the stand-in takes about a tenth of a core per 1,000 orders/s.
+Other work distorts the ratio, but hardly the CPU per order. `reuse` is the share of the worker's requests over an
+existing connection.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from journeys_sandbox.stack.stack import Stack
 
 PARTITIONS = 6
 TARGET = 0.5
-"""The least ratio that the project promises."""
+"""The lowest ratio that the project promises."""
 _MOVING = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -65,20 +65,20 @@ class Whole:
     rate: float
     """Orders per second."""
     cpu: float
-    """Milliseconds of the worker's process per order."""
+    """CPU milliseconds of the worker's process, per order."""
     broker_cpu: float
-    """Milliseconds of the broker's process per order."""
+    """CPU milliseconds of the broker's process, per order."""
     others: float
-    """Cores kept busy by what is neither worker nor broker."""
+    """Cores that processes other than worker and broker kept busy."""
     memory: float
-    """The most that was resident, in MiB."""
+    """Peak resident memory, in MiB."""
     reuse: float
-    """The share of requests over a connection that was there before."""
+    """The share of requests over an existing connection, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A round of the client and one of the worker, one after the other."""
+    """A round of the client, then one of the worker."""
 
     client: Round
     worker: Whole
@@ -93,7 +93,7 @@ class Pair:
 
 
 def page_alone(url: str, work: list[Order], concurrency: int) -> Round:
-    """Page all orders and drop the journeys; for a process of its own."""
+    """Fetch all journeys and drop them. Run it in a process of its own."""
     return asyncio.run(_page_alone(url, work, concurrency))
 
 
@@ -111,7 +111,7 @@ async def _page_alone(url: str, work: list[Order], concurrency: int) -> Round:
 
 
 def client_round(url: str, work: list[Order], concurrency: int) -> Round:
-    """The same, in a fresh process."""
+    """Run `page_alone` in a fresh process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(page_alone, (url, work, concurrency))
 
@@ -120,7 +120,7 @@ def client_round(url: str, work: list[Order], concurrency: int) -> Round:
 
 
 def worker_round(stack: Stack, url: str, number: int, work: Sequence[Order], options: argparse.Namespace) -> Whole:
-    """Let a worker publish all orders, and check that it did."""
+    """Let a worker publish all orders. Raises AssertionError unless each has one summary."""
     count = len(work)
     names = settings_of(stack, url, f"bench-{number}.", options.concurrency) | dict(options.set)
     bootstrap, topic = stack.broker.bootstrap_servers, names["JOURNEYS_ORDERS__TOPICS"]
@@ -151,7 +151,7 @@ def worker_round(stack: Stack, url: str, number: int, work: Sequence[Order], opt
 
 
 def settings_of(stack: Stack, url: str, namespace: str, concurrency: int) -> dict[str, str]:
-    """A worker's environment: the defaults, but for names, addresses and the concurrency."""
+    """A worker's environment: the defaults with other names, addresses and concurrency."""
     return {
         **stack.environment,
         "JOURNEYS_KAFKA__GROUP_ID": f"{namespace}group",
@@ -166,14 +166,14 @@ def settings_of(stack: Stack, url: str, namespace: str, concurrency: int) -> dic
 
 
 def _asked(url: str) -> tuple[int, int]:
-    """Requests to the stand-in so far, and the connections that they came over."""
+    """The requests to the stand-in so far, and their connections."""
     with urllib.request.urlopen(f"{url}/_stats") as answer:  # noqa: S310 - our own address
         stats = json.load(answer)
     return stats["requests"], stats["connections"]
 
 
 def _assigned(worker: Worker) -> float:
-    """When the worker was assigned partitions, in seconds since the epoch; waits for it."""
+    """Wait for the worker's assignment. Returns its time, in seconds since the epoch."""
     line = worker.until("orders.assigned")[0]
     return datetime.fromisoformat(line["timestamp"]).timestamp()
 
@@ -185,7 +185,7 @@ def _alive(worker: Worker) -> bool:
 
 
 class _Progress:
-    """How many orders are done, by what the group has committed: the worker is not asked."""
+    """Counts published orders by the group's committed offsets, without asking the worker."""
 
     def __init__(self, consumer: Consumer, topic: str, partitions: int) -> None:
         self._consumer = consumer
@@ -193,7 +193,7 @@ class _Progress:
         self._latest = 0
 
     def __call__(self) -> int:
-        """Orders below the watermarks, as far as a coordinator that moves tells them."""
+        """The orders below the watermarks. Repeats the last count while the group's coordinator moves."""
         try:
             committed = self._consumer.committed(self._places, timeout=10)
         except KafkaException as failure:
@@ -206,13 +206,13 @@ class _Progress:
 
 @contextmanager
 def progress(bootstrap: str, group: str, topic: str, partitions: int = PARTITIONS) -> Iterator[_Progress]:
-    """How far a group has come in a topic, asked of Kafka."""
+    """A function that counts the orders that a group has committed."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": group,
             "enable.auto.commit": False,
-            # Or each look waits for a moment when no worker has a transaction open.
+            # Otherwise each request would wait until no worker has an open transaction.
             "isolation.level": "read_uncommitted",
         }
     )
@@ -223,7 +223,7 @@ def progress(bootstrap: str, group: str, topic: str, partitions: int = PARTITION
 
 
 def _checked(bootstrap: str, topic: str, count: int) -> float:
-    """When the last summary was appended, in seconds since the epoch. Raises AssertionError unless all are there."""
+    """The append time of the last summary, in seconds since the epoch. Raises AssertionError if one is missing."""
     summaries = read_committed(bootstrap, [topic])
     distinct = {summary.key for summary in summaries}
     if len(summaries) != count or len(distinct) != count:
@@ -232,14 +232,14 @@ def _checked(bootstrap: str, topic: str, count: int) -> float:
 
 
 class Spent:
-    """CPU from now on: a worker's, its broker's, and everybody else's."""
+    """Measures CPU from its creation on: of a worker, its broker, and all other processes."""
 
     def __init__(self, worker: int, broker: int) -> None:
         self._pids = (worker, broker)
         self._start = self._now()
 
     def so_far(self) -> tuple[float, float, float]:
-        """CPU seconds of the worker, of the broker, and cores that all others kept busy."""
+        """CPU seconds of the worker and of the broker, and the cores that all others kept busy."""
         at, busy, *own = (now - then for now, then in zip(self._now(), self._start, strict=True))
         return own[0], own[1], (busy - sum(own)) / at
 
@@ -248,21 +248,21 @@ class Spent:
 
 
 def _busy() -> float:
-    """CPU seconds of the machine so far, all cores together, idling and waiting for disks left out."""
+    """Busy CPU seconds of all cores so far, without idle time and disk waits."""
     fields = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()[1:9]
     return sum(int(field) for number, field in enumerate(fields) if number not in (3, 4)) / _TICKS
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system seconds of a process so far, all threads."""
+    """CPU seconds (user and system) of a process so far, with all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def resident(pid: int, kind: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
-    """What a process has resident, or the most that it had so far, in MiB. Raises OSError where it is gone."""
+    """The resident memory of a process (`VmRSS`), or its peak (`VmHWM`), in MiB. Raises OSError if it has ended."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
-    # A process that has ended and was not waited for has no such line.
+    # A zombie process has no such line.
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:")), 0.0)
 
 
@@ -270,7 +270,7 @@ def resident(pid: int, kind: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
 
 
 def run(options: argparse.Namespace) -> Iterator[Pair]:
-    """The pairs, each as soon as it is measured."""
+    """Each pair, as soon as it is measured."""
     with ExitStack() as running:
         stack = running.enter_context(Stack(config={"log.message.timestamp.type": "LogAppendTime"}))
         url = running.enter_context(stand_in(options.latency))
@@ -283,7 +283,7 @@ def run(options: argparse.Namespace) -> Iterator[Pair]:
 
 
 def summary(pairs: Sequence[Pair]) -> Mapping[str, float]:
-    """Medians over the pairs, and how far the ratio swung."""
+    """The medians over the pairs, and the range of the ratio."""
     ratios = [pair.ratio for pair in pairs]
     return {
         "client_rate": median(pair.client.rate for pair in pairs),
@@ -316,7 +316,7 @@ def _show_summary(found: Mapping[str, float]) -> None:
 
 
 def setting(text: str) -> tuple[str, str]:
-    """`NAME=VALUE` of a command line."""
+    """Parse `NAME=VALUE` of a command line."""
     name, separator, value = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
@@ -324,11 +324,11 @@ def setting(text: str) -> tuple[str, str]:
 
 
 def main() -> None:
-    """Print a line per pair and the medians, or everything as JSON."""
+    """Print a line for each pair and the medians, or JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
-    parser.add_argument("--concurrency", type=int, default=128, help="requests in flight, of either")
-    parser.add_argument("--orders", type=int, default=20_000, help="in each round")
+    parser.add_argument("--latency", type=float, default=0.02, help="latency of the stand-in, in seconds")
+    parser.add_argument("--concurrency", type=int, default=128, help="requests in flight, of client and worker")
+    parser.add_argument("--orders", type=int, default=20_000, help="orders in each round")
     parser.add_argument("--mix", action="store_true", help="one order in twenty has 250 events")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument(
