@@ -1,11 +1,11 @@
-"""The worker beside its alternatives: the same orders, API, schemas and registry, one after the other.
+"""Compares the worker with its alternatives: the same orders, API, schemas and registry, one after the other.
 
     python -m benchmarks.peers [--only NAME …] [--orders N] [--quick] [--json] [--write]
 
-Nineteen orders in twenty have 1 to 19 events, one has 250; the API answers in 20 ms, and 128 requests may be in flight.
+Nineteen orders in twenty have 1 to 19 events, one has 250. The API answers in 20 ms, and 128 requests may be in flight.
 Each peer plays three rounds (`benchmarks.peers.rounds`): at full speed, with the API down for 30 s, and killed in the
-middle. The first is played five times, by all in turn and then in the opposite order, so that a ratio is one of rounds
-that were close together. A peer that cannot be built here is named, with the reason. Progress goes to standard error.
+middle. All peers play the first round five times, in turn and in alternating order, so that a ratio compares close
+rounds. The report names each peer that cannot be built here, with the reason. Progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from journeys_sandbox.stack.stack import Stack
 
 
 def tell(line: str) -> None:
-    """Progress."""
+    """Print progress to standard error."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
     sys.stderr.flush()
 
 
 class Ring:
-    """Where peers play their rounds, each with topics and a group of its own."""
+    """Plays the rounds, each with its own topics and group."""
 
     def __init__(self, stack: Stack, url: str, options: argparse.Namespace) -> None:
         self._stack, self._url, self._options = stack, url, options
         self._numbers = count(1)
 
     def play(self, name: str, peer: Peer, command: Sequence[str]) -> Found:
-        """What came of one round."""
+        """Play one round. Returns its result, or `failed` with the reason."""
         options = self._options
         orders = options.orders or max(100, peer.orders // (5 if options.quick else 1))
         tell(f"{peer.name}: {name}, {orders} orders")
@@ -62,7 +62,7 @@ class Ring:
 
 
 def built(peer: Peer) -> tuple[Sequence[str] | None, Found]:
-    """A peer's command, None where it cannot be built here, and its row."""
+    """A peer's command (None if it cannot be built here), and its row of the report."""
     row: Found = {"name": peer.name, "guarantee": peer.guarantee}
     tell(f"{peer.name}: building")
     try:
@@ -81,7 +81,7 @@ def _short(found: Found) -> str:
 
 
 def run(options: argparse.Namespace) -> Found:
-    """Every peer that was asked for: at full speed, in turns; then each through the disasters."""
+    """Play all chosen rounds with all chosen peers. Returns the options and a row for each peer."""
     rows = [(peer, *built(peer)) for peer in PEERS if not options.only or peer.name in options.only]
     able = [(peer, command, row) for peer, command, row in rows if command is not None]
     with ExitStack() as running:
@@ -102,9 +102,9 @@ def write(found: Found, load: float) -> None:
     head = [
         "# Peers",
         "",
-        f"Written by `{command}` (`make bench-peers`): Python {platform.python_version()}, {os.cpu_count()} cores,",
-        "which broker, registry and the stand-in of the API share with what is measured; load of the machine before:",
-        f"{load:.1f}. What each peer is and how to run one alone: [peers/README.md](peers/README.md).",
+        f"Written by `{command}` (`make bench-peers`), Python {platform.python_version()}, {os.cpu_count()} cores.",
+        "The measured processes share them with the broker, the registry and the stand-in API. Load of the machine",
+        f"before: {load:.1f}. [peers/README.md](peers/README.md) describes each peer and how to run one alone.",
         "",
     ]
     plot = report.PAPER.parent / "results" / "peers.svg"
@@ -118,19 +118,19 @@ def main() -> None:
     """Print the tables, or everything as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     names, rounds = [peer.name for peer in PEERS], ["speed", "outage", "kill"]
-    parser.add_argument("--only", action="append", choices=names, help="this peer; may be given again")
+    parser.add_argument("--only", action="append", choices=names, help="only this peer; repeat it for more")
     parser.add_argument("--rounds", nargs="+", choices=rounds, default=rounds)
-    parser.add_argument("--turns", type=int, default=5, help="how often all play the round at full speed, one by one")
-    parser.add_argument("--orders", type=int, default=0, help="in each round; by default as many as suit the peer")
-    parser.add_argument("--latency", type=float, default=0.02, help="of the stand-in, in seconds")
-    parser.add_argument("--outage", type=float, default=30.0, help="how long the API is down, in seconds")
+    parser.add_argument("--turns", type=int, default=5, help="how often each peer plays the round at full speed")
+    parser.add_argument("--orders", type=int, default=0, help="orders in each round; 0: as many as suit the peer")
+    parser.add_argument("--latency", type=float, default=0.02, help="latency of the stand-in, in seconds")
+    parser.add_argument("--outage", type=float, default=30.0, help="duration of the outage, in seconds")
     parser.add_argument("--quick", action="store_true", help="a fifth of the orders, one turn, the API down for 5 s")
     parser.add_argument("--json", action="store_true", help="write JSON instead of the tables")
     parser.add_argument("--write", action="store_true", help="write benchmarks/PEERS.md as well")
     options = parser.parse_args()
     if options.quick:
         options.outage, options.turns = 5.0, 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no peer, in a session of its own, is left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the peers, in sessions of their own, end too
     load = os.getloadavg()[0]
     found = run(options)
     print(json.dumps(found) if options.json else report.text(found))

@@ -1,4 +1,4 @@
-"""Where every order is, by what a reader of committed records sees. No I/O, no clock."""
+"""Accounts for every order, from the records that a read_committed consumer sees. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Each order that is owed is whole, half, lost or stalled; any that is whole or half may be doubled as well."""
+    """The number of orders in each state. An order is whole, half, lost or stalled; it may be doubled too."""
 
     owed: int
     whole: int
     half: int
-    """Some of its events are visible, and some are not."""
+    """Orders with some visible events and some missing ones."""
     lost: int
-    """None of its events is visible, and the group has committed past it: nobody will look at it again."""
+    """Orders without a visible event that the group has committed past: no worker will read them again."""
     stalled: int
-    """None of its events is visible, and the group has not committed past it."""
+    """Orders without a visible event that the group has not committed past."""
     doubled: int
-    """An event of it is visible more than once."""
+    """Orders with an event that is visible more than once."""
     strange: int
-    """Events visible that nobody owes."""
+    """Visible events that belong to no order or position."""
     examples: Mapping[str, str] = field(default_factory=dict)
-    """An order for each thing that went wrong."""
+    """State → the id of one order in it, for the bad states."""
 
     @property
     def complete(self) -> bool:
@@ -34,15 +34,15 @@ class Account:
 
     @property
     def harmed(self) -> int:
-        """How many orders are lost, half visible or doubled; stalled ones may yet come."""
+        """The number of lost, half and doubled orders. Stalled ones may still be published."""
         return self.lost + self.half + self.doubled
 
 
 def settle(owed: Mapping[str, int], seen: Iterable[tuple[str, int]], behind: AbstractSet[str]) -> Account:
-    """The account of orders.
+    """The account of these orders.
 
-    `owed` tells how many events each order has, `seen` is the order and position of each visible event, and `behind`
-    are the orders that the group's committed offsets have passed. An order without events is whole by itself.
+    `owed`: order id → number of events. `seen`: (order id, position) of each visible event. `behind`: the orders that
+    the group has committed past. An order without events counts as whole.
     """
     visible = Counter(seen)
     positions: dict[str, set[int]] = {order: set() for order in owed}

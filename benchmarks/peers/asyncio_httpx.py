@@ -1,7 +1,7 @@
-"""asyncio and httpx: a batch of orders at a time, all of it side by side, at least once.
+"""asyncio and httpx: a batch of orders at a time, side by side, at least once.
 
-The clients are those that confluent-kafka has for asyncio. A batch is fetched whole, published, awaited and then
-committed. An error ends the program: whoever supervises it starts it again, from the last commit.
+It uses confluent-kafka's clients for asyncio. It fetches a whole batch, publishes it, waits for the broker and commits.
+An error ends the program; a supervisor starts it again from the last commit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the Python peers share: their environment, how a journey is paged, and the Avro record of an event.
+"""The common code of the Python peers: settings, paging, and the Avro record of an event.
 
-Written as a service's first version would be: fields go over by name, nothing is coerced, and a request that fails is
-tried five times within 15 s before its error goes up. What becomes of the error then is the peer's own matter.
+It is written like the first version of a service. It copies fields by name and coerces nothing. It tries a failing
+request five times within 15 s and then raises the error; each peer handles that in its own way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 PAGE_SIZE: Final = 100
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further try of a request."""
+"""Seconds before the second and each later try of a request."""
 CHANNELS: Final = ("ads", "email", "social-media", "organic-search", "referral", "influencer", "direct", "other")
 
 log = logging.getLogger("peer")
@@ -32,7 +32,7 @@ logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment says."""
+    """The settings, from the environment."""
 
     bootstrap: str
     registry: str
@@ -45,7 +45,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """The settings of this process. Raises KeyError where one is missing."""
+        """The settings of this process. Raises KeyError if one is missing."""
         return cls(
             bootstrap=os.environ["PEER_BOOTSTRAP"],
             registry=os.environ["PEER_REGISTRY"],
@@ -59,12 +59,12 @@ class Settings:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes along with every request."""
+        """The headers of every request."""
         return {"ApiKey": self.api_key}
 
     @property
     def limits(self) -> httpx.Limits:
-        """As many connections as there are orders in flight, all kept open."""
+        """One connection for each order in flight, all kept open."""
         return httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
 
 
@@ -81,7 +81,7 @@ class Journey:
 
 
 def fetch(client: httpx.Client, url: str, order_id: str) -> Journey:
-    """Page an order's journey. Raises httpx.HTTPError or ValueError once a request has failed five times."""
+    """Fetch an order's journey, page by page. Raises httpx.HTTPError or ValueError after five failed tries."""
     events: list[dict[str, Any]] = []
     while True:
         data = _ask(client, url, _question(order_id, len(events)))
@@ -91,7 +91,7 @@ def fetch(client: httpx.Client, url: str, order_id: str) -> Journey:
 
 
 async def fetch_async(client: httpx.AsyncClient, url: str, order_id: str) -> Journey:
-    """The same on an event loop."""
+    """Like `fetch`, on an event loop."""
     events: list[dict[str, Any]] = []
     while True:
         data = await _ask_async(client, url, _question(order_id, len(events)))
@@ -129,7 +129,7 @@ async def _ask_async(client: httpx.AsyncClient, url: str, question: dict[str, An
 
 
 def _data(response: httpx.Response) -> dict[str, Any]:
-    """The `data` of an answer. Raises httpx.HTTPStatusError or ValueError where it holds none."""
+    """The `data` of an answer. Raises httpx.HTTPStatusError or ValueError if there is none."""
     response.raise_for_status()
     answer = response.json()
     if answer["code"] != 1:
@@ -142,7 +142,7 @@ def _data(response: httpx.Response) -> dict[str, Any]:
 
 
 def channel_of(event_type: str | None) -> str:
-    """The channel of an event, which ends its topic's name."""
+    """The channel of an event: the end of its topic's name."""
     name = re.sub(r"[\s_-]+", "-", event_type or "").strip("-").lower()
     name = {"ad": "ads", "e-mail": "email", "socialmedia": "social-media", "organicsearch": "organic-search"}.get(
         name, name
@@ -151,7 +151,7 @@ def channel_of(event_type: str | None) -> str:
 
 
 def records(journey: Journey, edition: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Channel and record of each event. The serializer takes what the schema names, and defaults for the rest."""
+    """(channel, record) of each event. The serializer drops unknown fields and fills in defaults."""
     fetched_at = datetime.now(UTC)
     for position, event in enumerate(journey.events):
         at = event.get("event_at")
@@ -173,7 +173,7 @@ def records(journey: Journey, edition: str) -> Iterator[tuple[str, dict[str, Any
 
 
 class Encoder:
-    """Records to bytes, by the schemas that the registry holds."""
+    """Encodes records with the schemas of the registry."""
 
     def __init__(self, settings: Settings) -> None:
         client = SchemaRegistryClient({"url": settings.registry})

@@ -1,10 +1,10 @@
-"""FastStream on its confluent broker, in the two ways in which it handles orders side by side.
+"""FastStream on its confluent broker, in its two ways to handle orders side by side.
 
-- `PEER_MODE=workers` (default): `max_workers`, which FastStream allows with `AckPolicy.ACK_FIRST` alone: offsets are
-  committed in the background whatever has become of the orders, so at most once. An order whose handler raises is
-  logged and gone.
-- `PEER_MODE=batch`: a batch of orders per call, with `AckPolicy.NACK_ON_ERROR`: at least once. A batch whose handler
-  raises is read again.
+- `PEER_MODE=workers` (default): `max_workers`, which FastStream allows only with `AckPolicy.ACK_FIRST`. It commits
+  offsets in the background, before the orders are done: at most once. If a handler raises, FastStream logs and drops
+  the order.
+- `PEER_MODE=batch`: a batch of orders per call, with `AckPolicy.NACK_ON_ERROR`: at least once. If a handler raises,
+  FastStream reads the batch again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ app = FastStream(broker, lifespan=lifespan)
 
 
 async def handle(order_id: str, edition: str) -> None:
-    """Fetch and publish one order; return when the broker has all of it."""
+    """Fetch and publish one order. Returns when the broker has all of it."""
     journey = await fetch_async(client, settings.api_url, order_id)
     deliveries = [
         await broker.publish(encode(channel, record), settings.prefix + channel, key=order_id.encode(), no_confirm=True)
@@ -53,7 +53,7 @@ if os.environ.get("PEER_MODE", "workers") == "workers":
         settings.orders, group_id=settings.group, auto_offset_reset="earliest", max_workers=settings.concurrency
     )
     async def on_order(body: bytes, message: KafkaMessage) -> None:
-        """One of many orders side by side."""
+        """Handle one of many orders side by side."""
         raw = message.raw_message
         await handle(body.decode(), f"{raw.topic()}/{raw.partition()}/{raw.offset()}")
 
@@ -68,7 +68,7 @@ else:
         ack_policy=AckPolicy.NACK_ON_ERROR,
     )
     async def on_orders(bodies: list[bytes], message: KafkaMessage) -> None:
-        """A batch of orders, side by side."""
+        """Handle a batch of orders, side by side."""
         async with asyncio.TaskGroup() as group:
             for body, raw in zip(bodies, message.raw_message, strict=True):
                 edition = f"{raw.topic()}/{raw.partition()}/{raw.offset()}"

@@ -1,4 +1,4 @@
-"""The peers: what each is, what it promises, how it is built and started."""
+"""The table of peers: name, description, promise, build and start."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
 BUILT: Final = ROOT / ".cache" / "peers"
 _PATIENCE_S: Final = 1200.0
-"""The first build of a peer fetches what it stands on."""
+"""Seconds for a build. The first build of a peer downloads its dependencies."""
 
 
 class NotBuiltError(Exception):
-    """A peer cannot be built here; says why in a line."""
+    """A peer cannot be built on this machine. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +26,13 @@ class Peer:
 
     name: str
     told: str
-    """What it is, in a few words."""
+    """A short description."""
     guarantee: str
-    """What it promises, as its documentation has it."""
+    """The delivery guarantee of its documentation."""
     orders: int
-    """So many take it ten to twenty seconds."""
+    """The number of orders that it handles in ten to twenty seconds."""
     build: Callable[[], Sequence[str]]
-    """Gets it ready and returns its command. Raises NotBuiltError."""
+    """Builds it and returns its command. Raises NotBuiltError."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -41,7 +41,7 @@ def _worker() -> Sequence[str]:
 
 
 def _python(module: str, requirements: str = "requirements.txt") -> Callable[[], Sequence[str]]:
-    """A peer in Python, in the environment that its requirements make."""
+    """A peer in Python, with a virtual environment of its own."""
 
     def build() -> Sequence[str]:
         python = _environment(HERE / requirements)
@@ -51,7 +51,7 @@ def _python(module: str, requirements: str = "requirements.txt") -> Callable[[],
 
 
 def _environment(requirements: Path) -> Path:
-    """The interpreter of a virtual environment with exactly these packages; made anew where they have changed."""
+    """The interpreter of a virtual environment with exactly these packages. Rebuilt after a change."""
     place = BUILT / requirements.stem.replace("requirements", "venv")
     stamp, wanted = place / "requirements.txt", requirements.read_text(encoding="utf-8")
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
@@ -64,7 +64,7 @@ def _environment(requirements: Path) -> Path:
 
 
 def _script(name: str) -> Callable[[], Sequence[str]]:
-    """A peer with a build script, which leaves something to run."""
+    """A peer with a build script, which creates an executable `run`."""
 
     def build() -> Sequence[str]:
         script, place = HERE / name / "build.sh", BUILT / name
@@ -102,7 +102,7 @@ BENTO: Final = "bento"
 PEERS: Final = (
     Peer(
         name=WORKER,
-        told="this project, `journeys run`; publishes a summary per order besides",
+        told="this project, `journeys run`; also publishes a summary per order",
         guarantee="exactly once, an order whole or not at all",
         orders=12_000,
         build=_worker,

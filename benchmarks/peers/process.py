@@ -1,4 +1,4 @@
-"""A peer as a process that is watched: what it costs, and that it runs again when it ends by itself."""
+"""Runs a peer as a process, measures its cost, and restarts it when it ends by itself."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from benchmarks.worker import resident
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _REST_S: Final = 1.0
-"""From the end of a peer to its next start."""
+"""Seconds from the end of a peer to its next start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What a peer had cost at some time."""
+    """The cost of a peer so far, at one moment."""
 
     at: float
     """Seconds since the epoch."""
     cpu: float
-    """User and system seconds of its whole process tree."""
+    """CPU seconds (user and system) of its whole process tree."""
 
 
 class Process:
-    """A peer, in a session of its own. `tick` is to be called several times a second, as long as it matters."""
+    """A peer in a session of its own. Call `tick` several times a second while you measure."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, directory: Path) -> None:
         self._command = list(command)
@@ -57,7 +57,7 @@ class Process:
         self._ended = None
 
     def tick(self) -> None:
-        """Take a sample; start the peer again where it has ended, as a supervisor would."""
+        """Take a sample. If the peer has ended, start it again, as a supervisor would."""
         now = time.time()
         if self._process.poll() is None:
             tree = _tree(self._process.pid)
@@ -72,7 +72,7 @@ class Process:
             self._start()
 
     def cpu_between(self, start: float, end: float) -> float:
-        """CPU seconds that were used between two times, as nearly as the samples tell."""
+        """CPU seconds between two times, interpolated from the samples."""
         return self._cpu_at(end) - self._cpu_at(start)
 
     def _cpu_at(self, when: float) -> float:
@@ -85,22 +85,22 @@ class Process:
 
     @property
     def memory(self) -> float:
-        """The most that its processes had resident, in MiB."""
+        """The sum of its processes' peak resident memory, in MiB."""
         return sum(self._peaks.values())
 
     def kill(self) -> None:
-        """SIGKILL, to all of it."""
+        """Send SIGKILL to the whole process group."""
         self.tick()
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
 
     def again(self) -> None:
-        """Start it after it was killed; this is none of the restarts that are counted."""
+        """Start it after `kill`. This does not count as a restart."""
         self._before = self.samples[-1].cpu if self.samples else 0.0
         self._start()
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL to what is left after a while."""
+        """Send SIGTERM, wait up to 20 s, then send SIGKILL to the process group."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -110,12 +110,12 @@ class Process:
                 self._process.wait(10)
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """The last 2,000 characters of its log."""
         return self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
 def _tree(pid: int) -> list[int]:
-    """A process and all that descend from it."""
+    """The ids of a process and of all its descendants."""
     tree = [pid]
     for parent in tree:
         for task in Path(f"/proc/{parent}/task").glob("*/children"):
@@ -127,7 +127,7 @@ def _tree(pid: int) -> list[int]:
 
 
 def _cpu(pid: int) -> float:
-    """Seconds of a process, and of its children that are gone."""
+    """CPU seconds of a process and of its ended children."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except OSError:

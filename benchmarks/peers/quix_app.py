@@ -1,7 +1,7 @@
 """Quix Streams with its exactly-once guarantee: one order after the other, a transaction every few seconds.
 
-A Quix application handles messages one by one; it scales by partitions and processes. An error ends the application:
-whoever supervises it starts it again, from the last transaction.
+A Quix application handles messages one by one. It scales by partitions and processes. An error ends the application; a
+supervisor starts it again from the last transaction.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
         processing_guarantee="exactly-once",
         auto_create_topics=False,
         loglevel="WARNING",
-        # By default the id is another one at each start, and what a killed process left open waits for its time-out.
+        # By default each start has another id, and the open transaction of a killed process waits for its time-out.
         producer_extra_config={"transactional.id": settings.group},
     )
     orders = app.topic(settings.orders, value_deserializer="str")
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def output(app: Application, settings: Settings, channel: str) -> Topic:
-    """A channel's topic, with the schema that the registry holds for it."""
+    """The topic of a channel, with its schema from the registry."""
     name = settings.prefix + channel
     found = SchemaRegistryClient({"url": settings.registry}).get_latest_version(f"{name}-value").schema.schema_str
     serializer = AvroSerializer(

@@ -1,4 +1,4 @@
-"""What was found of the peers, as text, as Markdown and as a plot; and whether the targets are reached."""
+"""The report on the peers, as text, Markdown and a plot, and the verdict on each target."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ PAPER: Final = Path(__file__).resolve().parents[1] / "PEERS.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Something that the worker is to be, beside its peers."""
+    """A goal of the worker, compared with its peers."""
 
     told: str
     found: str
     reached: bool | None
-    """None where what it is compared with was not measured."""
+    """None if a peer of the comparison was not measured."""
 
     @property
     def verdict(self) -> str:
-        """In a word or two."""
+        """The verdict in a word or two."""
         return {True: "reached", False: "missed", None: "not measured"}[self.reached]
 
 
 def targets(rows: Sequence[Found]) -> list[Target]:
-    """The targets, by the rows of one run."""
+    """The targets with their verdicts, from the rows of one run."""
     by_name = {row["name"]: row for row in rows if "why" not in row}
     rest = [name for name in by_name if name not in {WORKER, TRANSACTIONAL}]
     return [
@@ -50,7 +50,7 @@ def targets(rows: Sequence[Found]) -> list[Target]:
 def _ratio(
     rows: Mapping[str, Found], key: str, others: Sequence[str], bound: float, *, what: str, whose: str
 ) -> Target:
-    """The worker's value against that of the others which comes closest to it, by the median of their turns."""
+    """The ratio of the worker's value to that of the closest peer, by the median over the turns."""
     more = bound > 1
     told = f"{what} {'>=' if more else '<='} {bound:g} x {whose}"
     ratios = [found for name in others if (found := _ratios(rows, name, key))]
@@ -63,13 +63,13 @@ def _ratio(
 
 
 def _ratios(rows: Mapping[str, Found], name: str, key: str) -> list[float]:
-    """The worker's value through another peer's, turn by turn; without those that failed."""
+    """The worker's value divided by the peer's, for each turn in which neither failed."""
     mine, theirs = (rows.get(each, {}).get("speed", ()) for each in (WORKER, name))
     return [one[key] / other[key] for one, other in zip(mine, theirs, strict=False) if key in one and key in other]
 
 
 def harmed(row: Found) -> int | None:
-    """Orders that are lost, half visible or doubled after both disasters; None where either was not played."""
+    """Orders that are lost, half visible or doubled after both disasters. None unless both were played."""
     accounts = [row.get(name, {}).get("account") for name in ("outage", "kill")]
     if None in accounts:
         return None
@@ -94,7 +94,7 @@ DISASTERS: Final = ("peer", "lost", "half visible", "doubled", "stalled", "resum
 
 
 def speed_rows(rows: Sequence[Found]) -> list[list[str]]:
-    """A row for each peer, at full speed: the medians of its turns."""
+    """A row for each peer at full speed, with the medians of its turns."""
     return [[row["name"], row["guarantee"], *_speed(row.get("speed", ()))] for row in rows if "why" not in row]
 
 
@@ -114,7 +114,7 @@ def _speed(turns: Sequence[Found]) -> list[str]:
 
 
 def _complete(turns: Sequence[Found]) -> str:
-    """What is to be said against any of the turns; `yes` where there is nothing."""
+    """The faults of all turns; `yes` without any."""
     return "; ".join(dict.fromkeys(wrong for found in turns if (wrong := _wrong(found)))) or "yes"
 
 
@@ -146,7 +146,7 @@ def _disaster(found: Found | None) -> list[str]:
 
 
 def _blank(found: Found | None, columns: int) -> list[str]:
-    """What stands in the place of a round that was not played, or failed."""
+    """The cells of a round that failed or was not played."""
     if found is None:
         return ["-"] * columns
     return [f"failed: {found['failed']}", *[""] * (columns - 1)]
@@ -161,9 +161,9 @@ def write(found: Found) -> list[str]:
     return [
         "## At full speed",
         "",
-        "From the append of the first event to that of the last, by the broker's clock. CPU is user and system time",
-        "of the peer's whole process tree meanwhile, RSS the most that its processes had resident. Medians of",
-        f"{options['turns']} turns, all peers after one another in each; `from` and `to` are of the orders/s.",
+        "The time runs from the append of the first event to that of the last, by the broker's clock. CPU is user",
+        "and system time of the peer's whole process tree in that time. RSS is the sum of its processes' peaks. The",
+        f"figures are medians of {options['turns']} turns. `from` and `to` are of the orders/s.",
         "",
         *table(SPEED, speed_rows(rows)),
         "",
@@ -177,15 +177,15 @@ def write(found: Found) -> list[str]:
         "",
         *table(DISASTERS, disaster_rows(rows, "kill")),
         "",
-        "`lost`: invisible, and the group has committed past it. `half visible`: some of its events are there, some",
-        "are not. `doubled`: an event of it is there more than once. `stalled`: invisible, and not committed past. All",
-        "counts are of orders, as a reader of committed records sees them at the end of the round. `resumed`: from",
-        "the API's return, or the new start, to the next record. `ended by itself`: how often the peer ended and was",
-        "started again, as a supervisor would.",
+        "All counts are of orders, as a read_committed consumer sees them at the end of the round. `lost`: no event is",
+        "visible, and the group has committed past the order. `half visible`: some events are visible, some are",
+        "missing. `doubled`: an event is visible more than once. `stalled`: no event is visible, and the group has not",
+        "committed past the order. `resumed`: seconds from the API's return, or the new start, to the next record.",
+        "`ended by itself`: how often the peer ended and was started again, as by a supervisor.",
         "",
         "## Targets",
         "",
-        "Ratios are of the rounds of one turn; the median decides, the least and the greatest are told.",
+        "A ratio compares the rounds of one turn. The median decides; the lowest and the highest are in brackets.",
         "",
         *table(("target", "found", ""), [[target.told, target.found, target.verdict] for target in judged]),
         "",
@@ -198,7 +198,7 @@ def write(found: Found) -> list[str]:
 
 
 def plot(found: Found) -> str:
-    """Orders/s of each peer that was measured, the medians."""
+    """A plot of each peer's orders/s, the median of its turns."""
     turns = {row["name"]: [turn["rate"] for turn in row.get("speed", ()) if "rate" in turn] for row in found["rows"]}
     rates = {name: median(values) for name, values in turns.items() if values}
     return bars(list(rates), {"orders/s": list(rates.values())}, unit="orders/s")

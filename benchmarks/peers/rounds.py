@@ -1,9 +1,9 @@
 """The three rounds of a peer: at full speed, with the API down for a while, and killed in the middle.
 
-Each has topics and a group of its own, and all orders lie in six partitions before the peer starts. A round is over
-when every event of every order is visible and the group has committed past all orders, or when no record has come for
-a minute: a group waits 45 s for a member that was killed, by the default of most clients. What is counted then is what
-a reader of committed records sees.
+Each round has its own topics and group. All orders are in six partitions before the peer starts. A round ends when
+every event is visible and the group has committed past all orders. It also ends after a minute without a record,
+because most groups wait 45 s for a killed member. The account then uses the records that a read_committed consumer
+sees.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from journeys_sandbox.stack.stack import Stack
 CONCURRENCY: Final = 128
 _LOOK_S: Final = 0.25
 _SETTLED_S: Final = 2.0
-"""So long without a record, a round may be over."""
+"""Seconds without a record after which a round may be over."""
 _PATIENCE_S: Final = 60.0
-"""So long without a record, a round is over: longer than a group waits for a member that was killed."""
+"""Seconds without a record after which a round is over. A group waits less than that for a killed member."""
 _LONGEST_S: Final = 300.0
 _CHECKED: Final = 19
-"""Every so many orders, long ones among them, the content of the events is compared with what the API holds."""
+"""The content of every 19th order is compared with the API. Long orders are among them."""
 
 Found = dict[str, Any]
 
@@ -59,11 +59,11 @@ class Seen:
     at: float
     """When the broker appended it, in seconds since the epoch."""
     right: bool
-    """False where it was compared with what the API holds, and differs or is of another channel."""
+    """False if it was compared with the API and differs, or has the wrong channel."""
 
 
 class Course:
-    """One round's topics, group and orders, and the peer at work on them."""
+    """The topics, group, orders and peer of one round."""
 
     def __init__(self, stack: Stack, url: str, peer: Peer, namespace: str, count: int) -> None:
         self._bootstrap = stack.broker.bootstrap_servers
@@ -90,7 +90,7 @@ class Course:
 
     @contextmanager
     def running(self, command: Sequence[str]) -> Iterator[Process]:
-        """The peer's process, with everything in place."""
+        """Create topics, schemas and orders, and run the peer's process."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("JOURNEYS_", "PEER_"))}
         with ExitStack() as stack:
             hired = stack.enter_context(crew(self._settings))
@@ -102,7 +102,7 @@ class Course:
                     "bootstrap.servers": self._bootstrap,
                     "group.id": self._settings["PEER_GROUP"],
                     "enable.auto.commit": False,
-                    # Or it would wait for the offsets in a transaction that a killed peer left open.
+                    # Otherwise it would wait for the open transaction of a killed peer.
                     "isolation.level": "read_uncommitted",
                 }
             )
@@ -117,10 +117,10 @@ class Course:
             finally:
                 process.stop()
 
-    # -- what is asked of Kafka
+    # -- questions to Kafka
 
     def written(self) -> int:
-        """Records in the channels' topics, the ends of transactions and what was aborted included."""
+        """Offsets used in the channels' topics, including transaction markers and aborted records."""
         return sum(end_offsets(self._admin, self._topics).values())
 
     def committed(self) -> dict[int, int]:
@@ -132,10 +132,10 @@ class Course:
         return [self._event(read) for read in read_committed(self._bootstrap, self._topics, stable=True)]
 
     def account(self, seen: Sequence[Seen]) -> Account:
-        """Where every order is."""
+        """The account of all orders."""
         committed, ends = self.committed(), dict.fromkeys(range(PARTITIONS), 0)
         behind = set()
-        for number, order in enumerate(self.orders, 1):  # as `produce_orders` shares them out
+        for number, order in enumerate(self.orders, 1):  # the same distribution as `produce_orders`
             partition = number % PARTITIONS
             if ends[partition] < committed[partition]:
                 behind.add(order)
@@ -158,12 +158,12 @@ class Course:
     # -- waiting
 
     def until_written(self, share: float, process: Process) -> None:
-        """Wait until so much of all events is written."""
+        """Wait until this share (0 to 1) of all events is written. Raises TimeoutError."""
         wanted = share * sum(self.owed.values())
         _wait(lambda: self.written() >= wanted, process, f"{share:.0%} of the events")
 
     def until_over(self, process: Process) -> tuple[list[Seen], Account]:
-        """Wait for the end of the round; what is visible then."""
+        """Wait for the end of the round. Returns the visible events and the account."""
         began = changed = time.monotonic()
         written, looked = self.written(), -1
         while True:
@@ -185,7 +185,7 @@ class Course:
         return sum(self.committed().values()) >= len(self.orders)
 
     def api(self, faults: str) -> None:
-        """From now on, these faults at every request."""
+        """Set the stand-in's faults for every request."""
         with urlopen(Request(f"{self._url}/_faults", data=faults.encode(), method="POST")):  # noqa: S310 - our own
             pass
 
@@ -203,7 +203,7 @@ def _wait(condition: Callable[[], bool], process: Process, what: str, *, patienc
 
 
 def speed(course: Course, command: Sequence[str]) -> Found:
-    """Orders per second from the first event's append to the last one's, and what they cost."""
+    """Orders per second from the first event's append to the last one's, with CPU and memory."""
     with course.running(command) as process:
         course.until_written(0.01, process)
         seen, account = course.until_over(process)
@@ -222,7 +222,7 @@ def speed(course: Course, command: Sequence[str]) -> Found:
 
 
 def outage(course: Course, command: Sequence[str], seconds: float) -> Found:
-    """The API answers 503 for so long, in the middle."""
+    """The API answers 503 for this long, after a quarter of the events."""
     with course.running(command) as process:
         course.until_written(0.25, process)
         course.api("503")
@@ -244,7 +244,7 @@ def outage(course: Course, command: Sequence[str], seconds: float) -> Found:
 
 
 def murder(course: Course, command: Sequence[str]) -> Found:
-    """SIGKILL in the middle, and a new start at once, with the same group and transactional id."""
+    """SIGKILL after 40 % of the events, and a new start at once with the same group and transactional id."""
     with course.running(command) as process:
         course.until_written(0.4, process)
         process.kill()
@@ -261,7 +261,7 @@ def murder(course: Course, command: Sequence[str]) -> Found:
 
 
 def resumed(seen: Sequence[Seen], back: float) -> float | None:
-    """Seconds from a time to the append of the next visible event; None where there is none."""
+    """Seconds from `back` to the append of the next visible event. None without one."""
     return min((event.at - back for event in seen if event.at > back), default=None)
 
 
@@ -273,7 +273,7 @@ _held: Final = lru_cache(maxsize=256)(journey_of)
 
 
 def right(datum: Mapping[str, Any], channel: str) -> bool:
-    """Whether an event of every so many orders says what the API holds, on the right channel; else not looked into."""
+    """Whether an event has the API's content and the right channel. True for orders that are not compared."""
     if int(datum["order_id"].rpartition("-")[2]) % _CHECKED:
         return True
     held = _held(datum["order_id"])[datum["position"]]
@@ -287,7 +287,7 @@ _OWN: Final = frozenset(
 
 
 def same(held: Any, got: Any) -> bool:
-    """Whether a decoded value says what the API does, as far as its schema has a place for it."""
+    """Whether a decoded value equals the API's value, in the fields that the schema has."""
     if isinstance(got, Mapping):
         fields = [name for name in got if name not in _OWN]
         return isinstance(held, Mapping) and all(same(held.get(name), got[name]) for name in fields)

@@ -1,7 +1,7 @@
 """A plain script: confluent-kafka and httpx, one order after the other, at least once.
 
-An order's offset is stored only when the broker has all of its events, and committed in the background, every 5 s.
-An error ends the script: whoever supervises it starts it again, from the last commit.
+The script stores an order's offset when the broker has all of its events. The client commits stored offsets every 5 s.
+An error ends the script; a supervisor starts it again from the last commit.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ running = True
 
 
 def stop(*_: object) -> None:
-    """Let the loop end."""
+    """End the loop."""
     global running  # noqa: PLW0603 - as the client's own examples have it
     running = False
 
 
 def delivered(error: KafkaError | None, _message: Message) -> None:
-    """Raise out of `flush` where an event was not taken."""
+    """Raise from `flush` if the broker rejected an event."""
     if error is not None:
         raise KafkaException(error)
 
