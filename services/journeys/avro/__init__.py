@@ -1,1 +1,1 @@
-"""Avro: schemas, values in the Confluent wire format, and a guard against schemas that are not ours."""
+"""Avro: schemas, values in the Confluent wire format, and a guard against foreign schemas."""

@@ -1,4 +1,4 @@
-"""The only door to fastavro: Avro schemas that encode and decode, ours and those of others."""
+"""The only door to fastavro: Avro schemas that encode and decode, our own and foreign ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import fastavro
 from journeys.avro import guard
 from journeys.model import Json
 
-# fastavro raises whatever its reading of a broken body runs into.
+# A broken body makes fastavro raise any of these.
 _UNREADABLE: Final = (
     EOFError,
     IndexError,
@@ -30,7 +30,7 @@ _UNREADABLE: Final = (
 class Schema:
     """A parsed, self-contained Avro schema that encodes and decodes bodies.
 
-    `definition` is the schema as decoded JSON. Raises ValueError where it is no Avro schema.
+    `definition` is the schema as decoded JSON. Raises ValueError if it is no Avro schema.
     """
 
     def __init__(self, definition: Json) -> None:
@@ -42,7 +42,7 @@ class Schema:
         self._names = names
 
     def encode(self, datum: Json) -> bytes:
-        """The Avro body of a datum. Raises ValueError or TypeError where it does not fit the schema."""
+        """The Avro body of a datum. Raises ValueError or TypeError if it does not fit the schema."""
         buffer = BytesIO()
         fastavro.schemaless_writer(buffer, self._parsed, datum)
         return buffer.getvalue()
@@ -59,26 +59,26 @@ class Schema:
         return datum
 
     def check(self) -> None:
-        """Raises ValueError where a small body of this schema could take the process down."""
+        """Raise ValueError if a small body of this schema could exhaust the memory or the stack."""
         guard.check_expansion(self._parsed, self._names)
 
 
 def foreign(text: str) -> Schema:
-    """A schema that somebody else wrote, from its JSON text. Raises ValueError where it is none, or is not safe."""
+    """A foreign schema, from its JSON text. Raises ValueError if it is no Avro schema, or is not safe to decode by."""
     try:
         definition = json.loads(text, object_hook=_tame)
     except RecursionError as error:
-        raise ValueError("the Avro schema goes too deep") from error
+        raise ValueError("the Avro schema is too deep") from error
     schema = Schema(definition)
     schema.check()
     return schema
 
 
 def _tame(part: dict[str, Any]) -> dict[str, Any]:
-    """Without fastavro's own marks, by which it would take other types for those that were checked.
+    """A part of a foreign schema without the keys that fastavro gives a meaning of its own.
 
-    And without the logical types that are not wanted: the digits of a long decimal take minutes, in which nothing else
-    runs, and an order id that is a UUID is wanted as it is written.
+    A key that begins with `__` could make fastavro use other types than those checked. A long decimal takes minutes to
+    convert, and nothing else runs meanwhile. An order id that is a UUID is wanted as it is written.
     """
     left_out = {"logicalType"} if part.get("logicalType") in ("decimal", "uuid") else set()
     return {key: value for key, value in part.items() if not key.startswith("__") and key not in left_out}

@@ -1,4 +1,4 @@
-"""The Confluent wire format: which schema wrote a value, and the value itself.
+"""The Confluent wire format: the id of the schema that wrote a value, and the value.
 
 byte 0        0
 bytes 1 to 4  id of the writer's schema in the registry, big-endian, not negative
@@ -19,7 +19,7 @@ _MAGIC: Final = 0
 
 
 def header(schema_id: int) -> bytes:
-    """The five bytes that stand before a body."""
+    """The five bytes before a body."""
     return _HEADER.pack(_MAGIC, schema_id)
 
 
@@ -29,7 +29,7 @@ def frame(schema_id: int, body: bytes) -> bytes:
 
 
 def unframe(value: bytes) -> tuple[int, bytes]:
-    """Schema id and body of a value in the Confluent wire format. Raises ValueError where it is none."""
+    """Schema id and body of a value in the Confluent wire format. Raises ValueError if it has another format."""
     if len(value) < _HEADER.size:
         raise ValueError(f"{len(value)} bytes are too few for the Confluent wire format")
     magic, schema_id = _HEADER.unpack_from(value)
@@ -43,8 +43,8 @@ def unframe(value: bytes) -> tuple[int, bytes]:
 class Decoder:
     """Decodes values in the Confluent wire format, each by the schema that wrote it.
 
-    `schema_of` takes a schema id and gives the schema's JSON text, or raises ValueError where there is none; each id is
-    asked for once. What else it raises passes through, and nothing is remembered then.
+    `schema_of` takes a schema id and returns the schema's JSON text, or raises ValueError if there is none. It is
+    called once for each id; other errors that it raises pass through, and the next value of that id calls it again.
     """
 
     def __init__(self, schema_of: Callable[[int], str]) -> None:
@@ -53,7 +53,7 @@ class Decoder:
         self._refused: dict[int, str] = {}
 
     def decode(self, value: bytes) -> Json:
-        """The datum of a framed value. Raises ValueError where frame, schema or body is broken."""
+        """The datum of a framed value. Raises ValueError if frame, schema or body is broken."""
         schema_id, body = unframe(value)
         if schema_id not in self._schemas:
             self._learn(schema_id)

@@ -25,7 +25,7 @@ class Channel(StrEnum):
     INFLUENCER = "influencer"
     DIRECT = "direct"
     OTHER = "other"
-    """Every type that is in no table, null and empty included: no event is lost for its type."""
+    """Every type that no table has, null and empty included: no event is lost for its type."""
 
 
 SPELLINGS: Final[Mapping[str, Channel]] = {
@@ -44,12 +44,12 @@ SPELLINGS: Final[Mapping[str, Channel]] = {
 """Normal spelling → channel. The API document itself uses both `ad` and `ads`."""
 
 LONGEST: Final = 256
-"""Characters of a spelling, at most: what is longer is in no table, and need not be remembered."""
+"""Most characters of a spelling: a longer one is in no table, and is never cached."""
 _SEPARATORS: Final = re.compile(r"[\s_-]+")
 
 
 def normalised(event_type: str) -> str:
-    """A spelling without its accidents: trimmed, lower case, each run of `_`, `-` and space one `-`."""
+    """A spelling trimmed and in lower case, with each run of `_`, `-` and space as one `-`."""
     return _SEPARATORS.sub("-", event_type).strip("-").lower()
 
 
@@ -61,7 +61,7 @@ def spelling(event_type: Json) -> str | None:
 class Channels:
     """The table of spellings, extended by aliases (spelling → channel's name).
 
-    Raises SettingsError that names every alias which no channel answers to, or which moves a built-in spelling.
+    Raises SettingsError, which names every alias that leads to no channel or moves a built-in spelling.
     """
 
     def __init__(self, aliases: Mapping[str, str] | None = None) -> None:
@@ -73,7 +73,7 @@ class Channels:
         self._look_up = lru_cache(maxsize=1024)(self._channel)
 
     def of(self, event_type: Json) -> Channel:
-        """The channel of an `event_type` as received, whatever it is."""
+        """The channel of an `event_type` as received, which may be any JSON."""
         known = spelling(event_type)
         return Channel.OTHER if known is None else self._look_up(known)
 

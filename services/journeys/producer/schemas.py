@@ -1,7 +1,7 @@
-"""The schemas of `schemas/`, made self-contained: as they are registered, encoded by and documented.
+"""The schemas of `schemas/`, made self-contained: in this form they are registered, encoded by and documented.
 
-A file holds one record and names the others in full (`journeys.v1.Ad`). What leaves this module has each named type
-written out where it is first used, so that a registry needs nothing else to read it.
+A file holds one record and refers to others by full name (`journeys.v1.Ad`). This module replaces each first reference
+by the definition, so that a registry needs nothing else to read the schema.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RECORDS: Final[Mapping[str, str]] = {
     SUMMARY: "JourneySummary",
     REJECTED: "RejectedEvent",
 }
-"""End of a topic's name → the record that the topic holds. This is every topic of `<prefix>*`."""
+"""End of a topic's name → the record type that the topic holds: every topic that the worker publishes to."""
 
 
 def topic(prefix: str, name: str) -> str:
@@ -59,7 +59,7 @@ def definition(record: str) -> dict[str, Any]:
 
 def load(record: str) -> dict[str, Any]:
     """A record's schema, self-contained, as decoded JSON. Raises FileNotFoundError for an unknown record."""
-    schema: dict[str, Any] = _written_out(definition(record), set())
+    schema: dict[str, Any] = _expanded(definition(record), set())
     return schema
 
 
@@ -69,23 +69,23 @@ def text(record: str) -> str:
     return json.dumps(load(record), ensure_ascii=False, separators=(",", ":"))
 
 
-def _written_out(schema: Json, seen: set[str]) -> Json:
-    """The schema with each reference that is the first of its kind replaced by the type it names."""
+def _expanded(schema: Json, seen: set[str]) -> Json:
+    """The schema with the first reference to each named type replaced by its definition."""
     if isinstance(schema, list):
-        return [_written_out(branch, seen) for branch in schema]
+        return [_expanded(branch, seen) for branch in schema]
     if isinstance(schema, dict):
         return _definition(schema, seen)
     name = str(schema).removeprefix(f"{NAMESPACE}.")
     if name == schema or schema in seen:
         return schema
-    return _written_out(definition(name), seen)
+    return _expanded(definition(name), seen)
 
 
 def _definition(schema: dict[str, Any], seen: set[str]) -> dict[str, Any]:
     if schema["type"] == "array":
-        return schema | {"items": _written_out(schema["items"], seen)}
+        return schema | {"items": _expanded(schema["items"], seen)}
     if schema["type"] != "record":
         return schema
     seen.add(f"{NAMESPACE}.{schema['name']}")
-    fields = [field | {"type": _written_out(field["type"], seen)} for field in schema["fields"]]
+    fields = [field | {"type": _expanded(field["type"], seen)} for field in schema["fields"]]
     return schema | {"fields": fields}
