@@ -54,7 +54,13 @@ def data_of(channel: Channel, events: Sequence[Event]) -> list[Event]:
     """The data that the encoder gets for these events."""
     elsewhere = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
     coercion = Coercion(schemas.load(schemas.RECORDS[channel]), elsewhere=elsewhere)
-    own = {"account": "default", "edition": "orders.completed/3/42", "order_id": "n10-bench", "shop_currency": "EUR"}
+    own = {
+        "account": "default",
+        "edition": "orders.completed/3/42",
+        "revision": 0,
+        "order_id": "n10-bench",
+        "shop_currency": "EUR",
+    }
     placed = own | {"position": 3, "journey_size": 10, "fetched_at": 1_700_000_000_000}
     return [coercion(event) | placed for event in events]
 

@@ -100,6 +100,7 @@ OBJECTS_OF: dict[str, tuple[str, ...]] = {
 OURS = (
     "account",
     "edition",
+    "revision",
     "order_id",
     "shop_currency",
     "event_at_text",

@@ -281,7 +281,7 @@ def right(datum: Mapping[str, Any], channel: str) -> bool:
 
 
 _OWN: Final = frozenset(
-    {"account", "edition", "order_id", "shop_currency", "event_at", "event_at_text", "actions"}
+    {"account", "edition", "revision", "order_id", "shop_currency", "event_at", "event_at_text", "actions"}
     | {"position", "journey_size", "fetched_at", "misfits", "extra"}
 )
 

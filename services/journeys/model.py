@@ -80,6 +80,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str
     account: str
     edition: str
+    """That of the order; the records of a later revision add `#revision`."""
     order_timestamp_ms: int | None
     events: tuple[Json, ...]
     total: int
@@ -97,6 +98,8 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of `data` that the API document does not describe, by JSON Pointer."""
     fetched_at_ms: int
     """When the accepted reading began, milliseconds since the epoch, UTC."""
+    revision: int = 0
+    """Which re-reading of the order message this is; 0 is the first reading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

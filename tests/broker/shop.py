@@ -126,7 +126,7 @@ class Shop:
             counts[channel] += 1
             misfits += len(decoded["misfits"])
         self._audit_places(records, order)
-        assert (summary["total"], summary["consistent"], summary["misfits"]) == (len(events), True, misfits)
+        assert (summary["api_total"], summary["consistent"], summary["misfit_count"]) == (len(events), True, misfits)
         assert summary["rejected"] == len(events) - counts.total()
         assert {channel: count for channel, count in summary["expected"].items() if count} == dict(counts)
 

@@ -192,7 +192,7 @@ def test_a_404_waits_and_is_then_published_as_empty(stack: Stack, namespace: str
         worker = shop.crew.hire()
         shop.until_published(3)
         assert worker.stop() == 0
-        totals = {order: found[0]["total"] for order, found in shop.summaries().items()}
+        totals = {order: found[0]["api_total"] for order, found in shop.summaries().items()}
         assert totals == {"n0-a": 0, "x-404-n3-b": 0, "x-404x1-n3-c": 3}
         assert shop.read(shop.dead_letters) == []
         assert len(worker.lines("order.retried")) == 3

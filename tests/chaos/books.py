@@ -31,7 +31,7 @@ class Account:
             found.append(f"doubled: {len(self.summaries)} summaries and {self.letters} dead letters")
         if twice := sorted(position for position, count in positions.items() if count > 1):
             found.append(f"doubled: events at {twice}")
-        owed = self.summaries[0]["total"] if self.summaries else 0
+        owed = self.summaries[0]["api_total"] if self.summaries else 0
         if sorted(positions) != list(range(owed)):
             found.append(f"half visible: {len(positions)} of {owed} events, {len(self.summaries)} summaries")
         counts = Counter(record.topic.rpartition(".")[2] for record in self.events)

@@ -203,9 +203,35 @@ def test_a_summary_counts_the_journeys_events(events: list[Any]) -> None:
     assert sorted(record["position"] for record in records) == list(range(len(events)))
     assert sum(summary["expected"].values()) + summary["rejected"] == summary["journey_size"] == len(events)
     assert summary["rejected"] == len(rejected)
-    assert summary["misfits"] == sum(len(record.get("misfits", [])) for record in records)
+    assert summary["misfit_count"] == sum(len(record.get("misfits", [])) for record in records)
     times = [record["event_at"] for record in records if record.get("event_at") is not None]
     assert (summary["first_event_at"], summary["last_event_at"]) == (
         min(times, default=None),
         max(times, default=None),
     )
+
+
+checkouts = st.fixed_dictionaries(
+    {"event_at": st.sampled_from([None, "never", "2026-03-01 08:00:00", "2026-04-01 08:00:00"])},
+    optional={
+        "checkout_completed": st.fixed_dictionaries(
+            {"other_order_id": st.sampled_from(["1001", 1001, "1002", None]), "total_price": st.integers(0, 9)}
+        ),
+        "event_page_ip": st.just(["no text"]),
+    },
+)
+
+
+@thorough
+@given(st.lists(checkouts, max_size=6))
+def test_a_summary_has_the_total_of_the_orders_latest_checkout(events: list[dict[str, Any]]) -> None:
+    """It is that of the event which sorts last by time and position, among those whose checkout is this order's."""
+    *records, summary = published(*events)
+    own = [record for record in records if (record["checkout_completed"] or {}).get("other_order_id") == "1001"]
+    latest = max(
+        own,
+        key=lambda record: (record["event_at"] or datetime.min.replace(tzinfo=UTC), record["position"]),
+        default=None,
+    )
+    assert summary["conversion_seen"] == bool(own)
+    assert summary["order_total"] == (latest and latest["checkout_completed"]["total_price"])

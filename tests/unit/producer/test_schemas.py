@@ -22,8 +22,6 @@ FOR_EVER = {
     "position",
     "journey_size",
     "fetched_at",
-    "expected",
-    "total",
     "raw",
 }
 """Fields without default. Compatible with all versions, they can never go: the list is not to grow."""

@@ -32,6 +32,7 @@ OWN_FIELDS: Final = frozenset(
     {
         "account",
         "edition",
+        "revision",
         "order_id",
         "shop_currency",
         "event_at_text",
@@ -111,6 +112,12 @@ class Coercion:
         datum["misfits"] = unfitted.misfits
         datum["extra"] = unfitted.extra
         return datum
+
+
+def object_coercion(schema: Definition) -> Callable[[Json], Datum | None]:
+    """Makes one object fit a record, by the same rules; values without a place in it are dropped."""
+    fit = _Object(schema["fields"], {})
+    return lambda value: fit(value, "", Unfitted())
 
 
 def api_fields(schema: Definition) -> frozenset[str]:

@@ -15,7 +15,7 @@ import msgspec
 from journeys.model import Json, Record
 from journeys.producer.encoding.coerce import ON_SITE, OWN_FIELDS
 
-GIVEN: Final = ("account", "edition", "order_id", "shop_currency", "journey_size", "fetched_at")
+GIVEN: Final = ("account", "edition", "revision", "order_id", "shop_currency", "journey_size", "fetched_at")
 """Fields that are the same for all events of a journey."""
 
 What: TypeAlias = Literal["foreign", "taken", "copied", "time", "position", "given", "actions", "misfits", "extra"]
@@ -76,7 +76,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     """One for each item; None for an item that is no object, or needs coercion."""
     times: list[int]
     """The times that these events name, in milliseconds since the epoch, UTC."""
-    checkouts: list[Mapping[str, Any]]
-    """The completed checkouts of these events."""
+    conversions: list[tuple[int | None, int]]
+    """Those of these events with a completed checkout of the journey's own order: time (as in `times`) and position."""
     misfits: list[str] = []
     """JSON Pointers of the values that did not fit."""

@@ -18,7 +18,7 @@ from journeys.producer import schemas
 from journeys.producer.channels import Channel, Channels, spelling
 from journeys.producer.encoding import extension
 from journeys.producer.encoding.body import by_fastavro, in_c
-from journeys.producer.encoding.coerce import Datum, api_fields
+from journeys.producer.encoding.coerce import Datum, api_fields, object_coercion
 from journeys.producer.encoding.fields import Written
 from journeys.producer.encoding.record_type import Common, EventRecordType, RecordType
 from journeys.producer.encoding.text import raw_json, writable
@@ -64,6 +64,7 @@ class JourneyEncoder:
         self._fast = extension.native.EventEncoder([*types.values()], self._type_of) if use_c else None
         self._rejected = RecordType(schemas.REJECTED, topic_prefix, schema_ids, encoder)
         self._summary = RecordType(schemas.SUMMARY, topic_prefix, schema_ids, encoder)
+        self._checkout = object_coercion(schemas.load("CheckoutCompleted"))
 
     def encode(self, journey: Journey) -> list[Record]:
         """The records of a journey, the summary last. The same journey always gives the same bytes.
@@ -89,28 +90,47 @@ class JourneyEncoder:
             else:
                 rejected.append(self._reject(item, position, common))
         expected = {self._channel_of[topic]: count for topic, count in Counter([each.topic for each in events]).items()}
-        summary = self._summary.value(_summary(journey, common, written, expected, rejected=len(rejected)))
+        datum = _summary(journey, common, written, expected, rejected=len(rejected))
+        summary = self._summary.value(datum | self._order(journey, written))
         return [*events, *rejected, self._summary.record(common.key, [*common.identity], summary)]
 
     def _written(self, items: tuple[Json, ...], common: Common) -> Written:
         """The records that need no coercion."""
         if self._fast is not None:
             return self._fast.write(items, common)
-        return Written(records=[None] * len(items), times=[], checkouts=[])
+        return Written(records=[None] * len(items), times=[], conversions=[])
 
     def _coerced(self, event: dict[str, Json], position: int, common: Common, written: Written) -> Record:
-        """The record of an event that does not fit as it is; its times, checkouts and misfits join `written`."""
+        """The record of an event that does not fit as it is; its time, conversion and misfits join `written`."""
         record_type = self._type_of(spelling(event.get("event_type")))
         datum = record_type.coercion(event)
         common.place(datum, position)
         if datum["event_at"] is not None:
             written.times.append(datum["event_at"])
-        if datum["checkout_completed"] is not None:
-            written.checkouts.append(datum["checkout_completed"])
+        checkout = datum["checkout_completed"]
+        if checkout is not None and checkout["other_order_id"] == common.fields["order_id"]:
+            written.conversions.append((datum["event_at"], position))
         for pointer in datum["misfits"]:
             written.misfits.append(pointer)
             self._misfit(pointer)
         return record_type.record(common.key, common.headers(datum, position), record_type.value(datum))
+
+    def _order(self, journey: Journey, written: Written) -> Datum:
+        """What the journey says of its own order: the latest of the order's completed checkouts, else nulls.
+
+        Checkouts without a time come before all others; of equal times the later position wins.
+        """
+        _, _, position = max(
+            ((at is not None, at or 0, position) for at, position in written.conversions), default=(False, 0, None)
+        )
+        checkout = {} if position is None else self._checkout(journey.events[position]["checkout_completed"]) or {}
+        return {
+            "conversion_seen": position is not None,
+            "order_no": checkout.get("other_order_no"),
+            "order_total": checkout.get("total_price"),
+            "order_currency": checkout.get("currency"),
+            "order_shop_currency_total": checkout.get("shop_currency_total_price"),
+        }
 
     def _reject(self, event: Json, position: int, common: Common) -> Record:
         datum: Datum = {"raw": raw_json(event)}
@@ -128,15 +148,15 @@ def _summary(journey: Journey, common: Common, written: Written, expected: dict[
         | {
             "order_timestamp": journey.order_timestamp_ms,
             "expected": expected,
-            "total": journey.total,
+            "api_total": journey.total,
             "pages": journey.pages,
             "rejected": rejected,
             "repeated": journey.repeated,
-            "misfits": len(written.misfits),
+            "shared_ids": journey.shared_ids,
+            "misfit_count": len(written.misfits),
             "consistent": journey.consistent,
             "first_event_at": min(written.times, default=None),
             "last_event_at": max(written.times, default=None),
-            "conversion_seen": any(each.get("other_order_id") == journey.order_id for each in written.checkouts),
             "extra": extra,
         }
     )

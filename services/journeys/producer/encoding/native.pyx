@@ -459,11 +459,12 @@ cdef class EventEncoder:
 
     def write(self, tuple items not None, common):
         """The records of a journey's items."""
-        cdef list records = [], times = [], checkouts = []
+        cdef list records = [], times = [], conversions = []
         cdef bytes key = common.key
         cdef list identity = common.identity
         cdef list given = [_written(common.fields[name], self.any.given[name]) for name in GIVEN]
-        cdef Py_ssize_t position
+        cdef object order_id = common.fields["order_id"]
+        cdef Py_ssize_t position, timed
         cdef _Channel channel
         for position in range(len(items)):
             item = items[position]
@@ -473,12 +474,14 @@ cdef class EventEncoder:
             event_type = _text(<dict>item, "event_type")
             spelling = event_type if event_type is not None and len(event_type) <= _LONGEST else None
             channel = self.channels[self.type_of(spelling)]
+            timed = len(times)
             try:
                 value = channel.value(<dict>item, position, given, times)
             except INEXACT:
                 continue
-            if (checkout := (<dict>item).get("checkout_completed")) is not None:
-                checkouts.append(checkout)
+            checkout = (<dict>item).get("checkout_completed")
+            if PyDict_CheckExact(checkout) and (<dict>checkout).get("other_order_id") == order_id:
+                conversions.append((times[timed] if len(times) > timed else None, position))
             headers = []
             if (event_id := _text(<dict>item, "event_id")) is not None:
                 headers.append(("event_id", event_id.encode()))
@@ -488,7 +491,7 @@ cdef class EventEncoder:
             headers.append(_POSITIONS[position] if position < len(_POSITIONS) else _position(position))
             headers.append(channel.schema_header)
             records[position] = Record(topic=channel.topic, key=key, value=value, headers=headers)
-        return Written(records=records, times=times, checkouts=checkouts)
+        return Written(records=records, times=times, conversions=conversions)
 
 
 cdef str _text(dict event, str name):

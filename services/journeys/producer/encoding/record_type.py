@@ -78,16 +78,19 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, journey: Journey) -> Common:
         """Build it from a journey."""
         key = journey.order_id.encode()
+        edition = journey.edition if journey.revision == 0 else f"{journey.edition}#{journey.revision}"
         return cls(
             key=key,
             identity=[
                 ("order_id", key),
                 ("account", journey.account.encode()),
-                ("edition", journey.edition.encode()),
+                ("edition", edition.encode()),
+                ("revision", b"%d" % journey.revision),
             ],
             fields={
                 "account": journey.account,
-                "edition": journey.edition,
+                "edition": edition,
+                "revision": journey.revision,
                 "order_id": journey.order_id,
                 "shop_currency": utf8(journey.shop_currency),
                 "journey_size": len(journey.events),

@@ -71,9 +71,12 @@ def test_events_come_in_order_then_rejected_ones_then_the_summary() -> None:
 def test_a_record_says_whose_it_is() -> None:
     """Every event carries its identity, the shop's currency and when it was read."""
     datum = decoded(records_of({"event_type": "direct"})[0])
-    assert {name: datum[name] for name in ("account", "edition", "order_id", "shop_currency", "fetched_at")} == {
+    assert {
+        name: datum[name] for name in ("account", "edition", "revision", "order_id", "shop_currency", "fetched_at")
+    } == {
         "account": "default",
         "edition": "orders.completed/3/42",
+        "revision": 0,
         "order_id": "1001",
         "shop_currency": "EUR",
         "fetched_at": datetime(2023, 11, 14, 22, 13, 21, tzinfo=UTC),
@@ -83,7 +86,12 @@ def test_a_record_says_whose_it_is() -> None:
 def test_the_headers_are_in_their_order() -> None:
     """A header whose value is null is left out; values are bytes."""
     full, bare, rejected, summary = records_of({"event_id": "é1", "event_type": "AD"}, {"event_id": None}, 0)
-    shared = [("order_id", b"1001"), ("account", b"default"), ("edition", b"orders.completed/3/42")]
+    shared = [
+        ("order_id", b"1001"),
+        ("account", b"default"),
+        ("edition", b"orders.completed/3/42"),
+        ("revision", b"0"),
+    ]
     assert full.headers == [
         ("event_id", "é1".encode()),
         ("event_type", b"AD"),
@@ -114,6 +122,7 @@ def test_the_summary_counts_the_journey() -> None:
             None,
             pages=2,
             repeated=3,
+            shared_ids=4,
             consistent=False,
             extra={"/note": {"a": "é"}, "/\ud800": 1},
         )[-1]
@@ -121,20 +130,26 @@ def test_the_summary_counts_the_journey() -> None:
     assert summary == {
         "account": "default",
         "edition": "orders.completed/3/42",
+        "revision": 0,
         "order_id": "1001",
         "shop_currency": "EUR",
         "order_timestamp": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
         "expected": {"ads": 2, "email": 1, "other": 1},
         "journey_size": 5,
-        "total": 5,
+        "api_total": 5,
         "pages": 2,
         "rejected": 1,
         "repeated": 3,
-        "misfits": 2,
+        "shared_ids": 4,
+        "misfit_count": 2,
         "consistent": False,
         "first_event_at": datetime(2023, 3, 1, 8, tzinfo=UTC),
         "last_event_at": datetime(2023, 3, 29, 8, tzinfo=UTC),
         "conversion_seen": True,
+        "order_no": None,
+        "order_total": None,
+        "order_currency": None,
+        "order_shop_currency_total": None,
         "fetched_at": datetime(2023, 11, 14, 22, 13, 21, tzinfo=UTC),
         "source_topic": "orders.completed",
         "source_partition": 3,
@@ -154,6 +169,67 @@ def test_an_empty_journey_has_a_summary() -> None:
 def test_a_checkout_of_another_order_is_no_conversion(checkout: Any) -> None:
     """Only a completed checkout that names this order counts: a visitor may have other orders in one journey."""
     assert decoded(records_of({"checkout_completed": checkout})[-1])["conversion_seen"] is False
+
+
+def checkout(total: int, *, order: Any = "1001", at: Any = None, **changes: Any) -> dict[str, Any]:
+    """An event with a completed checkout of this total."""
+    fields = {
+        "other_order_id": order,
+        "other_order_no": f"no. {total}",
+        "currency": "USD",
+        "total_price": total,
+        "shop_currency_total_price": 2 * total,
+    }
+    return {"event_at": at, "checkout_completed": fields, **changes}
+
+
+MARCH, APRIL = "2026-03-01 08:00:00", "2026-04-01 08:00:00"
+ODD = {"event_page_ip": ["no text"]}
+
+
+@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize(
+    ("events", "total"),
+    [
+        ([], None),
+        ([checkout(1, order="1002")], None),
+        ([checkout(1), {}, checkout(2, order="1002", at=APRIL)], 1),
+        ([checkout(1, at=APRIL), checkout(2, at=MARCH)], 1),
+        ([checkout(1, at=MARCH), checkout(2, at=MARCH)], 2),
+        ([checkout(1, at="1969-12-31 08:00:00"), checkout(2)], 1),
+        ([checkout(1, at=MARCH), checkout(2, at="never"), checkout(3)], 1),
+        ([checkout(1, at=MARCH, **ODD), checkout(2, at=APRIL), checkout(3, at=MARCH)], 2),
+        ([checkout(1, at=MARCH), checkout(2, at=APRIL, **ODD), checkout(3, at=MARCH)], 2),
+        ([checkout(1, order=1001)], 1),
+    ],
+)
+def test_the_summary_has_the_totals_of_the_orders_latest_checkout(
+    events: list[Any], total: int | None, *, native: bool
+) -> None:
+    """Only checkouts of this order count. The latest time wins, then the last position; no time is the earliest."""
+    journey = msgspec.structs.replace(JOURNEY, events=tuple(events), total=len(events))
+    summary = decoded(JourneyEncoder(IDS, native=native).encode(journey)[-1])
+    names = ("conversion_seen", "order_no", "order_total", "order_currency", "order_shop_currency_total")
+    seen = (True, f"no. {total}", total, "USD", 2 * total) if total else (False, None, None, None, None)
+    assert tuple(summary[name] for name in names) == seen
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_a_revision_ends_the_edition(*, native: bool) -> None:
+    """Records of a re-reading bear its number, and their edition differs from the first reading's."""
+    journey = msgspec.structs.replace(JOURNEY, events=({"event_type": "ads"}, None), total=2, revision=2)
+    records = JourneyEncoder(IDS, native=native).encode(journey)
+    edition = "orders.completed/3/42#2"
+    assert [(decoded(record)["edition"], decoded(record)["revision"]) for record in records] == [(edition, 2)] * 3
+    assert [(dict(record.headers)["edition"], dict(record.headers)["revision"]) for record in records] == [
+        (edition.encode(), b"2")
+    ] * 3
+    summary = decoded(records[-1])
+    assert (summary["source_topic"], summary["source_partition"], summary["source_offset"]) == (
+        "orders.completed",
+        3,
+        42,
+    )
 
 
 @pytest.mark.parametrize("edition", ["backfill-7", "orders/x/1", "orders/1", "orders/1/2/3", "/1/2", "a/-1/2"])

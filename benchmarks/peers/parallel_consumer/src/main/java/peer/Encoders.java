@@ -88,6 +88,7 @@ final class Encoders {
             Event.Context context = event.context();
             datum.put("account", "default");
             datum.put("edition", context.edition());
+            datum.put("revision", 0L);
             datum.put("order_id", context.orderId());
             datum.put("shop_currency", context.shopCurrency());
             datum.put("position", (long) event.position());
