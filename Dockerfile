@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13.9-slim-bookworm AS build
 WORKDIR /src
-# For the encoder in C; the image itself has no compiler.
+# The compiler builds the encoder in C. The final image has no compiler.
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/journeys
 COPY requirements/run.txt requirements/build.in requirements/
@@ -9,7 +9,7 @@ RUN /opt/journeys/bin/pip install --no-cache-dir --require-hashes --requirement 
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY schemas schemas
 COPY services services
-# The wheel is built in an environment of its own; only what the worker runs on reaches the image.
+# A separate environment builds the wheel. Only the worker and its dependencies reach the final image.
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --requirement requirements/build.in \
     && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
@@ -23,7 +23,7 @@ COPY --from=build /opt/journeys /opt/journeys
 ENV PATH=/opt/journeys/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 JOURNEYS_OPS__HOST=0.0.0.0
 USER 10001
 EXPOSE 8080
-# The worker commits what is finished, leaves its group and exits within 10 seconds of this signal.
+# After this signal the worker commits its finished orders, leaves its group and exits within 10 s.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
