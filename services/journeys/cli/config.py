@@ -57,19 +57,21 @@ def show(
 
 
 def as_markdown() -> str:
-    """docs/settings.md."""
+    """The text of docs/settings.md: all settings, with defaults and meanings."""
     from journeys.settings import Settings
 
     lines = [
         "# Settings",
         "",
-        "Written by `journeys config show --markdown` from the code; do not edit.",
+        "`journeys config show --markdown` writes this page from the code. Do not edit it.",
         "",
-        "Set them in the environment, `JOURNEYS_KAFKA__GROUP_ID=journeys`, or in a TOML file that `--config` or",
-        '`JOURNEYS_CONFIG` names, `group_id = "journeys"` under `[kafka]`. The environment beats the file. In the',
-        "environment an object is JSON, a list is JSON or `a,b`, and an empty value counts as not set. Durations",
-        "are written `500ms`, `30s`, `1m`, `2h`, `7d`, and a bare number is seconds; sizes `512KiB`, `64MiB`, `1GB`,",
-        "and a bare number is bytes. `journeys config show` prints what holds, and where it came from.",
+        'Set a value in the environment, `JOURNEYS_KAFKA__GROUP_ID=journeys`, or in a TOML file, `group_id = "journeys"`',
+        "under `[kafka]`. `--config` or `JOURNEYS_CONFIG` names that file. The environment overrides the file. `journeys",
+        "config show` prints each value and its source.",
+        "",
+        "- Durations are `500ms`, `30s`, `1m`, `2h` or `7d`. A bare number is seconds.",
+        "- Sizes are `512KiB`, `64MiB` or `1GB`. A bare number is bytes.",
+        "- In the environment, an object is JSON, a list is JSON or `a,b`, and an empty value is no value.",
     ]
     for row in _rows(Settings(), {}):
         group = row.key.partition(".")[0]
@@ -100,7 +102,7 @@ def _rows(settings: Settings, sources: Mapping[str, str]) -> Iterator[Row]:
 
 
 def _shown(name: str, value: Any) -> Any:
-    """The value without what is secret in it: a whole secret, an entry of a table, the password of an address."""
+    """The value with its secrets hidden: a whole secret, an entry of a table, or the password of an address."""
     if isinstance(value, Mapping):
         return {key: _shown(str(key), item) for key, item in value.items()}
     if isinstance(value, str):
