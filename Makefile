@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-extra coverage matrix simulate chaos lint types format bench bench-peers wheel lock clean
+.PHONY: help setup demo test unit test-extra coverage matrix simulate chaos lint types format bench bench-peers wheel lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -25,8 +25,13 @@ $(READY): requirements/dev.txt pyproject.toml hatch_build.py services/journeys/p
 demo: $(READY) ## see it work: real Kafka, real registry, two workers, a few hundred orders
 	@$(BIN)/journeys demo
 
-test: $(READY) ## the whole suite, the real-broker tests included
-	$(BIN)/pytest
+# Most tests on a real broker wait, so more processes than cores are busy. They share one broker.
+PROCESSES ?= 4
+test: $(READY) ## the whole suite, the real-broker tests included, in PROCESSES=4 processes
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+
+unit: $(READY) ## the tests that need no broker and no other process, in seconds
+	$(BIN)/pytest -q -m "not slow" tests/unit tests/selftest
 
 test-extra: $(READY) ## what needs more than Python: Java code generated from the schemas (needs a JDK)
 	$(BIN)/pytest -m extra -rs tests/extra

@@ -1,4 +1,4 @@
-"""One real broker and one real registry per pytest session, started by the first test that asks."""
+"""One real broker and one real registry for a test run, started by the first test that asks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.broker.shop import Shop
+from tests.support.shared_stack import shared_stack
 
 from journeys_sandbox.stack.kafka import Broker
 from journeys_sandbox.stack.stack import Stack
@@ -40,9 +41,10 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """Broker and registry, shared by all tests of the session: keep to names that begin with `namespace`."""
-    with Stack() as running:
+def stack(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Stack]:
+    """Broker and registry, shared by all tests of a run: keep to names that begin with `namespace`."""
+    own = tmp_path_factory.getbasetemp()
+    with shared_stack(own if worker_id == "master" else own.parent) as running:
         yield running
 
 

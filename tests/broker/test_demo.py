@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_demo_shows_that_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     """The demo ends with its sums, in plain lines without a terminal, and removes its topics and files."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}

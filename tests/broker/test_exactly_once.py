@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from tests.broker.shop import KEY, open_shop
 from tests.broker.workers import until
 
@@ -16,6 +17,7 @@ def names(count: int) -> list[str]:
     return [f"order-{number}" for number in range(count)]
 
 
+@pytest.mark.slow
 def test_two_workers_publish_2000_orders_exactly_once(stack: Stack, namespace: str) -> None:
     """Every event of 2,000 orders is read back once, decoded through the registry, equal to what the API holds."""
     with open_shop(stack, namespace) as shop:
@@ -31,6 +33,7 @@ def test_two_workers_publish_2000_orders_exactly_once(stack: Stack, namespace: s
         assert all(worker.lines("order.published") for worker in shop.crew.workers), "both did a part of the work"
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_and_doubles_nothing(stack: Stack, namespace: str) -> None:
     """After each SIGKILL the next worker takes over and fetches no published order again.
 
@@ -54,6 +57,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(stack: Stack, namespace: str)
         assert not again
 
 
+@pytest.mark.slow
 def test_rebalances_lose_and_double_nothing(stack: Stack, namespace: str) -> None:
     """A third worker joins, one leaves by SIGTERM, another by SIGINT: no order is lost or published twice."""
     with open_shop(stack, namespace, settings=ApiSettings(key=KEY, latency_s=0.2)) as shop:
@@ -73,6 +77,7 @@ def test_rebalances_lose_and_double_nothing(stack: Stack, namespace: str) -> Non
         shop.audit(orders)
 
 
+@pytest.mark.slow
 def test_kip_848_rebalances_lose_and_double_nothing(stack: Stack, namespace: str) -> None:
     """With group.protocol=consumer (KIP-848), workers come and go; no order is lost or published twice."""
     environment = {"JOURNEYS_KAFKA__GROUP_PROTOCOL": "consumer", "JOURNEYS_KAFKA__CONFIG": "{}"}
@@ -91,15 +96,16 @@ def test_kip_848_rebalances_lose_and_double_nothing(stack: Stack, namespace: str
 
 
 def test_sigterm_does_not_wait_for_slow_requests(stack: Stack, namespace: str) -> None:
-    """With every request hanging, SIGTERM ends the worker within 10 s with code 0, and its orders are not lost."""
-    with open_shop(stack, namespace) as shop:
+    """SIGTERM ends a worker whose requests get no answer for an hour; it exits with 0, and its orders are not lost."""
+    patient = {"JOURNEYS_API__READ_TIMEOUT": "1h", "JOURNEYS_API__TOTAL_TIMEOUT": "1h"}
+    with open_shop(stack, namespace, environment=patient) as shop:
         hanging = [f"x-silentx1-n3-hang{number}" for number in range(50)]
         quick = names(20)
         shop.place(*quick, *hanging)
         worker = shop.crew.hire()
         shop.until_published(len(quick))
         until(lambda: shop.api.stats.in_flight >= len(hanging), "all hanging requests")
-        assert worker.stop(patience=10.0) == 0
+        assert worker.stop() == 0
         follower = shop.crew.hire()
         shop.until_published(len(quick) + len(hanging))
         assert follower.stop() == 0

@@ -41,6 +41,7 @@ def names(first: int, count: int) -> list[str]:
 # -- idle for longer than Kafka remembers a producer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_stack", [FORGETFUL], indirect=True)
 def test_an_expired_transactional_id_does_not_stop_the_worker(own_stack: Stack, namespace: str) -> None:
     """The broker dropped the idle worker's transactional id: the worker publishes the next orders, each once."""
@@ -91,6 +92,7 @@ def is_forgotten(stack: Stack, transactional_id: str) -> bool:
 # -- the broker, and all its coordinators, start anew
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_broker_crash_does_not_stop_the_worker(own_stack: Stack, namespace: str, protocol: str) -> None:
     """The broker crashes twice during the work and once while idle: the same process works on."""
@@ -134,6 +136,7 @@ class Dawdler(Meddler):
         return Publisher.publish(self, batches, groups, timeout=timeout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_worker_beyond_max_poll_interval_joins_again(stack: Stack, namespace: str, protocol: str) -> None:
     """Kafka refuses its transaction, because its partitions may have a new owner; the worker takes them over anew."""

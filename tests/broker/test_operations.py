@@ -137,7 +137,7 @@ def test_sigterm_ends_a_worker_that_waits_for_the_registry(stack: Stack, namespa
         address = address_of(worker)
         assert reasons(address, "/healthz") == {}
         assert sorted(reasons(address)) == ["kafka.group", "kafka.producer", "registry.schemas"]
-        assert worker.stop(patience=5.0) == 0
+        assert worker.stop() == 0
         assert worker.lines()[-1]["event"] == "worker.stopped"
 
 

@@ -54,7 +54,7 @@ def read(orders: OrderConsumer, count: int) -> list[OrderMessage]:
         found.extend(orders.poll(0.1, count - len(found)))
         return len(found) >= count
 
-    until(there, f"{count} messages", patience=15)
+    until(there, f"{count} messages")
     return found
 
 

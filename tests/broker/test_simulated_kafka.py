@@ -1,4 +1,4 @@
-"""Real Kafka behaves as the simulation's model of it does: the scenarios that `tests/simulation/test_model.py` runs."""
+"""Real Kafka behaves as the simulated one: the scenarios of `tests/selftest/test_simulated_kafka.py` on a broker."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class KafkaLab:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Ask until it holds."""
-        until(condition, "the scenario goes on", patience=60)
+        until(condition, "the scenario to go on")
 
     def close(self) -> None:
         """Leave all groups."""

@@ -40,6 +40,7 @@ def put(shop: Shop, topic: str, *orders: str, timestamp_ms: int = 0, **headers: 
 # -- an outage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [20, pytest.param(60, marks=pytest.mark.matrix)])
 def test_an_api_outage_delays_orders_and_loses_none(stack: Stack, namespace: str, seconds: int) -> None:
     """The API fails while orders keep coming, then recovers: each order is published once, and none is dead."""
@@ -217,6 +218,7 @@ def lag(address: str, shop: Shop) -> float:
 # -- what a code means
 
 
+@pytest.mark.slow
 def test_mapped_api_codes_are_handled_as_the_settings_say(stack: Stack, namespace: str) -> None:
     """Auth and pace shut the gate for a while, passing is retried, absent is empty, order is a dead letter."""
     environment = {

@@ -26,6 +26,7 @@ def own_shop(namespace: str) -> Iterator[Shop]:
         yield made
 
 
+@pytest.mark.slow
 def test_the_watchdog_reports_a_kafka_thread_that_hangs_in_a_transaction(own_shop: Shop) -> None:
     """The broker falls silent during the work: the log line shows the call, and the probe gives the reason."""
     broker = own_shop.stack.broker.pid

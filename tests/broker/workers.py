@@ -72,11 +72,11 @@ class Worker:
 
         until(reads, "an assignment")
 
-    def stop(self, number: int = signal.SIGTERM, *, patience: float = 20.0) -> int:
+    def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(patience)
+        return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         """SIGKILL: no chance to finish anything."""

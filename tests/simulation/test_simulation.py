@@ -25,6 +25,7 @@ def simulation(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_no_seed_violates_an_invariant() -> None:
     """Each order is published exactly once in every simulated run, and the work goes on once the disasters stop."""
     ran = simulation("--seeds", 200)
@@ -63,6 +64,8 @@ def proof() -> str:
     return simulation("--prove").stdout
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("planted defects")  # they share one long run
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_the_simulation_finds_each_planted_defect(proof: str, defect: str) -> None:
     """Within as many seeds as the list says, or the simulation has a hole. A TypeError is the defect's own fault."""

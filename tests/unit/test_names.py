@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from journeys.logs import LEVELS
-from journeys.ops.metrics import CounterName, GaugeName, SecondsName, prometheus_name
+from journeys.ops.metrics import CounterName, GaugeName, SecondsName, TotalName, prometheus_name
 from journeys.settings.loading import env_name, setting_names
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def test_every_metric_of_the_runbook_exists() -> None:
     """An alert on a metric that does not exist never fires."""
     named = set(re.findall(r"journeys_[a-z_]+", RUNBOOK.read_text(encoding="utf-8")))
     known = {
-        *(prometheus_name(name) + "_total" for name in get_args(CounterName)),
+        *(prometheus_name(name) + "_total" for name in (*get_args(CounterName), *get_args(TotalName))),
         *(prometheus_name(name) + end for name in get_args(SecondsName) for end in ("_bucket", "_count", "_sum")),
         *(prometheus_name(name) for name in get_args(GaugeName)),
     }

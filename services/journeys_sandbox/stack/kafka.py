@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from journeys_sandbox.stack.artifacts import Progress, kafka_jars
 from journeys_sandbox.stack.processes import JavaProcess, Workplace, free_ports, run_java, wait_until
 
-_READY_S = 60.0
+_READY_S = 120.0
 # Only the JVM's first compiler: a broker runs for minutes here, on the cores of its clients. On two cores it started in
 # 2.1 s instead of 3.2 and took 24 % more records. `jvm=("-XX:TieredStopAtLevel=4",)` adds the second compiler.
 _JVM = (
@@ -134,7 +134,7 @@ class Broker:
 
         def answers() -> bool:
             try:
-                return len(admin.list_topics(timeout=0.5).brokers) == 1
+                return len(admin.list_topics(timeout=5.0).brokers) == 1
             except KafkaException:
                 return False
 

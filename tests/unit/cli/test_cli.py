@@ -81,6 +81,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == f"journeys {__version__}\n"
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_heavy() -> None:
     """What takes long to import is imported by the command that needs it."""
     heavy = "{'aiohttp', 'httpx', 'confluent_kafka', 'pydantic', 'structlog', 'fastavro', 'prometheus_client'}"
@@ -180,6 +181,7 @@ def test_a_defect_is_told_in_the_log_with_its_trace(worker: Worker, capsys: pyte
     assert "ZeroDivisionError: by zero" in json.loads(line)["exception"]
 
 
+@pytest.mark.slow
 def test_a_missing_broker_is_one_line(nobody: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What to check is named; librdkafka's own lines are not to be seen."""
     monkeypatch.setenv("JOURNEYS_KAFKA__BOOTSTRAP_SERVERS", f"127.0.0.1:{nobody}")
@@ -191,6 +193,7 @@ def test_a_missing_broker_is_one_line(nobody: int, monkeypatch: pytest.MonkeyPat
     assert "JOURNEYS_KAFKA__BOOTSTRAP_SERVERS" in line
 
 
+@pytest.mark.slow
 def test_no_secret_of_the_brokers_address_is_told(
     nobody: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,6 +275,7 @@ def test_a_wrong_option_for_letters_is_code_2(
     assert named in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["list"], ["replay", "--execute"]])
 def test_letters_without_a_broker_are_one_line(
     command: list[str], nobody: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -298,6 +302,7 @@ def test_resume_tells_which_workers_it_did_not_reach(nobody: int, capsys: pytest
     assert "s3cret" not in told.out + told.err
 
 
+@pytest.mark.slow
 def test_what_the_output_cannot_encode_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal or a file that is not UTF-8 is no reason to end in a traceback."""
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")

@@ -135,6 +135,7 @@ def test_many_orders_at_once_are_fetched_whole() -> None:
         assert journey.shop_currency == "USD"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

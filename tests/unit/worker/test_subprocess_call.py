@@ -16,6 +16,8 @@ from journeys.errors import HaltError, SetupError
 from journeys.producer import registry
 from journeys.worker.subprocess_call import Child, T
 
+pytestmark = pytest.mark.slow
+
 
 def result(child: Child[T]) -> T:
     """What a child answers."""

@@ -78,6 +78,7 @@ def test_one_is_one(count: int, told: str) -> None:
     assert screen.some(count) == told
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal_leaves_stdout_alone() -> None:
     """`export > file` on a terminal: the file gets every line, and none of the bar."""
     code = "from journeys.cli.dead_letters import screen as s\nwith s.progress('x') as on: on(1, 2); print('a line')"

@@ -162,6 +162,7 @@ class Server:
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sliding", [False, True])
 @pytest.mark.parametrize(("allowed", "latency"), [(5, 0.2), (20, 0.3), (20, 0.02), (100, 0.05), (1000, 0.02)])
 def test_the_rate_converges_to_the_limit_of_the_api(allowed: int, latency: float, *, sliding: bool) -> None:

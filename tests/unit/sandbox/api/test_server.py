@@ -137,6 +137,7 @@ def test_a_taken_port_raises_in_the_caller(api: StandInThread) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_the_stand_in_process_prints_its_address() -> None:
     """The process serves once its address is printed, reports its counts over HTTP, and ends on SIGTERM with 0."""
     command = [sys.executable, "-m", "journeys_sandbox.api", "--port", "0", "--key", "k"]

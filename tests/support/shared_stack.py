@@ -1,0 +1,84 @@
+"""One broker and one registry for all processes of a test run (`pytest -n 4`)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from journeys_sandbox.stack.kafka import Broker
+from journeys_sandbox.stack.registry import Registry
+from journeys_sandbox.stack.stack import Stack
+
+
+@contextmanager
+def shared_stack(directory: Path) -> Iterator[Stack]:
+    """The stack of this test run; every process of the run gives the same `directory`.
+
+    The first process that asks starts the stack and, at its end, waits until the others have left. The others only
+    join it. Two file locks order this: `start.lock` is held while a process starts or joins; `users.lock` is held
+    shared by those who joined, and exclusively by the owner while it stops the stack. The system drops the locks of a
+    process that ends, however it ends.
+    """
+    found = directory / "stack.json"
+    with (directory / "start.lock").open("w") as start, (directory / "users.lock").open("w") as users:
+        fcntl.flock(start, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if found.exists():
+            fcntl.flock(start, fcntl.LOCK_UN)
+            yield _Joined(**json.loads(found.read_text()))
+            return
+        fcntl.flock(users, fcntl.LOCK_UN)
+        with Stack() as stack:
+            found.write_text(json.dumps(_addresses(stack)))
+            fcntl.flock(start, fcntl.LOCK_UN)
+            try:
+                yield stack
+            finally:
+                fcntl.flock(users, fcntl.LOCK_EX)
+                found.unlink()
+
+
+def _addresses(stack: Stack) -> dict[str, str]:
+    """What another process needs to join."""
+    assert stack.broker._place is not None
+    return {
+        "bootstrap_servers": stack.broker.bootstrap_servers,
+        "registry_url": stack.registry.url,
+        "log": str(stack.broker._place.log),
+    }
+
+
+class _Joined(Stack):
+    """The stack of another process: its addresses and its log, nothing to start or stop."""
+
+    def __init__(self, *, bootstrap_servers: str, registry_url: str, log: str) -> None:
+        super().__init__()
+        self.broker = _JoinedBroker(bootstrap_servers, Path(log))
+        self.registry = _JoinedRegistry(registry_url)
+
+
+class _JoinedBroker(Broker):
+    def __init__(self, bootstrap_servers: str, log: Path) -> None:
+        super().__init__()
+        self._bootstrap_servers = bootstrap_servers
+        self._log = log
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self._bootstrap_servers
+
+    def tail(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-25:])
+
+
+class _JoinedRegistry(Registry):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        return self._url
