@@ -12,7 +12,24 @@ from typing import Any, TypeAlias
 import msgspec
 
 Json: TypeAlias = Any
-"""A decoded JSON value: dict, list, str, int, float, bool or None."""
+"""A decoded JSON value: dict, list, str, int, float, bool, None or Unreadable."""
+
+
+class Unreadable:
+    """A JSON value that cannot be decoded, such as `NaN`. It fits no field, and `extra` keeps its text."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        """The value as received; bytes that are not UTF-8 are lone surrogates (`surrogateescape`)."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unreadable) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
 
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 """Kafka record headers, in order; a name may occur more than once."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from operator import attrgetter
 from typing import Final
 
 import msgspec
 
-from journeys.model import Json
+from journeys.model import Json, Unreadable
 
 _DATE_TIME: Final = re.compile(
     r"\d{4}(?:-\d\d-\d\d|\d{4})[ Tt]"
@@ -20,9 +21,16 @@ _DATE_TIME: Final = re.compile(
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
-_json_bytes: Final = msgspec.json.Encoder().encode
-_json_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_json_ascii: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+def _verbatim(value: object) -> msgspec.Raw:
+    if isinstance(value, Unreadable):
+        return msgspec.Raw(value.text.encode(errors="backslashreplace"))
+    raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+_json_bytes: Final = msgspec.json.Encoder(enc_hook=_verbatim).encode
+_json_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=attrgetter("text")).encode
+_json_ascii: Final = json.JSONEncoder(separators=(",", ":"), default=attrgetter("text")).encode
 
 
 def encodable(text: str) -> bool:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from journeys.model import Unreadable
 from journeys.producer import schemas
 from journeys.producer.encoding.coerce import Coercion, api_fields
 from journeys.producer.encoding.text import moment, raw_json, token
@@ -237,3 +238,12 @@ def test_the_zone_applies_where_no_offset_is_given() -> None:
     assert moment("2023-03-29 08:26:42", shanghai) == 1_680_049_602_000
     assert moment("2023-03-29 08:26:42Z", shanghai) == 1_680_078_402_000
     assert moment("0001-01-01 00:00:00", timezone(timedelta(hours=8))) is None
+
+
+def test_an_unreadable_value_is_a_misfit_and_keeps_its_text() -> None:
+    """It fits no field; inside an unknown field it stays in its place."""
+    odd = Unreadable("NaN")
+    datum = coerced({"event_id": odd, "ad": odd, "products": [odd], "new": {"a": [odd, 1]}})
+    assert (datum["event_id"], datum["ad"]) == (None, None)
+    assert datum["misfits"] == ["/event_id", "/products/0", "/ad"]
+    assert datum["extra"] == {"/event_id": "NaN", "/ad": "NaN", "/products/0": "NaN", "/new": '{"a":[NaN,1]}'}
