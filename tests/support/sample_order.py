@@ -139,13 +139,13 @@ def journey() -> Journey:
     )
 
 
-def records() -> list[Record]:
-    """The records of the sample order: at least one for each topic."""
-    return JourneyEncoder(IDS, topic_prefix=PREFIX).encode(journey())
+def records(of: Journey | None = None) -> list[Record]:
+    """The records of the sample order, at least one for each topic, or of another journey."""
+    return JourneyEncoder(IDS, topic_prefix=PREFIX).encode(of or journey())
 
 
-def decoded(name: str) -> list[dict[str, Any]]:
-    """The sample's records of one topic as data; `name` is the end of the topic's name."""
+def decoded(name: str, of: Journey | None = None) -> list[dict[str, Any]]:
+    """As `records`, but those of one topic only, as data; `name` is the end of the topic's name."""
     schema = Schema(schemas.load(schemas.RECORDS[name]))
     topic = schemas.topic(PREFIX, name)
-    return [schema.decode(wire.unframe(record.value or b"")[1]) for record in records() if record.topic == topic]
+    return [schema.decode(wire.unframe(record.value or b"")[1]) for record in records(of) if record.topic == topic]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests import expectations
+from tests.support.schema_pages import DOCUMENT, with_tables
 
 from journeys.avro.schema import Schema
 from journeys.producer import schemas
@@ -56,6 +57,12 @@ def test_every_file_is_used() -> None:
     """Each .avsc is a record of a topic or part of one."""
     used = {part["name"] for record in schemas.RECORDS.values() for part in records_in(schemas.load(record))}
     assert used == {path.stem for path in schemas.directory().glob("*.avsc")}
+
+
+def test_the_document_has_every_field() -> None:
+    """`python -m tests.support.schema_pages` writes its tables anew."""
+    document = DOCUMENT.read_text()
+    assert document == with_tables(document)
 
 
 @pytest.mark.parametrize("record", schemas.RECORDS.values())
