@@ -41,7 +41,8 @@ from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.handover import AdmittedOrder, ResultQueue
-from journeys.worker.observer import WorkerObserver
+from journeys.worker.hooks import Hooks
+from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
 from journeys.worker.service import collect_rarely
 from journeys_sandbox.api.contract import Api, ApiSettings
 
@@ -71,39 +72,45 @@ class Memory:
         """Do nothing: there is no key."""
 
 
+class Reader:
+    """Reads order messages that are not in Avro."""
+
+    def __init__(self) -> None:
+        self._reader = OrderReader(account="default", decode_avro=lambda _: None)
+
+    async def read(self, message: OrderMessage) -> Order:
+        """The order of a message, at once."""
+        return self._reader.read(message)
+
+
 class Bench:
     """The parts of the event loop's side, with one method for each way. Create it on the event loop."""
 
     def __init__(self, count: int) -> None:
         self.work = orders(count)
         self.client = Memory(self.work)
-        observer = WorkerObserver(
-            metrics=Metrics(),
-            health=Health(),
-            channels={f"journey.{channel}": channel.value for channel in Channel},
-            rejected_topic="journey.rejected",
+        channels = {f"journey.{channel}": channel.value for channel in Channel}
+        hooks = Hooks(
+            MetricsHook(Metrics(), channels=channels, rejected_topic="journey.rejected"),
+            LogHook(rejected_topic="journey.rejected"),
+            ReadinessHook(Health()),
         )
         keeper = Gatekeeper(Gate(), RateLimiter(), slots=128, chance=random.random, changed=lambda _: None)
         ids = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS)}
-        reader = OrderReader(account="default", decode_avro=lambda _: None, is_retry=lambda _: False)
-
-        async def read(message: OrderMessage) -> Order:
-            return reader.read(message)
-
         self.failures: list[BaseException] = []
-        self.encoder = JourneyEncoder(ids, misfit=observer.misfit)
-        self.fetcher = Fetcher(self.client, Policy(), keeper=keeper, observer=observer, chance=random.random)
+        self.encoder = JourneyEncoder(ids, misfit=hooks.misfit)
+        self.fetcher = Fetcher(self.client, Policy(), keeper=keeper, observer=hooks, chance=random.random)
         self.results = ResultQueue()
         self.pool = OrderPool(
-            read=read,
-            fetch=lambda order, accept_empty: self.fetcher.fetch(order, accept_empty=accept_empty),
-            encode=self.encoder.encode,
+            reader=Reader(),
+            fetcher=self.fetcher,
+            encoder=self.encoder,
+            results=self.results,
             routes=Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=(60.0,)),
             slots=256,
             keeper=keeper,
-            observer=observer,
+            hooks=hooks,
             failed=self.failures.append,
-            results=self.results,
         )
         self.admitted = [AdmittedOrder(epoch=1, message=order.message) for order in self.work]
         self.journeys: list[Journey] = []

@@ -42,7 +42,8 @@ def source(bootstrap_servers: str, namespace: str) -> Iterator[OrderConsumer]:
         "enable.auto.commit": False,
         "partition.assignment.strategy": "cooperative-sticky",
     }
-    with closing(OrderConsumer(config, [f"{namespace}other"], Onlooker())) as made:
+    with closing(OrderConsumer(config, [f"{namespace}other"])) as made:
+        made.subscribe(Onlooker())
         yield made
 
 
@@ -73,6 +74,6 @@ def test_a_partition_revoked_while_paused_is_read_when_assigned_again(
     at = (f"{namespace}orders", 0)
     with source(bootstrap_servers, namespace) as orders:
         stop(orders, at)
-        orders._give_up(orders._consumer, orders._consumer.assignment())
+        orders._give_up(orders._consumer.assignment())
         orders.start({at: 1})
         assert [message.value for message in read(orders, 2)] == [b"two", b"three"]

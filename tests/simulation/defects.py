@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import structs
 from tests.simulation.encoder import SUMMARY
-from tests.simulation.wiring import DEAD_LETTER, Parts
+from tests.simulation.wiring import DEAD_LETTER, ROUTES, Parts
 
 from journeys.consumer import offset_map
 from journeys.consumer.consumer import OrderConsumer, Partition
@@ -22,10 +22,13 @@ from journeys.consumer.ledger import Commit, Ledger
 from journeys.model import GroupOffsets, OffsetCommit, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.handover import FinishedOrder
+from journeys.worker.kafka_thread.admission import Admission
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.loop import KafkaLoop
-from journeys.worker.kafka_thread.results import partition_of
+from journeys.worker.kafka_thread.results import PendingResults, partition_of
 from journeys.worker.kafka_thread.states import State
+from journeys.worker.kafka_thread.transactions import Transactions
+from journeys.worker.oversized import replace_oversized
 
 Batches = Sequence[Iterable[Record]]
 Groups = Sequence[GroupOffsets]
@@ -86,38 +89,33 @@ class SummaryOutside(Publisher):
 class PollInside(KafkaLoop):
     """The consumer is polled while a transaction is open, until the group knows us."""
 
-    def run(self, connect: Callable[[KafkaLoop], OrderConsumers]) -> None:
-        """Run with sources that poll before they say who we are."""
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        consumers = self._consumers
+        usual = consumers.in_groups
 
-        def connected(loop: KafkaLoop) -> OrderConsumers:
-            sources = connect(loop)
-            usual = sources.in_groups
+        def in_groups(commits: Iterable[OffsetCommit]) -> list[GroupOffsets]:
+            commits = list(commits)
+            topics = {commit.topic for commit in commits}
 
-            def in_groups(commits: Iterable[OffsetCommit]) -> list[GroupOffsets]:
-                commits = list(commits)
-                topics = {commit.topic for commit in commits}
+            def polled(group: GroupOffsets) -> Callable[[], object]:
+                def metadata() -> object:
+                    self._admission.admit(consumers.poll(0, 1))
+                    while not consumers.has_joined(topics):
+                        self._admission.admit(consumers.poll(0.1, 1))
+                    return group.metadata()
 
-                def polled(group: GroupOffsets) -> Callable[[], object]:
-                    def metadata() -> object:
-                        self._admit(sources.poll(0, 1))
-                        while not sources.has_joined(topics):
-                            self._admit(sources.poll(0.1, 1))
-                        return group.metadata()
+                return metadata
 
-                    return metadata
+            return [replace(group, metadata=polled(group)) for group in usual(commits)]
 
-                return [replace(group, metadata=polled(group)) for group in usual(commits)]
-
-            sources.in_groups = in_groups  # type: ignore[method-assign]  # a defect
-            return sources
-
-        super().run(connected)
+        consumers.in_groups = in_groups  # type: ignore[method-assign]  # a defect
 
 
 # -- what a commit says
 
 
-class WatermarkAhead(KafkaLoop):
+class WatermarkAhead(Transactions):
     """Off by one: the next order is skipped."""
 
     def _plan(self, partitions: Collection[Partition]) -> Plan:
@@ -125,7 +123,7 @@ class WatermarkAhead(KafkaLoop):
         return {at: replace(commit, watermark=commit.watermark + 1) for at, commit in commits.items()}, finished
 
 
-class WatermarkBehind(KafkaLoop):
+class WatermarkBehind(Transactions):
     """Off by one: the last order is owed again."""
 
     def _plan(self, partitions: Collection[Partition]) -> Plan:
@@ -133,7 +131,7 @@ class WatermarkBehind(KafkaLoop):
         return {at: replace(commit, watermark=max(0, commit.watermark - 1)) for at, commit in commits.items()}, finished
 
 
-class MapDropped(KafkaLoop):
+class MapDropped(Transactions):
     """Only the watermark is committed."""
 
     def _plan(self, partitions: Collection[Partition]) -> Plan:
@@ -171,7 +169,7 @@ class StaleMetadata(OrderConsumer):
 # -- what an outcome means
 
 
-class AbortForgets(KafkaLoop):
+class AbortForgets(Transactions):
     """What an aborted transaction held is taken for done."""
 
     def _aborted(self, oversized: Sequence[FinishedOrder]) -> Outcome:
@@ -180,23 +178,24 @@ class AbortForgets(KafkaLoop):
         return outcome
 
 
-class RetryWithoutPolling(KafkaLoop):
+class RetryWithoutPolling(Transactions):
     """An aborted transaction is sent again at once."""
 
-    def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
-        while (outcome := super()._burst(timeout, only)) is Outcome.ABORTED:
+    def burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+        """Again and again, until it is no abort."""
+        while (outcome := super().burst(timeout, only)) is Outcome.ABORTED:
             self.state = State.READY
         return outcome
 
 
-class ResendUnread(KafkaLoop):
+class ResendUnread(Transactions):
     """An unknown outcome is taken for an abort: everything is sent again."""
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         return replace(super()._effect(partition, deadline), covers=frozenset())
 
 
-class UnknownIsDone(KafkaLoop):
+class UnknownIsDone(Transactions):
     """An unknown outcome is taken for a commit."""
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
@@ -234,8 +233,8 @@ class ProducerReused(Publisher):
 class EpochNotChecked(Assignments):
     """A result of an assignment gone by is taken for one of the present assignment."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, consumers: OrderConsumers, **options: Any) -> None:
+        super().__init__(consumers, **options)
         self._ever: dict[int, Partition] = {}
 
     def partition_of(self, epoch: int) -> Partition | None:
@@ -245,10 +244,11 @@ class EpochNotChecked(Assignments):
         return partition if partition in self.ledgers else None
 
 
-class LateAccepted(KafkaLoop):
+class LateAccepted(PendingResults):
     """A result is published if its partition is ours, without asking the ledger."""
 
-    def _take(self, finished: FinishedOrder) -> None:
+    def add(self, finished: FinishedOrder) -> None:
+        """Under whichever epoch."""
         ledger = self._assignments.ledgers.get(partition_of(finished))
         if ledger is None:
             return
@@ -256,7 +256,8 @@ class LateAccepted(KafkaLoop):
             ledger.finish(finished.message.position.offset)
         except KeyError:
             ledger.polled(finished.message.position.offset)
-        self._results.add(structs.replace(finished, epoch=ledger.epoch))
+        self._finished.append(structs.replace(finished, epoch=ledger.epoch))
+        self._count(ledger.epoch, finished.size)
 
 
 class RevokeWithoutCancel(KafkaLoop):
@@ -274,7 +275,7 @@ class RevokeWithoutCancel(KafkaLoop):
 class HeldForEver(Assignments):
     """A partition whose offset Kafka did not say at once is not asked for again."""
 
-    def ask_again(self, source: OrderConsumers, now: float) -> None:
+    def ask_again(self, now: float) -> None:
         """Never."""
 
 
@@ -288,7 +289,7 @@ class LostIsForgottenLate(KafkaLoop):
 # -- intake
 
 
-class NoBound(KafkaLoop):
+class NoBound(Admission):
     """Whatever comes is taken in."""
 
     @property
@@ -301,19 +302,19 @@ class NeverResumed(KafkaLoop):
     """A partition that was paused for want of room stays paused."""
 
     def _set_pauses(self) -> None:
-        usual = self.source.resume
-        self.source.resume = _nothing  # type: ignore[assignment, method-assign]  # a defect
+        usual = self._consumers.resume
+        self._consumers.resume = _nothing  # type: ignore[assignment, method-assign]  # a defect
         try:
             super()._set_pauses()
         finally:
-            self.source.resume = usual  # type: ignore[method-assign]  # restored
+            self._consumers.resume = usual  # type: ignore[method-assign]  # restored
 
 
 class StarvedHeir(Assignments):
     """Intake asks for room in the map even where nothing is in hand: so it was once."""
 
-    def _open(self, source: OrderConsumers, partition: Partition, timeout: float) -> bool:
-        opened = super()._open(source, partition, timeout)
+    def _open(self, partition: Partition, timeout: float) -> bool:
+        opened = super()._open(partition, timeout)
         if opened:
             self.ledgers[partition].__class__ = _Starved
         return opened
@@ -325,21 +326,23 @@ class _Starved(Ledger):
         return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
 
 
-class HoldUpUntold(KafkaLoop):
+class HoldUpUntold(Transactions):
     """An order that finds no room to be read waits for results that wait for it: so it was once."""
 
-    def _burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
-        outcome = super()._burst(timeout, only)
-        self._backlog.is_blocked = False
+    def burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+        """Without a word about what is blocked."""
+        outcome = super().burst(timeout, only)
+        self._results.backlog.is_blocked = False
         return outcome
 
 
-class AnonymousLetter(KafkaLoop):
+class AnonymousLetter(PendingResults):
     """The dead letter of a journey that is too large knows nothing of its order: so it was once."""
 
-    def __init__(self, **options: Any) -> None:
-        usual = options.pop("replace_oversized")
-        super().__init__(**options, replace_oversized=lambda finished: usual(structs.replace(finished, order=None)))
+    def replace(self, finished: FinishedOrder, by: FinishedOrder) -> None:
+        """As if the order's message had never been read."""
+        anonymous = replace_oversized(structs.replace(finished, order=None), ROUTES, now_ms=0)
+        super().replace(finished, structs.replace(by, records=anonymous.records, size=anonymous.size))
 
 
 def _nothing(*_: object) -> None:
@@ -355,39 +358,46 @@ class Defect:
     what: str
 
 
-def _of(within: int, **classes: Any) -> Defect:
-    [made] = classes.values()
-    what = made.__doc__ if isinstance(made, type) else "A map that Kafka does not take is sent."
-    return Defect(parts=lambda: Parts(**classes), within=within, what=(what or "").splitlines()[0])
+def _of(within: int, made: type) -> Defect:
+    """A class in place of the one that it is derived from."""
+    what = (made.__doc__ or "").splitlines()[0]
+    if issubclass(made, OrderConsumer):
+        return Defect(parts=lambda: Parts(consumer=made), within=within, what=what)
+    if issubclass(made, Publisher):
+        return Defect(parts=lambda: Parts(publisher=made), within=within, what=what)
+    replaced = made.__bases__[0].__name__
+    return Defect(parts=lambda: Parts(assembled={replaced: made}), within=within, what=what)
 
 
 DEFECTS: dict[str, Defect] = {
-    "commit-before-produce": _of(50, publisher=CommitBeforeProduce),
-    "offsets-outside": _of(50, publisher=OffsetsOutside),
-    "dead-letter-outside": _of(50, publisher=DeadLetterOutside),
-    "summary-outside": _of(50, publisher=SummaryOutside),
-    "poll-inside": _of(200, loop=PollInside),
-    "watermark-ahead": _of(50, loop=WatermarkAhead),
-    "watermark-behind": _of(50, loop=WatermarkBehind),
-    "map-dropped": _of(50, loop=MapDropped),
-    "map-not-read": _of(50, source=MapNotRead),
-    "map-too-large": _of(50, map_limit=100_000),
-    "read-uncommitted": _of(200, source=ReadUncommitted),
-    "stale-metadata": _of(50, source=StaleMetadata),
-    "abort-forgets": _of(50, loop=AbortForgets),
-    "retry-without-polling": _of(50, loop=RetryWithoutPolling),
-    "resend-unread": _of(200, loop=ResendUnread),
-    "unknown-is-done": _of(50, loop=UnknownIsDone),
-    "timeout-is-abort": _of(200, publisher=TimeoutIsAbort),
-    "producer-reused": _of(50, publisher=ProducerReused),
-    "epoch-not-checked": _of(200, assignments=EpochNotChecked),
-    "late-accepted": _of(200, loop=LateAccepted),
-    "revoke-without-cancel": _of(50, loop=RevokeWithoutCancel),
-    "held-for-ever": _of(50, assignments=HeldForEver),
-    "lost-is-kept": _of(50, loop=LostIsForgottenLate),
-    "no-bound": _of(50, loop=NoBound),
-    "never-resumed": _of(50, loop=NeverResumed),
-    "starved-heir": _of(300, assignments=StarvedHeir),
-    "hold-up-untold": _of(50, loop=HoldUpUntold),
-    "anonymous-letter": _of(50, loop=AnonymousLetter),
+    "commit-before-produce": _of(50, CommitBeforeProduce),
+    "offsets-outside": _of(50, OffsetsOutside),
+    "dead-letter-outside": _of(50, DeadLetterOutside),
+    "summary-outside": _of(50, SummaryOutside),
+    "poll-inside": _of(200, PollInside),
+    "watermark-ahead": _of(50, WatermarkAhead),
+    "watermark-behind": _of(50, WatermarkBehind),
+    "map-dropped": _of(50, MapDropped),
+    "map-not-read": _of(50, MapNotRead),
+    "map-too-large": Defect(
+        parts=lambda: Parts(map_limit=100_000), within=50, what="A map that Kafka does not take is sent."
+    ),
+    "read-uncommitted": _of(200, ReadUncommitted),
+    "stale-metadata": _of(50, StaleMetadata),
+    "abort-forgets": _of(50, AbortForgets),
+    "retry-without-polling": _of(50, RetryWithoutPolling),
+    "resend-unread": _of(200, ResendUnread),
+    "unknown-is-done": _of(50, UnknownIsDone),
+    "timeout-is-abort": _of(200, TimeoutIsAbort),
+    "producer-reused": _of(50, ProducerReused),
+    "epoch-not-checked": _of(200, EpochNotChecked),
+    "late-accepted": _of(200, LateAccepted),
+    "revoke-without-cancel": _of(50, RevokeWithoutCancel),
+    "held-for-ever": _of(50, HeldForEver),
+    "lost-is-kept": _of(50, LostIsForgottenLate),
+    "no-bound": _of(50, NoBound),
+    "never-resumed": _of(50, NeverResumed),
+    "starved-heir": _of(300, StarvedHeir),
+    "hold-up-untold": _of(50, HoldUpUntold),
+    "anonymous-letter": _of(50, AnonymousLetter),
 }

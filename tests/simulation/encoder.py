@@ -29,14 +29,17 @@ class Summary(msgspec.Struct):
     consistent: bool
 
 
-def encode(journey: Journey) -> list[Record]:
-    """The records of a journey, the summary last."""
-    key = journey.order_id.encode()
-    records: list[Record] = []
-    for position, event in enumerate(journey.events):
-        made = Event(journey.edition, position, event["event_id"], event.get("text", ""))
-        topic = f"journey.{event['event_type']}"
-        records.append(Record(topic=topic, key=key, value=msgspec.json.encode(made), headers=[]))
-    expected = dict(Counter(record.topic for record in records))
-    summary = Summary(journey.edition, journey.order_id, expected, journey.consistent)
-    return [*records, Record(topic=SUMMARY, key=key, value=msgspec.json.encode(summary), headers=[])]
+class JsonEncoder:
+    """Stands for the worker's encoder."""
+
+    def encode(self, journey: Journey) -> list[Record]:
+        """The records of a journey, the summary last."""
+        key = journey.order_id.encode()
+        records: list[Record] = []
+        for position, event in enumerate(journey.events):
+            made = Event(journey.edition, position, event["event_id"], event.get("text", ""))
+            topic = f"journey.{event['event_type']}"
+            records.append(Record(topic=topic, key=key, value=msgspec.json.encode(made), headers=[]))
+        expected = dict(Counter(record.topic for record in records))
+        summary = Summary(journey.edition, journey.order_id, expected, journey.consistent)
+        return [*records, Record(topic=SUMMARY, key=key, value=msgspec.json.encode(summary), headers=[])]

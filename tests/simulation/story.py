@@ -1,15 +1,22 @@
-"""What happened, line by line, in virtual time: written only when somebody is going to read it."""
+"""The story of a run, line by line, in virtual time: written only for a run that is going to be read."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from journeys.consumer.consumer import Partition
-from journeys.fetcher.account.gate import Reason
-from journeys.model import Journey, OrderMessage
-from journeys.producer.publisher import Result
-from journeys.worker.handover import FinishedOrder
+from journeys.worker.hooks import (
+    Assigned,
+    GateChanged,
+    Happening,
+    JourneyFetched,
+    KafkaUnreachable,
+    MessageSkipped,
+    OutcomeRecovered,
+    Revoked,
+    TransactionEnded,
+)
 
 
 class Story:
@@ -29,65 +36,61 @@ class Story:
 
 
 class Teller:
-    """Hears what a worker would log, and what its fetcher and pool would count."""
+    """A hook that writes what a worker would log."""
 
     def __init__(self, story: Story, who: str) -> None:
         self._story = story
         self._who = who
 
-    def _tell(self, what: str) -> None:
-        self._story.tell(self._who, what)
+    def __call__(self, happening: Happening) -> None:
+        """Count it; write a line unless the story is deaf. Requests and waiting orders are too many for a line."""
+        counts = self._story.counts
+        match happening:
+            case TransactionEnded(result):
+                counts[f"transactions {result.outcome}"] += 1
+                counts["fences"] += result.fenced
+            case Revoked(partitions, lost):
+                counts["partitions lost" if lost else "partitions revoked"] += len(partitions)
+            case OutcomeRecovered(published, owed):
+                counts["orders found published"] += published
+                counts["orders sent again"] += owed
+            case GateChanged(reasons):
+                counts["gates shut"] += bool(reasons)
+            case _:
+                pass
+        if not self._story.deaf and (line := _line(happening)) is not None:
+            self._story.tell(self._who, line)
 
-    def fetched(self, journey: Journey) -> None:
-        """A journey was read."""
-        if not self._story.deaf:
-            self._tell(f"read {journey.order_id} ({journey.edition}): {len(journey.events)} events")
 
-    def request(self, outcome: str, seconds: float) -> None:
-        """Not told: too many."""
+def _line(happening: Happening) -> str | None:
+    line: str | None = None
+    match happening:
+        case JourneyFetched(journey):
+            line = f"read {journey.order_id} ({journey.edition}): {len(journey.events)} events"
+        case GateChanged(reasons):
+            line = f"gate shut: {'; '.join(reasons.values())}" if reasons else "gate open"
+        case Assigned(partitions):
+            line = f"assigned {_names(partitions)}"
+        case Revoked(partitions, lost):
+            line = f"{'lost' if lost else 'revoked'} {_names(partitions)}"
+        case MessageSkipped(message):
+            line = f"skipped {message.position}"
+        case TransactionEnded():
+            line = _transaction(happening)
+        case OutcomeRecovered(published, owed):
+            line = f"new producer; {published} had been published, {owed} are owed"
+        case KafkaUnreachable(reason):
+            line = f"Kafka does not answer: {reason}"
+        case _:
+            pass
+    return line
 
-    def gate(self, reasons: Mapping[Reason, str]) -> None:
-        """The gate shut, opened, or is shut for something else."""
-        self._story.counts["gates shut"] += bool(reasons)
-        if not self._story.deaf:
-            self._tell(f"gate shut: {'; '.join(reasons.values())}" if reasons else "gate open")
 
-    def waiting(self, orders: int, next_due: float | None) -> None:
-        """Not told: each second."""
-
-    def assigned(self, partitions: Sequence[Partition]) -> None:
-        """Partitions came."""
-        if not self._story.deaf:
-            self._tell(f"assigned {_names(partitions)}")
-
-    def revoked(self, partitions: Sequence[Partition], *, lost: bool) -> None:
-        """Partitions went."""
-        self._story.counts["partitions lost" if lost else "partitions revoked"] += len(partitions)
-        if not self._story.deaf:
-            self._tell(f"{'lost' if lost else 'revoked'} {_names(partitions)}")
-
-    def skipped(self, message: OrderMessage) -> None:
-        """A null value."""
-        self._tell(f"skipped {message.position}")
-
-    def transaction(self, result: Result, finished: Sequence[FinishedOrder], seconds: float) -> None:
-        """A transaction ended."""
-        self._story.counts[f"transactions {result.outcome}"] += 1
-        self._story.counts["fences"] += result.fenced
-        if not self._story.deaf:
-            orders = ", ".join(f"{order.message.position} {order.outcome}" for order in finished)
-            why = f" ({result.reason})" if result.reason else ""
-            self._tell(f"transaction {result.outcome} after {seconds:.2f} s{why}: {orders or 'offsets only'}")
-
-    def recovered(self, published: int, owed: int) -> None:
-        """An outcome was read back."""
-        self._story.counts["orders found published"] += published
-        self._story.counts["orders sent again"] += owed
-        self._tell(f"new producer; {published} had been published, {owed} are owed")
-
-    def unreachable(self, reason: str) -> None:
-        """Kafka does not answer."""
-        self._tell(f"Kafka does not answer: {reason}")
+def _transaction(ended: TransactionEnded) -> str:
+    result = ended.result
+    orders = ", ".join(f"{order.message.position} {order.outcome}" for order in ended.finished)
+    why = f" ({result.reason})" if result.reason else ""
+    return f"transaction {result.outcome} after {ended.seconds:.2f} s{why}: {orders or 'offsets only'}"
 
 
 def _names(partitions: Sequence[Partition]) -> str:

@@ -230,7 +230,7 @@ class World:
 
     def _look_at(self, worker: Worker) -> None:
         """At each turn of a Kafka thread."""
-        in_hand, bound = worker.kafka.in_hand, self.settings.orders_in_hand
+        in_hand, bound = worker.admission.in_hand, self.settings.orders_in_hand
         if in_hand > bound + _OVERSHOOT:
             self.audit.violated(f"{worker.process.name} has {in_hand} orders in hand; the bound is {bound}")
         if worker.failure is not None:

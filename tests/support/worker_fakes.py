@@ -1,6 +1,6 @@
-"""Stand-ins for what the Kafka thread talks to: a group, a producer and a pool, all in memory and without waiting.
+"""Stand-ins for the neighbours of the Kafka thread: a group, a producer and a pool, in memory and without waiting.
 
-The source and the publisher share one `Group`: what a transaction commits is what the next assignment finds.
+The consumer and the publisher share one `Group`: the next assignment finds the offsets that a transaction committed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from journeys.model import GroupOffsets, OffsetCommit, OrderMessage, Position, R
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
-from journeys.worker.kafka_thread.loop import Observer
+from journeys.worker.hooks import Happening, KafkaUnreachable
 
 COMMITTED = Result(outcome=Outcome.COMMITTED)
 
@@ -35,18 +35,23 @@ class Group:
             self.offsets[commit.topic, commit.partition] = (commit.offset, commit.metadata)
 
 
-class FakeSource(OrderConsumer):
+class FakeConsumer(OrderConsumer):
     """A consumer whose messages and rebalances are queued by the test; each `poll` serves one rebalance first."""
 
-    def __init__(self, group: Group, listener: Listener) -> None:
+    listener: Listener
+
+    def __init__(self, group: Group) -> None:
         self.group = group
-        self.listener = listener
         self.messages: deque[OrderMessage] = deque()
         self.rebalances: deque[Callable[[Listener], None]] = deque()
         self.is_member = True
         self.positions: dict[Partition, int] = {}
         self.paused: set[Partition] = set()
         self.ends: dict[Partition, int] = {}
+
+    def subscribe(self, listener: Listener) -> None:
+        """Remember who follows the rebalances."""
+        self.listener = listener
 
     def poll(self, timeout: float, limit: int) -> list[OrderMessage]:  # noqa: ARG002 - nothing here waits
         """One rebalance, or what is there of the partitions being read."""
@@ -153,7 +158,7 @@ class FakePublisher(Publisher):
         return answer
 
 
-class FakeDesk(OrderPool):
+class FakePool(OrderPool):
     """A pool without an event loop: the test says when an order is finished."""
 
     def __init__(self, results: ResultQueue) -> None:
@@ -213,32 +218,13 @@ class FakeGate:
         return self.heard
 
 
-class Silent(Observer):
-    """Watches, says nothing, and remembers how often a transaction was tried."""
+class Complaints:
+    """A hook that remembers why Kafka could not be reached."""
 
     def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-        self.complaints: list[str] = []
+        self.reasons: list[str] = []
 
-    def assigned(self, partitions: Sequence[Partition]) -> None:
-        """Not remembered."""
-
-    def revoked(self, partitions: Sequence[Partition], *, lost: bool) -> None:
-        """Not remembered."""
-
-    def skipped(self, message: OrderMessage) -> None:
-        """Not remembered."""
-
-    def recovered(self, published: int, owed: int) -> None:
-        """Not remembered."""
-
-    def transaction(self, result: Result, finished: Sequence[FinishedOrder], seconds: float) -> None:  # noqa: ARG002
-        """One more."""
-        self.outcomes.append(result.outcome)
-
-    def waiting(self, orders: int, next_due: float | None) -> None:
-        """Not remembered."""
-
-    def unreachable(self, reason: str) -> None:
-        """One more."""
-        self.complaints.append(reason)
+    def __call__(self, happening: Happening) -> None:
+        """Remember the reason."""
+        if isinstance(happening, KafkaUnreachable):
+            self.reasons.append(happening.reason)

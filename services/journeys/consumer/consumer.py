@@ -1,7 +1,7 @@
-"""Where orders come from: the only door to confluent_kafka's Consumer.
+"""The consumer of orders: the only door to confluent_kafka's Consumer.
 
-Everything here is called from the one Kafka thread. Callbacks of a rebalance run inside `poll` and `close`, on the
-calling thread. Facts this module rests on, measured on Apache Kafka 4.1 through librdkafka 2.16:
+The one Kafka thread calls everything here. Callbacks of a rebalance run inside `poll` and `close`, on the calling
+thread. This module rests on facts that were measured on Apache Kafka 4.1 through librdkafka 2.16:
 
 - `consume(0)` serves no callbacks; `poll(0)` does, and serves a pending rebalance before any prefetched message.
 - One partition whose offset fetch is held up by an open transaction holds up the whole call, and the delivery of
@@ -26,7 +26,7 @@ Partition = tuple[str, int]
 """(topic, partition)"""
 
 UNREADABLE_HEADERS = "headers-unreadable"
-"""Stands for the headers of a record where one of their names is not UTF-8."""
+"""Stands for the headers of a record if one of their names is not UTF-8."""
 _NO_OFFSET = -1001
 _DATES = range(253_402_300_800_000)
 """Milliseconds since the epoch, up to the year 9999: what a reader's dates hold."""
@@ -43,67 +43,82 @@ _HALTS = {
 
 
 class Listener(Protocol):
-    """Who is told of a rebalance; called inside `poll` and `close`."""
+    """Follows the rebalances of a group. `poll` calls it, on the Kafka thread, and raises what it raises.
+
+    The group waits for each method, so it must return within seconds.
+    """
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Call `start` or `hold` for each of these partitions before returning."""
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Commit what is finished; on return the partitions are somebody else's."""
+        """Commit finished orders of these partitions: on return they belong to another member."""
 
     def lost(self, partitions: Sequence[Partition]) -> None:
-        """These partitions are somebody else's already: commit nothing for them."""
+        """Commit nothing for these partitions: they already belong to another member."""
 
 
 class OrderConsumer:
-    """A consumer of topics with order messages, in one consumer group.
+    """A consumer of topics with order messages, in one consumer group. It joins with `subscribe`.
 
-    `consumer` makes librdkafka's. Raises SettingsError for a setting that it does not take.
+    `consumer` makes librdkafka's. Raises SettingsError for a setting that librdkafka refuses.
     """
 
     def __init__(
-        self,
-        config: Mapping[str, Any],
-        topics: Sequence[str],
-        listener: Listener,
-        *,
-        consumer: Callable[..., Consumer] = Consumer,
+        self, config: Mapping[str, Any], topics: Sequence[str], *, consumer: Callable[..., Consumer] = Consumer
     ) -> None:
         try:
             self._consumer = consumer(dict(config), logger=logging.getLogger("librdkafka"))
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
-        self._listener = listener
+        self._topics = list(topics)
         self._closed = False
-        self._consumer.subscribe(
-            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+
+    def subscribe(self, listener: Listener) -> None:
+        """Join the group, in the background; never blocks. `poll` calls `listener` from then on."""
+
+        def on_assign(_: Consumer, partitions: list[TopicPartition]) -> None:
+            if not self._closed:
+                listener.assigned(_keys(partitions))
+
+        def on_revoke(_: Consumer, partitions: list[TopicPartition]) -> None:
+            if not self._closed:
+                listener.revoked(_keys(partitions))
+            self._give_up(partitions)
+
+        def on_lost(_: Consumer, partitions: list[TopicPartition]) -> None:
+            if not self._closed:
+                listener.lost(_keys(partitions))
+            self._give_up(partitions)
+
+        self._consumer.subscribe(self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
 
     def poll(self, timeout: float, limit: int) -> list[OrderMessage]:
-        """Serve callbacks, wait up to `timeout` seconds for a message, then take what else is prefetched.
+        """Serve callbacks, wait up to `timeout` seconds for a message, then take prefetched messages without waiting.
 
-        At most `limit` messages, at least one. Raises HaltError for an error that no waiting mends.
+        Returns at most `limit` messages; `limit` is at least 1. Raises HaltError for an error that does not pass.
         """
         first = self._consumer.poll(timeout)
         if first is None:
             return []
-        # `consume` with a time-out waits for all `limit` messages; with 0 it takes what is there.
+        # `consume` with a time-out waits for all `limit` messages; with 0 it only takes prefetched ones.
         more = self._consumer.consume(limit - 1, 0) if limit > 1 else []
         return [read for message in (first, *more) if (read := _read(message)) is not None]
 
     @property
     def joined(self) -> bool:
-        """Whether the group knows this member. Until then offsets cannot be committed: poll first."""
+        """Whether the group knows this member. Until then it refuses offsets: poll first. Never blocks."""
         return bool(self._consumer.memberid())
 
     def group_metadata(self) -> object:
-        """What ties a transaction to this member's generation; to be taken anew for each transaction."""
+        """This member's id and generation in the group. Take them anew for each transaction. Never blocks."""
         return self._consumer.consumer_group_metadata()
 
     def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
-        """The group's (offset, metadata) of a partition, or None where nothing was ever committed.
+        """The group's (offset, metadata) of a partition, or None if nothing was ever committed.
 
-        Raises TimeoutError where Kafka does not say yet: an open transaction may still move it.
+        Blocks for up to `timeout` seconds. Raises TimeoutError if Kafka does not answer in time, as while an open
+        transaction may still move the offset. Raises HaltError for an error that does not pass.
         """
         try:
             [found] = self._consumer.committed([TopicPartition(*partition)], timeout=timeout)
@@ -114,7 +129,7 @@ class OrderConsumer:
         return None if found.offset == _NO_OFFSET else (found.offset, found.metadata or "")
 
     def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:
-        """The first offset of a partition and the one after its last. Raises TimeoutError."""
+        """The first offset of a partition and the one after its last. Blocks and raises as `committed`."""
         try:
             bounds = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout)
         except KafkaException as error:
@@ -124,7 +139,7 @@ class OrderConsumer:
         return bounds
 
     def known_end(self, partition: Partition) -> int | None:
-        """The offset after the last one, as of the last fetch; None if nothing was fetched yet. Never blocks."""
+        """The offset after the last one, as of the last fetch; None before the first fetch. Never blocks."""
         try:
             bounds = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
         except KafkaException:
@@ -132,20 +147,20 @@ class OrderConsumer:
         return bounds[1] if bounds[1] >= 0 else None
 
     def start(self, offsets: Mapping[Partition, int]) -> None:
-        """Take over newly assigned partitions, each at an explicit offset."""
+        """Take over newly assigned partitions, and read each from its offset. Never blocks."""
         started = [TopicPartition(*at, offset) for at, offset in offsets.items()]
         self._consumer.incremental_assign(started)
-        self._consumer.resume(started)  # it may have been paused when it was ours before
+        self._consumer.resume(started)  # a pause of an earlier assignment is still in force
 
     def hold(self, partitions: Iterable[Partition]) -> None:
-        """Take over newly assigned partitions without reading them yet; `release` them later."""
+        """Take over newly assigned partitions without reading them yet; `release` them later. Never blocks."""
         held = [TopicPartition(*partition, OFFSET_BEGINNING) for partition in partitions]
         if held:
             self._consumer.incremental_assign(held)
             self._consumer.pause(held)
 
     def release(self, partition: Partition, offset: int) -> None:
-        """Start reading a held partition at `offset`. Raises TimeoutError if it cannot be moved there yet."""
+        """Start reading a held partition at `offset`. Raises TimeoutError if librdkafka cannot seek there yet."""
         try:
             self._consumer.seek(TopicPartition(*partition, offset))
             self._consumer.resume([TopicPartition(*partition)])
@@ -153,36 +168,22 @@ class OrderConsumer:
             raise _timeout_or_halt(error.args[0]) from error
 
     def pause(self, partitions: Iterable[Partition]) -> None:
-        """Stop reading. What is prefetched is thrown away and fetched again later: about a second is lost."""
+        """Stop reading. librdkafka discards prefetched messages, so resuming takes about a second. Never blocks."""
         self._consumer.pause([TopicPartition(*partition) for partition in partitions])
 
     def resume(self, partitions: Iterable[Partition]) -> None:
-        """Read paused partitions again, from where they were."""
+        """Read paused partitions again, from where they were. Never blocks."""
         self._consumer.resume([TopicPartition(*partition) for partition in partitions])
 
     def close(self) -> None:
-        """Leave the group. May block for a while behind a pending join: call it where that does no harm."""
+        """Leave the group. May block for minutes behind a pending join: call it on a thread that may wait."""
         self._closed = True
         self._consumer.close()
 
-    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        if not self._closed:
-            self._listener.assigned(_keys(partitions))
-
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if not self._closed:
-            self._listener.revoked(_keys(partitions))
-        self._give_up(consumer, partitions)
-
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if not self._closed:
-            self._listener.lost(_keys(partitions))
-        self._give_up(consumer, partitions)
-
-    def _give_up(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _give_up(self, partitions: list[TopicPartition]) -> None:
         # A revoke can name partitions that were never assigned (confluent-kafka-python #1551).
         with contextlib.suppress(KafkaException):
-            consumer.incremental_unassign(partitions)
+            self._consumer.incremental_unassign(partitions)
 
 
 def _keys(partitions: Iterable[TopicPartition]) -> list[Partition]:
@@ -197,12 +198,12 @@ def _read(message: Any) -> OrderMessage | None:
 
 
 def order_message(message: Any) -> OrderMessage:
-    """A record of confluent_kafka's, which bears no error, as a value of ours."""
+    """The order message of a confluent_kafka message that has no error."""
     kind, timestamp = message.timestamp()
     try:
         headers = tuple(message.headers() or ())
     except (SystemError, UnicodeDecodeError):
-        # A name that is not UTF-8, which the client does not expect. To ask once more gives names that are null.
+        # The client fails on a name that is not UTF-8. A second call returns names that are null.
         headers = ((UNREADABLE_HEADERS, None),)
     return OrderMessage(
         position=Position(topic=message.topic(), partition=message.partition(), offset=message.offset()),
@@ -214,10 +215,10 @@ def order_message(message: Any) -> OrderMessage:
 
 
 def _check(error: KafkaError) -> None:
-    """Raise for what no waiting mends; librdkafka deals with the rest by itself and has logged it."""
+    """Raise HaltError for an error that does not pass; librdkafka retries after the others and has logged them."""
     if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        # The worker looked for its topics at its start. A broker that restarts, or has just made one, may not know
-        # it for a moment; librdkafka goes on asking.
+        # The worker looked for its topics at its start. A broker that restarts, or has just created a topic, may not
+        # know it for a moment; librdkafka goes on asking.
         logging.getLogger("librdkafka").warning("an order topic is not there: %s", error.str())
     if (why := _HALTS.get(error.code())) is not None:
         raise HaltError(f"{why} ({error.name()}: {error.str()})")

@@ -1,8 +1,8 @@
-"""Orders and retries as one source of messages: two consumers, each in a group of its own.
+"""Order topics and retry tiers, read by two consumers, each in a group of its own.
 
-In one group they would be balanced together, by the number of partitions alone: with a cooperative-sticky assignor the
-worker that joins last can be given nothing but retry tiers (measured), and the orders stay with the first. Apart, each
-is shared evenly.
+One group would balance them together, by the number of partitions alone. With a cooperative-sticky assignor the worker
+that joins last can then get only retry tiers (measured), and the first one keeps the orders. Two groups share each
+evenly.
 """
 
 from __future__ import annotations
@@ -11,75 +11,86 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from journeys.consumer.consumer import OrderConsumer, Partition
+from journeys.consumer.consumer import Listener, OrderConsumer, Partition
 from journeys.model import GroupOffsets, OffsetCommit, OrderMessage
 
 
 class OrderConsumers:
-    """OrderConsumers with distinct topics, used as one; belongs to the Kafka thread, but for `close`."""
+    """Consumers of distinct topics, used as one. Only the Kafka thread calls it, apart from `close`.
 
-    def __init__(self, sources: Mapping[OrderConsumer, Sequence[str]]) -> None:
-        self._sources = list(sources)
-        self._by_topic = {topic: source for source, topics in sources.items() for topic in topics}
+    A method that an `OrderConsumer` has too blocks and raises as it does there.
+    """
+
+    def __init__(self, topics: Mapping[OrderConsumer, Sequence[str]]) -> None:
+        self._consumers = list(topics)
+        self._by_topic = {topic: consumer for consumer, names in topics.items() for topic in names}
+
+    def subscribe(self, listener: Listener) -> None:
+        """Join all groups, in the background; never blocks."""
+        for consumer in self._consumers:
+            consumer.subscribe(listener)
 
     def poll(self, timeout: float, limit: int) -> list[OrderMessage]:
-        """As `OrderConsumer.poll`, over all; only the first one is waited for."""
+        """Poll each consumer once, for `limit` messages in all; only the first one waits, for `timeout` seconds.
+
+        May return a few messages more, because each consumer must be polled and gives at least one.
+        """
         messages: list[OrderMessage] = []
-        for source in self._sources:
-            messages += source.poll(timeout, max(1, limit - len(messages)))
+        for consumer in self._consumers:
+            messages += consumer.poll(timeout, max(1, limit - len(messages)))
             timeout = 0.0
         return messages
 
     def has_joined(self, topics: Iterable[str]) -> bool:
-        """Whether the groups of these topics know this member. Until then offsets cannot be committed: poll first."""
-        return all(source.joined for source in {self._by_topic[topic] for topic in topics})
+        """Whether the groups of these topics know this member. Until then they refuse offsets: poll first."""
+        return all(consumer.joined for consumer in {self._by_topic[topic] for topic in topics})
 
     def in_groups(self, commits: Iterable[OffsetCommit]) -> list[GroupOffsets]:
-        """These commits, each with the group that it is for."""
+        """The commits of each group, with its metadata. Never blocks."""
         found: dict[OrderConsumer, list[OffsetCommit]] = defaultdict(list)
         for commit in commits:
             found[self._by_topic[commit.topic]].append(commit)
-        return [GroupOffsets(offsets=tuple(own), metadata=source.group_metadata) for source, own in found.items()]
+        return [GroupOffsets(offsets=tuple(own), metadata=consumer.group_metadata) for consumer, own in found.items()]
 
     def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
-        """As `OrderConsumer.committed`."""
+        """The group's (offset, metadata) of a partition, or None if nothing was ever committed."""
         return self._of(partition).committed(partition, timeout=timeout)
 
     def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:
-        """As `OrderConsumer.bounds`."""
+        """The first offset of a partition and the one after its last."""
         return self._of(partition).bounds(partition, timeout=timeout)
 
     def known_end(self, partition: Partition) -> int | None:
-        """As `OrderConsumer.known_end`."""
+        """The offset after the last one, as of the last fetch; None before the first fetch."""
         return self._of(partition).known_end(partition)
 
     def start(self, offsets: Mapping[Partition, int]) -> None:
-        """As `OrderConsumer.start`."""
-        for source, partitions in self._split(offsets):
-            source.start({partition: offsets[partition] for partition in partitions})
+        """Take over newly assigned partitions, and read each from its offset."""
+        for consumer, partitions in self._split(offsets):
+            consumer.start({partition: offsets[partition] for partition in partitions})
 
     def hold(self, partitions: Iterable[Partition]) -> None:
-        """As `OrderConsumer.hold`."""
-        for source, own in self._split(partitions):
-            source.hold(own)
+        """Take over newly assigned partitions without reading them yet."""
+        for consumer, own in self._split(partitions):
+            consumer.hold(own)
 
     def release(self, partition: Partition, offset: int) -> None:
-        """As `OrderConsumer.release`."""
+        """Start reading a held partition at `offset`."""
         self._of(partition).release(partition, offset)
 
     def pause(self, partitions: Iterable[Partition]) -> None:
-        """As `OrderConsumer.pause`."""
-        for source, own in self._split(partitions):
-            source.pause(own)
+        """Stop reading these partitions."""
+        for consumer, own in self._split(partitions):
+            consumer.pause(own)
 
     def resume(self, partitions: Iterable[Partition]) -> None:
-        """As `OrderConsumer.resume`."""
-        for source, own in self._split(partitions):
-            source.resume(own)
+        """Read paused partitions again, from where they were."""
+        for consumer, own in self._split(partitions):
+            consumer.resume(own)
 
     def close(self) -> None:
-        """Leave all groups, side by side. May block for a while behind a pending join."""
-        closing = [threading.Thread(target=source.close, daemon=True) for source in self._sources]
+        """Leave all groups, side by side. May block for minutes behind a pending join."""
+        closing = [threading.Thread(target=consumer.close, daemon=True) for consumer in self._consumers]
         for thread in closing:
             thread.start()
         for thread in closing:

@@ -1,15 +1,15 @@
-"""An order message becomes an order, or is refused with the reason that its dead letter will carry.
+"""Reads an order message: it becomes an order, or is refused with the reason that its dead letter carries.
 
-Three forms are read: a plain string, JSON (an object with the id at a JSON Pointer, or just a string), and Avro in
+Three formats are read: a plain string, JSON (an object with the id at a JSON Pointer, or just a string), and Avro in
 Confluent's wire format. `auto` tells them apart by the first byte: 0 is Avro's, `{` and `"` are JSON's. An id that
 is an integer keeps its digits, however many.
 
-Records of a retry tier carry what is known of the order in headers; on any other topic such headers mean nothing.
+Records of a retry tier carry the state of the order in headers. On any other topic such headers are ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -19,7 +19,7 @@ from journeys.headers import RetryHeader
 from journeys.model import Json, Order, OrderMessage
 
 MAX_ID_BYTES = 1024
-"""An order id longer than this is no order id, nor is such an edition one."""
+"""A longer order id is refused, and a longer edition is ignored."""
 
 Format: TypeAlias = Literal["auto", "text", "json", "avro"]
 AvroDecoder: TypeAlias = Callable[[bytes], Json]
@@ -28,30 +28,30 @@ _UNREADABLE = "message-unreadable"
 
 
 class OrderReader:
-    """Reads order messages. `pointer` says where the id stands in JSON and Avro (RFC 6901).
+    """Reads order messages. `pointer` says where the id is in JSON and Avro (RFC 6901).
 
-    `decode_avro` takes a value in wire format and returns its record; it raises ValueError for one it cannot read.
+    `decode_avro` takes a value in wire format and returns its record. It raises ValueError for an unreadable value.
     """
 
     def __init__(
         self,
         *,
         account: str,
-        form: Format = "auto",
+        order_format: Format = "auto",
         pointer: str = "/order_id",
         decode_avro: AvroDecoder,
-        is_retry: Callable[[str], bool],
+        retry_topics: Container[str] = (),
     ) -> None:
         self._account = account
-        self._form = form
+        self._format = order_format
         self._path = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
         self._decode_avro = decode_avro
-        self._is_retry = is_retry
+        self._retry_topics = retry_topics
 
     def read(self, message: OrderMessage) -> Order:
-        """The order that `message` asks for. Raises RejectedOrderError where it names none."""
+        """The order that `message` asks for. Raises RejectedOrderError if it names none."""
         order_id = self._order_id(message.value or b"")
-        if not self._is_retry(message.position.topic):
+        if message.position.topic not in self._retry_topics:
             return Order(
                 order_id=order_id,
                 account=self._account,
@@ -72,10 +72,10 @@ class OrderReader:
         )
 
     def _order_id(self, value: bytes) -> str:
-        form = self._form if self._form != "auto" else _form_of(value)
-        if form == "text":
+        order_format = self._format if self._format != "auto" else _format_of(value)
+        if order_format == "text":
             return _checked(_decoded(value))
-        if form == "json":
+        if order_format == "json":
             return _checked(self._found(_json(value)))
         try:
             record = self._decode_avro(value)
@@ -94,7 +94,7 @@ class OrderReader:
         return document
 
 
-def _form_of(value: bytes) -> Format:
+def _format_of(value: bytes) -> Format:
     if value[:1] == b"\x00":
         return "avro"
     return "json" if value.lstrip()[:1] in (b"{", b'"', b"[") else "text"
@@ -136,6 +136,6 @@ def _refused(message: str) -> RejectedOrderError:
 
 
 def _edition(message: OrderMessage) -> str:
-    """Of a retry; empty where it names none that may stand on every event."""
+    """The edition of a retry; empty if it has none, or one that is too long."""
     edition = message.header(RetryHeader.EDITION) or b""
     return edition.decode(errors="replace") if len(edition) <= MAX_ID_BYTES else ""

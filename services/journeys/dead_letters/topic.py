@@ -170,9 +170,8 @@ def _letter_reader(settings: Settings, schemas: _Schemas) -> LetterReader:
     """A reader that finds order ids as the worker does."""
     reader = OrderReader(
         account=settings.api.account,
-        form=settings.orders.format,
+        order_format=settings.orders.format,
         pointer=settings.orders.id_pointer,
         decode_avro=Decoder(schemas.text).decode,
-        is_retry=lambda _topic: False,
     )
     return LetterReader(reader.read)

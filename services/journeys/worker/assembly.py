@@ -1,44 +1,236 @@
-"""The parts of one worker, each built from the settings. No decisions here, and no lifecycle: see `service`."""
+"""The parts of one worker, wired together. No decisions here, and no lifecycle: see `service`.
+
+`rules_of` derives from the settings what the parts go by. `assemble` builds the parts from these rules and from the
+clients, which are the worker's doors to the outside; a simulation brings its own.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import OrderConsumer
 from journeys.consumer.groups import OrderConsumers
+from journeys.consumer.lag import Lag
+from journeys.consumer.order_message import Format
 from journeys.fetcher.account.gate import Gate, GatePolicy, Reason
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.backoff import QuickTries
-from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.fetch import Client, Fetcher, Policy
 from journeys.fetcher.http.client import ApiClient, Endpoint
 from journeys.fetcher.memory import MemoryBudget
 from journeys.kafka.config import consumer_config
 from journeys.ops.stuck import Patience
-from journeys.producer import registry
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.producer.publisher import Publisher
 from journeys.routing import Routes
 from journeys.settings import Settings
-from journeys.worker.event_loop.order_pool import OrderPool
+from journeys.worker.event_loop.order_pool import Encoder, OrderPool
 from journeys.worker.event_loop.order_reader import Orders
-from journeys.worker.handover import Backlog, ResultQueue
-from journeys.worker.kafka_thread.assignments import Assignments
+from journeys.worker.handover import Backlog
+from journeys.worker.hooks import Hooks
+from journeys.worker.kafka_thread.admission import Admission
+from journeys.worker.kafka_thread.ages import Ages
+from journeys.worker.kafka_thread.assignments import Assignments, Start
 from journeys.worker.kafka_thread.intake import Bounds
-from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
+from journeys.worker.kafka_thread.loop import KafkaLoop
+from journeys.worker.kafka_thread.pace import Pace
+from journeys.worker.kafka_thread.results import PendingResults
 from journeys.worker.kafka_thread.scheduled import Schedule
-from journeys.worker.observer import WorkerObserver
-from journeys.worker.oversized import replace_oversized
+from journeys.worker.kafka_thread.transactions import Transactions
 
 _SLOTS = 2
 """Orders being worked on for each request that may be in flight: while one encodes or waits, another asks."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The values that the parts of a worker go by. Times are in seconds."""
+
+    account: str
+    order_format: Format
+    id_pointer: str
+    retry_topics: frozenset[str]
+    routes: Routes
+    gate: GatePolicy
+    rate: float | None
+    """Requests per second, at most; None where no bound is known."""
+    concurrency: int
+    """Requests in flight at once, at most."""
+    fetch: Policy
+    bounds: Bounds
+    first_page_bytes: int = 256 * 1024
+    """The expected size of a first page until one was received."""
+    start: Start
+    map_limit: int
+    """Characters of a commit's map, at most."""
+    settle: float
+    """How old an order must be before it is read."""
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clients:
+    """The doors to the outside of one worker."""
+
+    api: Client
+    consumers: OrderConsumers
+    publisher: Publisher
+    encoder: Encoder
+    schema_text: Callable[[int], str]
+    """Asks the registry for the schema of an id; may block (see `Orders`)."""
+    clock: Clock = field(default_factory=Clock)
+    chance: Callable[[], float] = random.random
+    """Gives numbers in [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one worker that others look at or stop."""
+
+    fetcher: Fetcher
+    pool: OrderPool
+    kafka: KafkaLoop
+    assignments: Assignments
+    admission: Admission
+    ages: Ages
+    lag: Lag
+
+
+def rules_of(settings: Settings) -> Rules:
+    """What the settings mean for the parts."""
+    orders, api, publish = settings.orders, settings.api, settings.publish
+    dead_letters = replace(GatePolicy().dead_letters, run=orders.flood_run, share=orders.flood_share)
+    # The broker aborts a transaction that is older than its time-out: to wait longer is in vain, and no rebalance is
+    # served meanwhile. (Seen after a restart of the broker: AddOffsetsToTxn waited for 30 s in a queue of librdkafka
+    # that had no connection.)
+    transaction = min(Pace().transaction, settings.kafka.transaction_timeout)
+    return Rules(
+        account=api.account,
+        order_format=orders.format,
+        id_pointer=orders.id_pointer,
+        retry_topics=frozenset(topic for topic, _ in orders.tiers),
+        routes=Routes(retry_tiers=orders.tiers, dead_letter=orders.dead_letter, empty_after=api.empty_after),
+        gate=GatePolicy(dead_letters=dead_letters, has_key=api.has_key),
+        rate=api.ceiling,
+        concurrency=api.max_concurrency,
+        fetch=Policy(
+            pages_per_order=api.pages_per_order,
+            max_events=api.max_events,
+            tries=QuickTries(tries=api.tries),
+            codes=api.codes,
+        ),
+        bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
+        start=orders.start,
+        map_limit=orders.map_limit,
+        settle=settings.settle,
+        pace=Pace(linger=publish.linger, max_records=publish.max_records, transaction=transaction),
+    )
+
+
+def make_keeper(
+    rules: Rules,
+    changed: Callable[[Mapping[Reason, str]], object],
+    *,
+    chance: Callable[[], float] = random.random,
+    clock: Clock | None = None,
+) -> Gatekeeper:
+    """The gatekeeper of the account; it calls `changed` with the reasons for which its gate is shut."""
+    return Gatekeeper(
+        Gate(rules.gate), RateLimiter(rules.rate), slots=rules.concurrency, chance=chance, changed=changed, clock=clock
+    )
+
+
+def assemble(
+    rules: Rules, clients: Clients, *, keeper: Gatekeeper, hooks: Hooks, failed: Callable[[BaseException], None]
+) -> Parts:
+    """Build the parts, on the event loop. The pool calls `failed` with a defect, there too."""
+    clock, backlog = clients.clock, Backlog()
+    fetcher = Fetcher(
+        clients.api,
+        rules.fetch,
+        keeper=keeper,
+        observer=hooks,
+        chance=clients.chance,
+        memory=MemoryBudget(
+            rules.bounds.bytes,
+            backlog=backlog,
+            suspended=lambda: keeper.is_probed,
+            first_page_bytes=rules.first_page_bytes,
+        ),
+        clock=clock,
+    )
+    reader = Orders(
+        account=rules.account,
+        order_format=rules.order_format,
+        pointer=rules.id_pointer,
+        schema_text=clients.schema_text,
+        retry_topics=rules.retry_topics,
+        awaits=hooks.registry,
+        clock=clock,
+    )
+    pool = OrderPool(
+        reader=reader,
+        fetcher=fetcher,
+        encoder=clients.encoder,
+        results=backlog.results,
+        routes=rules.routes,
+        slots=_SLOTS * rules.concurrency,
+        keeper=keeper,
+        hooks=hooks,
+        failed=failed,
+        clock=clock,
+    )
+    assignments = Assignments(clients.consumers, start=rules.start, map_limit=rules.map_limit, clock=clock)
+    results = PendingResults(backlog, assignments, max_records=rules.pace.max_records)
+    ages, lag = Ages(), Lag(clients.consumers)
+    admission = Admission(
+        assignments=assignments,
+        results=results,
+        pool=pool,
+        gate=keeper,
+        memory=fetcher,
+        schedule=Schedule(retry_topics=rules.retry_topics, longest=rules.routes.longest, settle=rules.settle),
+        bounds=rules.bounds,
+        ages=ages,
+        hooks=hooks,
+        clock=clock,
+    )
+    transactions = Transactions(
+        publisher=clients.publisher,
+        consumers=clients.consumers,
+        assignments=assignments,
+        results=results,
+        ages=ages,
+        routes=rules.routes,
+        pace=rules.pace,
+        full_at=rules.bounds.orders / 2,
+        hooks=hooks,
+        clock=clock,
+    )
+    kafka = KafkaLoop(
+        consumers=clients.consumers,
+        assignments=assignments,
+        admission=admission,
+        results=results,
+        transactions=transactions,
+        pool=pool,
+        ages=ages,
+        lag=lag,
+        pace=rules.pace,
+        hooks=hooks,
+        clock=clock,
+    )
+    return Parts(
+        fetcher=fetcher, pool=pool, kafka=kafka, assignments=assignments, admission=admission, ages=ages, lag=lag
+    )
+
+
 def make_client(settings: Settings) -> ApiClient:
-    """The API's client; to be used as an async context manager."""
+    """The API's client; use it as an async context manager."""
     api = settings.api
     endpoint = Endpoint(
         base_url=api.base_url,
@@ -53,148 +245,39 @@ def make_client(settings: Settings) -> ApiClient:
     return ApiClient(endpoint, key=api.current_key)
 
 
-def make_keeper(settings: Settings, changed: Callable[[Mapping[Reason, str]], object]) -> Gatekeeper:
-    """The gatekeeper of the account; `changed` is told why its gate is shut."""
-    orders, api = settings.orders, settings.api
-    dead_letters = replace(GatePolicy().dead_letters, run=orders.flood_run, share=orders.flood_share)
-    return Gatekeeper(
-        Gate(GatePolicy(dead_letters=dead_letters, has_key=api.has_key)),
-        RateLimiter(api.ceiling),
-        slots=api.max_concurrency,
-        chance=random.random,
-        changed=changed,
-    )
-
-
-def make_fetcher(
-    settings: Settings, client: ApiClient, *, backlog: Backlog, keeper: Gatekeeper, observer: WorkerObserver
-) -> Fetcher:
-    """What turns orders into journeys."""
-    api = settings.api
-    policy = Policy(
-        pages_per_order=api.pages_per_order,
-        max_events=api.max_events,
-        tries=QuickTries(tries=api.tries),
-        codes=api.codes,
-    )
-    memory = MemoryBudget(settings.orders.max_bytes_in_hand, backlog=backlog, suspended=lambda: keeper.is_probed)
-    return Fetcher(client, policy, keeper=keeper, observer=observer, chance=random.random, memory=memory)
-
-
-def make_pool(
-    settings: Settings,
-    ids: Mapping[str, int],
-    fetcher: Fetcher,
-    *,
-    results: ResultQueue,
-    keeper: Gatekeeper,
-    observer: WorkerObserver,
-    failed: Callable[[BaseException], None],
-) -> OrderPool:
-    """The event loop's side; `ids` are the registry's schema ids. To be made on the event loop."""
-    api, orders, place = settings.api, settings.orders, settings.registry
-    reader = Orders(
-        account=api.account,
-        form=orders.format,
-        pointer=orders.id_pointer,
-        schema_text=lambda number: registry.schema_text(place.url, place.config, number),
-        is_retry=_retry_topics(settings).__contains__,
-        awaits=observer.registry,
-    )
-    encoder = JourneyEncoder(
+def make_encoder(settings: Settings, ids: Mapping[str, int], misfit: Callable[[str], None]) -> JourneyEncoder:
+    """The encoder of events; `ids` are the registry's schema ids. It calls `misfit` with the pointer of a misfit."""
+    return JourneyEncoder(
         ids,
         topic_prefix=settings.publish.topic_prefix,
         aliases=settings.publish.aliases,
-        zone=api.tzinfo,
-        misfit=observer.misfit,
+        zone=settings.api.tzinfo,
+        misfit=misfit,
         native=settings.publish.native,
     )
-    return OrderPool(
-        read=reader.read,
-        fetch=lambda order, accept_empty: fetcher.fetch(order, accept_empty=accept_empty),
-        encode=encoder.encode,
-        routes=_routes(settings),
-        slots=_SLOTS * api.max_concurrency,
-        keeper=keeper,
-        observer=observer,
-        failed=failed,
-        results=results,
-    )
 
 
-def make_kafka(
-    settings: Settings,
-    publisher: Publisher,
-    pool: OrderPool,
-    fetcher: Fetcher,
-    *,
-    backlog: Backlog,
-    keeper: Gatekeeper,
-    observer: WorkerObserver,
-) -> KafkaLoop:
-    """The Kafka thread's side."""
-    orders, routes = settings.orders, _routes(settings)
-    return KafkaLoop(
-        publisher=publisher,
-        pool=pool,
-        backlog=backlog,
-        assignments=Assignments(start=orders.start, map_limit=orders.map_limit),
-        bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
-        pace=make_pace(settings),
-        due_ms=Schedule(retry_topics=_retry_topics(settings), longest=routes.longest, settle=settings.settle).due_ms,
-        gate=keeper,
-        replace_oversized=lambda finished: replace_oversized(finished, routes, now_ms=Clock().wall_ms()),
-        bytes_in_progress=lambda: fetcher.bytes_in_hand + backlog.results.bytes,
-        observer=observer,
-    )
+def make_consumers(settings: Settings) -> OrderConsumers:
+    """Consumers of the orders, in the group that the user named, and of the retry tiers, in a group beside it.
 
-
-def patience(settings: Settings) -> Patience:
-    """What the watchdog bears with. A page may take its last try, begun just before the time for tries was over."""
-    api, tries = settings.api, QuickTries(tries=settings.api.tries)
-    return Patience(
-        silence=settings.ops.stalled_after,
-        order=tries.budget_s + tries.cap_s + api.total_timeout + settings.ops.stalled_after,
-        turns=_SLOTS * api.max_concurrency * api.pages_per_order * api.tries,
-    )
-
-
-def make_pace(settings: Settings) -> Pace:
-    """The times of the Kafka thread.
-
-    A transaction that is older than its time-out has been aborted by the broker: to wait on is to wait in vain, and no
-    rebalance is served meanwhile. (Seen after a restart of the broker: AddOffsetsToTxn waited for 30 s in a queue of
-    librdkafka that was connected to nobody.)
+    Raises SettingsError for a setting that librdkafka refuses.
     """
-    usual = Pace()
-    return replace(
-        usual,
-        linger=settings.publish.linger,
-        max_records=settings.publish.max_records,
-        transaction=min(usual.transaction, settings.kafka.transaction_timeout),
-    )
-
-
-def make_consumers(settings: Settings, listener: KafkaLoop) -> OrderConsumers:
-    """Orders in the group that the user named, retry tiers in one beside it."""
     group = settings.kafka.group_id
     topics = {group: settings.orders.topics, f"{group}.retry": tuple(topic for topic, _ in settings.orders.tiers)}
     return OrderConsumers(
         {
-            OrderConsumer(consumer_config(settings, group_id=group_id), names, listener): names
+            OrderConsumer(consumer_config(settings, group_id=group_id), names): names
             for group_id, names in topics.items()
             if names
         }
     )
 
 
-def _routes(settings: Settings) -> Routes:
-    return Routes(
-        retry_tiers=settings.orders.tiers,
-        dead_letter=settings.orders.dead_letter,
-        empty_after=settings.api.empty_after,
+def patience(settings: Settings) -> Patience:
+    """How long the watchdog waits. A page may take its last try, begun just before the time for tries was over."""
+    api, tries = settings.api, QuickTries(tries=settings.api.tries)
+    return Patience(
+        silence=settings.ops.stalled_after,
+        order=tries.budget_s + tries.cap_s + api.total_timeout + settings.ops.stalled_after,
+        turns=_SLOTS * api.max_concurrency * api.pages_per_order * api.tries,
     )
-
-
-def _retry_topics(settings: Settings) -> frozenset[str]:
-    return frozenset(topic for topic, _ in settings.orders.tiers)

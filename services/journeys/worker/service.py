@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 from journeys.consumer.consumer import Partition
 from journeys.errors import HaltError
 from journeys.fetcher.account.gate import REASONS, Reason
-from journeys.fetcher.fetch import Fetcher
 from journeys.fetcher.http.client import ApiClient
 from journeys.kafka import topics
 from journeys.kafka.admin import KafkaAdmin
@@ -32,24 +31,25 @@ from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import serve
 from journeys.ops.stuck import Part, Seen
+from journeys.producer import registry
 from journeys.producer.channels import Channel
 from journeys.producer.encoding import extension
 from journeys.producer.publisher import Publisher
 from journeys.redact import without_credentials
 from journeys.settings import Settings
 from journeys.worker.assembly import (
+    Clients,
+    Parts,
+    assemble,
     make_client,
     make_consumers,
-    make_fetcher,
-    make_kafka,
+    make_encoder,
     make_keeper,
-    make_pool,
     patience,
+    rules_of,
 )
-from journeys.worker.event_loop.order_pool import OrderPool
-from journeys.worker.handover import Backlog
-from journeys.worker.kafka_thread.loop import KafkaLoop
-from journeys.worker.observer import WorkerObserver
+from journeys.worker.hooks import Hooks
+from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
 from journeys.worker.subprocess_call import Child
 from journeys.worker.threads import in_daemon_thread
 from journeys.worker.watchdog import Watchdog
@@ -110,17 +110,17 @@ class Service:
         self._health = Health()
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
-        self._pool: OrderPool | None = None
-        self._fetcher: Fetcher | None = None
-        self._beats: dict[Part, float] = {}
+        self._parts: Parts | None = None
         prefix = settings.publish.topic_prefix
-        self._observer = WorkerObserver(
-            metrics=self._metrics,
-            health=self._health,
-            channels={f"{prefix}{channel}": channel.value for channel in Channel},
-            rejected_topic=f"{prefix}rejected",
+        channels = {f"{prefix}{channel}": channel.value for channel in Channel}
+        rejected = f"{prefix}rejected"
+        self._hooks = Hooks(
+            MetricsHook(self._metrics, channels=channels, rejected_topic=rejected),
+            LogHook(rejected_topic=rejected),
+            ReadinessHook(self._health),
         )
-        self._keeper = make_keeper(settings, self._gate_changed)
+        self._rules = rules_of(settings)
+        self._keeper = make_keeper(self._rules, self._gate_changed)
 
     async def main(self) -> int:
         """Work until a signal comes. Returns 0; raises as `run` does."""
@@ -195,17 +195,18 @@ class Service:
     # -- work
 
     async def _work(self, ids: dict[str, int], client: ApiClient) -> None:
-        settings, keeper, observer = self._settings, self._keeper, self._observer
-        backlog = Backlog()
-        fetcher = make_fetcher(settings, client, backlog=backlog, keeper=keeper, observer=observer)
-        pool = make_pool(
-            settings, ids, fetcher, results=backlog.results, keeper=keeper, observer=observer, failed=self._fail
+        settings, place = self._settings, self._settings.registry
+        clients = Clients(
+            api=client,
+            consumers=make_consumers(settings),
+            publisher=self._publisher(producer_config(settings, instance_id=self._instance_id)),
+            encoder=make_encoder(settings, ids, self._hooks.misfit),
+            schema_text=lambda number: registry.schema_text(place.url, place.config, number),
         )
-        publisher = self._publisher(producer_config(settings, instance_id=self._instance_id))
-        kafka = make_kafka(settings, publisher, pool, fetcher, backlog=backlog, keeper=keeper, observer=observer)
-        self._pool, self._fetcher = pool, fetcher
-        self._watch(kafka, fetcher)
-        thread = in_daemon_thread(lambda: kafka.run(lambda listener: make_consumers(settings, listener)), name="kafka")
+        parts = assemble(self._rules, clients, keeper=self._keeper, hooks=self._hooks, failed=self._fail)
+        self._parts, kafka = parts, parts.kafka
+        self._watch(parts)
+        thread = in_daemon_thread(kafka.run, name="kafka")
         thread.add_done_callback(lambda _: self._stop.set())
         log(
             "worker.started",
@@ -217,48 +218,49 @@ class Service:
         log("worker.stopping", reason="failure" if thread.done() or self._failure else "signal")
         self._health.unmet("worker.lifecycle", "the worker is stopping")
         kafka.stop()
-        pool.close()
+        parts.pool.close()
         if not await _within(_SETTLE, thread):  # it sits in a call; to close the consumer beside it is not safe
             raise HaltError(f"Kafka did not let go within {_SETTLE:g} s; what is not committed goes to another worker")
-        self._beats.pop("kafka", None)
         await _within(_CLOSE, in_daemon_thread(kafka.leave, name="kafka-leave"))
         thread.result()
         if self._failure is not None:
             raise HaltError(f"a defect stopped the worker: {self._failure!r}") from self._failure
 
-    def _watch(self, kafka: KafkaLoop, fetcher: Fetcher) -> None:
-        self._metrics.watch("requests.in_flight", lambda: fetcher.in_flight)
-        self._metrics.watch("orders.in_hand", lambda: kafka.in_hand)
-        self._metrics.watch("orders.oldest.seconds", lambda: _ages(kafka.ages.commits(), kafka.ages.oldest()))
-        self._metrics.watch("orders.waiting", lambda: kafka.not_due)
-        self._metrics.watch("orders.next_due", lambda: kafka.next_due or 0)
-        self._metrics.watch("gate", lambda: {(name,): name in self._keeper.reasons for name in REASONS})
-        self._metrics.watch("rate", lambda: self._keeper.rate)
-        self._metrics.watch("bytes.in_hand", lambda: kafka.bytes_in_hand)
-        self._metrics.watch("partitions", lambda: kafka.partitions)
-        self._metrics.watch("commit.age.seconds", lambda: _ages(kafka.ages.commits(), kafka.ages.commits()))
-        self._metrics.watch("lag", lambda: {(topic, str(number)): lag for (topic, number), lag in kafka.lag.items()})
-        kafka.on_beat = lambda now: self._beats.__setitem__("kafka", now)
+    def _watch(self, parts: Parts) -> None:
+        """Let each scrape read what the parts know."""
+        watch, keeper, admission, ages = self._metrics.watch, self._keeper, parts.admission, parts.ages
+        watch("requests.in_flight", lambda: parts.fetcher.in_flight)
+        watch("orders.in_hand", lambda: admission.in_hand)
+        watch("orders.oldest.seconds", lambda: _ages(ages.commits(), ages.oldest()))
+        watch("orders.waiting", lambda: admission.not_due)
+        watch("orders.next_due", lambda: admission.next_due or 0)
+        watch("gate", lambda: {(name,): name in keeper.reasons for name in REASONS})
+        watch("rate", lambda: keeper.rate)
+        watch("bytes.in_hand", lambda: admission.bytes_in_hand)
+        watch("partitions", lambda: len(parts.assignments.ledgers))
+        watch("commit.age.seconds", lambda: _ages(ages.commits(), ages.commits()))
+        watch("lag", lambda: {(topic, str(number)): lag for (topic, number), lag in parts.lag.by_partition.items()})
 
     # -- what the watchdog sees, from its own thread
 
     def _see(self, beats: Mapping[Part, float]) -> Seen:
+        turned_at = None if self._parts is None else self._parts.kafka.turned_at
         return Seen(
-            beats={**self._beats, **beats},
-            progress={} if self._fetcher is None else self._fetcher.progress(),
+            beats=beats if turned_at is None else {**beats, "kafka": turned_at},
+            progress={} if self._parts is None else self._parts.fetcher.progress(),
             turns=self._keeper.turns,
             is_shut=self._keeper.is_shut,
         )
 
     def _task_of(self, position: Position) -> asyncio.Task[None] | None:
-        return None if self._pool is None else self._pool.tasks().get(position)
+        return None if self._parts is None else self._parts.pool.tasks().get(position)
 
     # -- the gate
 
     def _gate_changed(self, reasons: Mapping[Reason, str]) -> None:
-        self._observer.gate(reasons)
-        if self._pool is not None:
-            self._pool.resume()
+        self._hooks.gate(reasons)
+        if self._parts is not None:
+            self._parts.pool.resume()
 
     def _hold(self) -> dict[str, object]:
         self._keeper.hold()

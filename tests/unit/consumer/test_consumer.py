@@ -120,13 +120,14 @@ class Listener:
 
 
 class Bench:
-    """A source over such a consumer."""
+    """A consumer of orders over it."""
 
     def __init__(self) -> None:
         self.kafka = Librdkafka()
         self.listener = Listener()
         made: Any = lambda *_, **__: self.kafka  # noqa: E731 - the shape of a class
-        self.source = OrderConsumer({}, ["orders"], self.listener, consumer=made)
+        self.consumer = OrderConsumer({}, ["orders"], consumer=made)
+        self.consumer.subscribe(self.listener)
 
     def rebalance(self, name: str) -> None:
         """As librdkafka tells of it, inside poll."""
@@ -136,16 +137,16 @@ class Bench:
 def test_a_setting_that_librdkafka_does_not_take_is_named() -> None:
     """As any wrong setting."""
     with pytest.raises(SettingsError, match="JOURNEYS_KAFKA__CONFIG"):
-        OrderConsumer({"group.id": "g", "no.such.setting": 1}, ["orders"], Listener())
+        OrderConsumer({"group.id": "g", "no.such.setting": 1}, ["orders"])
 
 
 def test_messages_are_taken_without_waiting_for_more() -> None:
     """The first is waited for; then what is prefetched. An error among them is no message."""
     bench = Bench()
-    assert bench.source.poll(0.1, 10) == []
+    assert bench.consumer.poll(0.1, 10) == []
     bench.kafka.gives = {"poll": Message(3), "consume": [Message(4), Message(error=LATE), Message(5)]}
-    assert [message.position.offset for message in bench.source.poll(0.1, 10)] == [3, 4, 5]
-    assert [message.position.offset for message in bench.source.poll(0.1, 1)] == [3]
+    assert [message.position.offset for message in bench.consumer.poll(0.1, 10)] == [3, 4, 5]
+    assert [message.position.offset for message in bench.consumer.poll(0.1, 1)] == [3]
 
 
 @pytest.mark.parametrize(("kind", "at"), [(0, 7), (1, -1), (1, 253_402_300_800_000), (2, 2**63 - 1)])
@@ -153,7 +154,7 @@ def test_a_message_without_a_timestamp_that_is_a_date_has_none(kind: int, at: in
     """Kafka gives a number all the same, and takes any from a producer."""
     bench = Bench()
     bench.kafka.gives = {"poll": Message(kind=kind, at=at)}
-    [message] = bench.source.poll(0.1, 1)
+    [message] = bench.consumer.poll(0.1, 1)
     assert message.timestamp_ms is None
 
 
@@ -166,7 +167,7 @@ def test_headers_that_cannot_be_read_are_told_by_one_that_can() -> None:
 
     bench = Bench()
     bench.kafka.gives = {"poll": Odd()}
-    [message] = bench.source.poll(0.1, 1)
+    [message] = bench.consumer.poll(0.1, 1)
     assert (message.headers, message.value) == (((UNREADABLE_HEADERS, None),), b"A-1")
 
 
@@ -181,10 +182,10 @@ def test_what_no_waiting_mends_halts(error: KafkaError) -> None:
     bench = Bench()
     bench.kafka.gives = everywhere(error)
     for call in (
-        lambda: bench.source.poll(0.1, 1),
-        lambda: bench.source.committed(A, timeout=1.0),
-        lambda: bench.source.bounds(A, timeout=1.0),
-        lambda: bench.source.release(A, 3),
+        lambda: bench.consumer.poll(0.1, 1),
+        lambda: bench.consumer.committed(A, timeout=1.0),
+        lambda: bench.consumer.bounds(A, timeout=1.0),
+        lambda: bench.consumer.release(A, 3),
     ):
         with pytest.raises(HaltError):
             call()
@@ -195,14 +196,14 @@ def test_what_passes_is_asked_for_again(error: KafkaError) -> None:
     """A poll goes on; a question is answered later."""
     bench = Bench()
     bench.kafka.gives = everywhere(error)
-    assert bench.source.poll(0.1, 1) == []
+    assert bench.consumer.poll(0.1, 1) == []
     with pytest.raises(TimeoutError):
-        bench.source.committed(A, timeout=1.0)
+        bench.consumer.committed(A, timeout=1.0)
     with pytest.raises(TimeoutError):
-        bench.source.bounds(A, timeout=1.0)
+        bench.consumer.bounds(A, timeout=1.0)
     with pytest.raises(TimeoutError):
-        bench.source.release(A, 3)
-    assert bench.source.known_end(A) is None
+        bench.consumer.release(A, 3)
+    assert bench.consumer.known_end(A) is None
 
 
 def test_an_error_of_one_partition_is_no_offset() -> None:
@@ -210,28 +211,28 @@ def test_an_error_of_one_partition_is_no_offset() -> None:
     bench = Bench()
     found = TopicPartition(*A)
     bench.kafka.gives = {"committed": [found]}
-    assert bench.source.committed(A, timeout=1.0) is None, "nothing was ever committed"
+    assert bench.consumer.committed(A, timeout=1.0) is None, "nothing was ever committed"
     found.offset = 0
-    assert bench.source.committed(A, timeout=1.0) == (0, "")
+    assert bench.consumer.committed(A, timeout=1.0) == (0, "")
 
     class Refused:
         offset, metadata, error = 3, "", LATE
 
     bench.kafka.gives = {"committed": [Refused()]}
     with pytest.raises(TimeoutError):
-        bench.source.committed(A, timeout=1.0)
+        bench.consumer.committed(A, timeout=1.0)
 
 
 def test_an_end_is_known_once_something_was_fetched() -> None:
     """Before that librdkafka says -1001; and nothing where it gives up."""
     bench = Bench()
     bench.kafka.gives = {"get_watermark_offsets": (0, -1001)}
-    assert bench.source.known_end(A) is None
+    assert bench.consumer.known_end(A) is None
     bench.kafka.gives = {"get_watermark_offsets": (0, 9)}
-    assert (bench.source.known_end(A), bench.source.bounds(A, timeout=1.0)) == (9, (0, 9))
+    assert (bench.consumer.known_end(A), bench.consumer.bounds(A, timeout=1.0)) == (9, (0, 9))
     bench.kafka.gives = {}
     with pytest.raises(TimeoutError):
-        bench.source.bounds(A, timeout=1.0)
+        bench.consumer.bounds(A, timeout=1.0)
 
 
 def test_what_goes_is_told_before_it_is_given_up() -> None:
@@ -247,16 +248,16 @@ def test_what_goes_is_told_before_it_is_given_up() -> None:
 def test_what_is_held_is_assigned_and_paused() -> None:
     """And where nothing is held, nothing is asked of librdkafka."""
     bench = Bench()
-    bench.source.hold([])
+    bench.consumer.hold([])
     assert bench.kafka.asked == []
-    bench.source.hold([A])
+    bench.consumer.hold([A])
     assert bench.kafka.asked == ["incremental_assign", "pause"]
 
 
 def test_nobody_is_told_of_what_goes_with_the_end() -> None:
     """Results were published before; the thread that closes must touch no ledger. All groups are left."""
     first, second = Bench(), Bench()
-    OrderConsumers({first.source: ["orders"], second.source: ["orders.retry.1h"]}).close()
+    OrderConsumers({first.consumer: ["orders"], second.consumer: ["orders.retry.1h"]}).close()
     for bench in (first, second):
         assert bench.kafka.closed.is_set()
         for name in ("on_assign", "on_lost"):

@@ -16,14 +16,14 @@ def avro(value: bytes) -> Json:
     raise ValueError("schema 9 is unknown")
 
 
-def reader(form: Format = "auto", pointer: str = "/order_id") -> OrderReader:
+def reader(order_format: Format = "auto", pointer: str = "/order_id") -> OrderReader:
     """A reader for the account `default`."""
     return OrderReader(
         account="default",
-        form=form,
+        order_format=order_format,
         pointer=pointer,
         decode_avro=avro,
-        is_retry=lambda topic: topic.startswith("orders.retry."),
+        retry_topics={"orders.retry.1m"},
     )
 
 

@@ -8,20 +8,20 @@ import json
 from journeys.fetcher.account.gate import Reason
 from journeys.logs import configure
 from journeys.ops.health import Health
-from journeys.ops.metrics import Metrics
-from journeys.worker.observer import WorkerObserver
+from journeys.worker.hooks import Assigned, Hooks, OrdersWaiting, Revoked
+from journeys.worker.observer import LogHook, ReadinessHook
 
 
 def test_a_worker_that_fell_out_of_its_group_is_not_ready() -> None:
     """A partition that goes in good order changes nothing; one that was lost does, until the next assignment."""
     health = Health()
-    observer = WorkerObserver(metrics=Metrics(), health=health, channels={}, rejected_topic="rejected")
+    hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
     seen = []
-    observer.assigned([("orders", 0)])
+    hooks.notify(Assigned([("orders", 0)]))
     for lost in (False, True):
-        observer.revoked([("orders", 0)], lost=lost)
+        hooks.notify(Revoked([("orders", 0)], lost))
         seen.append("kafka.group" in health.readiness().reasons)
-    observer.assigned([])
+    hooks.notify(Assigned([]))
     seen.append("kafka.group" in health.readiness().reasons)
     assert seen == [False, True, False]
 
@@ -31,7 +31,7 @@ def test_the_gate_is_told_by_reason() -> None:
     out = io.StringIO()
     configure(log_format="json", stream=out)
     health = Health()
-    observer = WorkerObserver(metrics=Metrics(), health=health, channels={}, rejected_topic="rejected")
+    hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
     stages: list[dict[Reason, str]] = [
         {"down": "10 in a row failed"},
         {"down": "10 in a row failed", "flood": "50 in a row became dead letters"},
@@ -40,7 +40,7 @@ def test_the_gate_is_told_by_reason() -> None:
         {},
     ]
     for reasons in stages:
-        observer.gate(reasons)
+        hooks.gate(reasons)
         text = health.readiness().reasons.get("api.gate", "")
         assert text == "; ".join(f"{name}: {why}" for name, why in reasons.items())
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == [
@@ -56,9 +56,9 @@ def test_waiting_orders_are_told_once_until_none_waits() -> None:
     """With the time when the next of them is due."""
     out = io.StringIO()
     configure(log_format="json", stream=out)
-    observer = WorkerObserver(metrics=Metrics(), health=Health(), channels={}, rejected_topic="rejected")
+    hook = LogHook(rejected_topic="rejected")
     for orders in (2, 3, 0, 1):
-        observer.waiting(orders, 1_700_000_000.5 if orders else None)
+        hook(OrdersWaiting(orders, 1_700_000_000.5 if orders else None))
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [(line["event"], line["orders"], line["next_due"]) for line in lines] == [
         ("orders.waiting", 2, "2023-11-14T22:13:20.500000+00:00"),
@@ -71,11 +71,11 @@ def test_a_registry_that_orders_wait_for_is_told_once_until_none_waits() -> None
     out = io.StringIO()
     configure(log_format="json", stream=out)
     health = Health()
-    observer = WorkerObserver(metrics=Metrics(), health=health, channels={}, rejected_topic="rejected")
+    hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
     health.met("registry.schemas")
     seen = []
     for reason in ("it answers HTTP 503", "it cannot be asked", None, "it answers HTTP 401"):
-        observer.registry(reason)
+        hooks.registry(reason)
         seen.append(health.readiness().reasons.get("registry.schemas"))
     assert seen == [
         "orders in Avro wait for their schemas: it answers HTTP 503",

@@ -8,7 +8,6 @@ from tests.support.worker_fakes import FakePublisher, Group
 from journeys.consumer.consumer import OrderConsumer
 from journeys.errors import SettingsError
 from journeys.producer.publisher import Publisher
-from journeys.worker.kafka_thread.loop import KafkaLoop
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1"}
 
@@ -17,7 +16,7 @@ def test_a_consumer_setting_that_is_not_taken_is_a_wrong_setting() -> None:
     """One of the classic protocol does not go with the new one: exit code 2, not a defect."""
     config = {**NOWHERE, "group.id": "g", "group.protocol": "consumer", "session.timeout.ms": 3000}
     with pytest.raises(SettingsError, match=r"JOURNEYS_KAFKA__CONFIG: .*session\.timeout\.ms"):
-        OrderConsumer(config, ["orders"], KafkaLoop.__new__(KafkaLoop))
+        OrderConsumer(config, ["orders"])
 
 
 def test_a_producer_setting_that_is_not_taken_is_a_wrong_setting() -> None:

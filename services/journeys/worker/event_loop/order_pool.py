@@ -1,14 +1,14 @@
-"""The event loop's side of the worker: orders in hand, each a task that ends in records for the Kafka thread.
+"""The event loop's side of the worker: a bounded pool of tasks, one for each order in hand.
 
-Two queues join the sides, both bounded by what the Kafka thread reserves room for: `submit` brings orders in, and
-`results` takes one result back for each of them. Cancelling is a signal, never queued.
+The Kafka thread submits orders, and gets one finished order back for each through the result queue. Its bounds on the
+orders in hand bound both directions. Cancelling is a signal; it waits in no queue.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from journeys.clock import Clock
@@ -17,80 +17,95 @@ from journeys.logs import bind_order
 from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.routing import Routes, route_failure
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue, taken_by
+from journeys.worker.hooks import Hooks, JourneyFetched
 
 
-class Observer(Protocol):
-    """Who counts what is read; called on the event loop, must be cheap."""
+class Reader(Protocol):
+    """Reads order messages; see `Orders`."""
 
-    def fetched(self, journey: Journey) -> None:
-        """A journey was read, and is about to be encoded."""
+    async def read(self, message: OrderMessage, /) -> Order:
+        """The order that a message asks for. Raises OrderError; may wait for the schema registry."""
+
+
+class JourneyFetcher(Protocol):
+    """Fetches journeys; see `Fetcher`."""
+
+    async def fetch(self, order: Order, /, *, accept_empty: bool) -> Journey:
+        """The whole journey of an order. Raises OrderError, also for an empty journey unless `accept_empty`."""
+
+
+class Encoder(Protocol):
+    """Encodes journeys; see `JourneyEncoder`."""
+
+    def encode(self, journey: Journey, /) -> list[Record]:
+        """The records of a journey. It holds up the event loop for as long as it takes. Raises OrderError."""
 
 
 class Keeper(Protocol):
-    """What the account's gatekeeper is told and asked."""
+    """The account's gatekeeper, as the pool calls it. Nothing here blocks or raises."""
 
     @property
     def is_held(self) -> bool:
-        """Nothing new is to be begun, until `OrderPool.resume`."""
+        """Whether no order may begin until `OrderPool.resume` is called."""
 
     def ended(self, *, is_dead: bool) -> None:
-        """An order left, as a dead letter or not."""
+        """Note that an order left, as a dead letter or not."""
 
     def others_answered(self, order_id: str, *, since: float) -> bool:
-        """Whether the API answered for another order since then, by the monotonic clock."""
+        """Whether the API answered for another order since then, in seconds of the monotonic clock."""
 
 
 class OrderPool:
-    """Fetches and encodes the orders in hand, at most `slots` of them side by side.
+    """Fetches and encodes the orders in hand, at most `slots` of them side by side. To be made on the event loop.
 
-    `read`, `fetch` and `encode` may raise OrderError, which decides where the order goes. Any other exception is a
-    defect: `failed` is told, and the worker stops rather than go on without the order.
+    An OrderError of the reader, the fetcher or the encoder decides where the order goes. Any other exception is a
+    defect: the pool calls `failed` with it, and the worker stops rather than go on without the order.
     """
 
     def __init__(
         self,
         *,
-        read: Callable[[OrderMessage], Awaitable[Order]],
-        fetch: Callable[[Order, bool], Awaitable[Journey]],
-        encode: Callable[[Journey], list[Record]],
+        reader: Reader,
+        fetcher: JourneyFetcher,
+        encoder: Encoder,
+        results: ResultQueue,
         routes: Routes,
         slots: int,
         keeper: Keeper,
-        observer: Observer,
+        hooks: Hooks,
         failed: Callable[[BaseException], None],
-        results: ResultQueue,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or Clock()
-        self._read = read
-        self._fetch = fetch
-        self._encode = encode
+        self._reader = reader
+        self._fetcher = fetcher
+        self._encoder = encoder
+        self._results = results
         self._routes = routes
         self._slots = slots
         self._keeper = keeper
-        self._observer = observer
+        self._hooks = hooks
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[AdmittedOrder] = deque()
         self._running: dict[asyncio.Task[None], AdmittedOrder] = {}
         self._closed = False
-        self._results = results
 
     def submit(self, orders: Sequence[AdmittedOrder]) -> None:
-        """Take orders in; called from the Kafka thread, never blocks."""
+        """As `Pool.submit`; on the Kafka thread."""
         self._loop.call_soon_threadsafe(self._take, orders)
 
     def cancel(self, epochs: Collection[int] | None) -> None:
-        """Drop the orders of these epochs, None for all; called from the Kafka thread, never blocks."""
+        """As `Pool.cancel`; on the Kafka thread."""
         self._loop.call_soon_threadsafe(self._drop, epochs)
 
     def close(self) -> None:
-        """Cancel everything and take nothing in any more; called on the event loop."""
+        """Cancel all orders and take no more; on the event loop."""
         self._closed = True
         self._drop(None)
 
     def resume(self) -> None:
-        """Begin what was held; called on the event loop."""
+        """Begin orders that were held back; on the event loop."""
         self._fill()
 
     @property
@@ -99,7 +114,7 @@ class OrderPool:
         return len(self._running)
 
     def tasks(self) -> dict[Position, asyncio.Task[None]]:
-        """The orders being worked on; may be called from any thread."""
+        """The task of each order being worked on. Any thread may call it."""
         return {admitted.message.position: task for task, admitted in list(self._running.items())}
 
     def _take(self, orders: Sequence[AdmittedOrder]) -> None:
@@ -117,7 +132,7 @@ class OrderPool:
     def _done(self, task: asyncio.Task[None]) -> None:
         admitted = self._running.pop(task, None)
         if task.cancelled():
-            if admitted is not None and not task.cancelling():  # by nobody: the order would never be heard of again
+            if admitted is not None and not task.cancelling():  # we did not cancel it: the order would be lost
                 self._failed(RuntimeError(f"the work on {admitted.message.position} ended without a result"))
         elif (error := task.exception()) is not None:
             self._failed(error)
@@ -132,7 +147,7 @@ class OrderPool:
             task.cancel()
 
     def _others_answered(self, order: Order) -> bool:
-        """Whether the API answered for any other order since this one was put into the tier that it comes from."""
+        """Whether the API answered for another order since this one was written to its retry tier."""
         waited = self._clock.wall() - (order.message.timestamp_ms or 0) / 1000
         return self._keeper.others_answered(order.order_id, since=self._clock.monotonic() - max(0.0, waited))
 
@@ -141,11 +156,11 @@ class OrderPool:
         order: Order | None = None
         reason: str | None = None
         try:
-            order = await self._read(message)
+            order = await self._reader.read(message)
             bind_order(order.order_id)
-            journey = await self._fetch(order, self._routes.accepts_empty(order))
-            self._observer.fetched(journey)
-            records, outcome = self._encode(journey), "published"
+            journey = await self._fetcher.fetch(order, accept_empty=self._routes.accepts_empty(order))
+            self._hooks.notify(JourneyFetched(journey))
+            records, outcome = self._encoder.encode(journey), "published"
         except OrderError as error:
             record, outcome = route_failure(
                 message,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,14 +36,14 @@ class Orders:
         self,
         *,
         account: str,
-        form: Format,
+        order_format: Format,
         pointer: str,
         schema_text: Callable[[int], str],
-        is_retry: Callable[[str], bool],
+        retry_topics: Container[str],
         awaits: Callable[[str | None], object],
         clock: Clock | None = None,
     ) -> None:
-        self._form = form
+        self._format = order_format
         self._schemas = Schemas(
             lambda number: in_daemon_thread(lambda: foreign(schema_text(number)), name="order-schema"),
             awaits=awaits,
@@ -51,16 +51,16 @@ class Orders:
         )
         self._reader = OrderReader(
             account=account,
-            form=form,
+            order_format=order_format,
             pointer=pointer,
             decode_avro=self._schemas.decode,
-            is_retry=is_retry,
+            retry_topics=retry_topics,
         )
 
     async def read(self, message: OrderMessage) -> Order:
         """The order that a message asks for. Raises RejectedOrderError where it names none."""
         value = message.value or b""
-        if self._form == "avro" or (self._form == "auto" and value[:1] == b"\x00"):
+        if self._format == "avro" or (self._format == "auto" and value[:1] == b"\x00"):
             await self._schemas.learn(value)
         return self._reader.read(message)
 

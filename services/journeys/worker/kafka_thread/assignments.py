@@ -1,8 +1,8 @@
-"""Which partitions are ours, and the ledger of each: one per assignment, never carried over to the next.
+"""The partitions assigned to this worker, and the ledger of each: one per assignment, never carried over to the next.
 
-A partition is opened at the offset that the group committed. Where Kafka does not say yet (its last owner's
-transaction is open), it is held: assigned, not read, and asked for again later, so that it never blocks the others.
-Belongs to the Kafka thread.
+A partition is opened at the offset that the group committed. While the transaction of its last owner is open, Kafka
+does not tell that offset. Such a partition is held: assigned, not read, and asked for again later. So it never blocks
+the others.
 """
 
 from __future__ import annotations
@@ -19,29 +19,34 @@ from journeys.errors import HaltError
 
 Start = Literal["earliest", "latest", "error"]
 
-_BUDGET = 1.0
-"""Seconds in all that a rebalance waits for committed offsets."""
-_ASK_AGAIN = 0.5
+_BUDGET_S = 1.0
+"""The longest time that a rebalance waits for committed offsets, in all."""
+_ASK_AGAIN_S = 0.5
+"""The time between two questions for the offset of a held partition."""
 
 
 class Assignments:
-    """Ledgers by partition and by epoch. An epoch is never used twice in a process."""
+    """Ledgers by partition and by epoch; belongs to the Kafka thread. An epoch is never used twice in a process.
 
-    def __init__(self, *, start: Start, map_limit: int, clock: Clock | None = None) -> None:
-        self._clock = clock or Clock()
+    `start` says where a partition without a committed offset begins. `map_limit` bounds a commit's map, in characters.
+    """
+
+    def __init__(self, consumers: OrderConsumers, *, start: Start, map_limit: int, clock: Clock) -> None:
+        self._consumers = consumers
+        self._clock = clock
         self._start = start
         self._map_limit = map_limit
         self._epochs = count(1)
         self._by_epoch: dict[int, Partition] = {}
-        self._held: dict[Partition, float] = {}  # and when to ask for their offset again
+        self._held: dict[Partition, float] = {}  # with the time of the next question for the offset
         self._seen: set[Partition] = set()  # the group had an offset for them during this process
         self.ledgers: dict[Partition, Ledger] = {}
         self.unannounced: set[Partition] = set()
-        """Opened where nothing was committed: their first offset is to be committed, so that a later absence is
-        known for what it is."""
+        """Partitions without a committed offset so far: their first one is committed soon. If an offset is missing
+        after that, it was lost."""
 
     def partition_of(self, epoch: int) -> Partition | None:
-        """The partition of a current epoch; None for one gone by."""
+        """The partition of a current epoch; None if the assignment has ended."""
         return self._by_epoch.get(epoch)
 
     def epochs_of(self, partitions: Iterable[Partition]) -> set[int]:
@@ -55,55 +60,62 @@ class Assignments:
 
     @property
     def held(self) -> int:
-        """Partitions whose committed offset Kafka does not say yet."""
+        """Partitions that are held."""
         return len(self._held)
 
-    def take_over(self, source: OrderConsumers, partitions: Sequence[Partition]) -> None:
-        """Assign these partitions, each where its last owner left it. Raises HaltError."""
-        deadline = self._clock.monotonic() + _BUDGET
+    def take_over(self, partitions: Sequence[Partition]) -> None:
+        """Open or hold these partitions. Blocks for about a second at most.
+
+        Raises HaltError for an offset that is missing and must not be, and for an error that does not pass.
+        """
+        deadline = self._clock.monotonic() + _BUDGET_S
         offsets: dict[Partition, int] = {}
         held: list[Partition] = []
         for partition in partitions:
             timeout = min(0.3, deadline - self._clock.monotonic())
-            if timeout > 0 and self._open(source, partition, timeout):
+            if timeout > 0 and self._open(partition, timeout):
                 offsets[partition] = self.ledgers[partition].next_offset
             else:
                 held.append(partition)
-        source.start(offsets)
-        source.hold(held)
+        self._consumers.start(offsets)
+        self._consumers.hold(held)
         self._held.update(dict.fromkeys(held, self._clock.monotonic()))
 
-    def ask_again(self, source: OrderConsumers, now: float) -> None:
-        """Try to open one held partition: one at a time, so that callbacks are served in between."""
+    def ask_again(self, now: float) -> None:
+        """Try to open one held partition, if it is time; `now` is in seconds of the monotonic clock.
+
+        Blocks for a tenth of a second: one at a time, so that callbacks are served in between. Raises as `take_over`.
+        """
         partition = next((held for held, due in self._held.items() if due <= now), None)
         if partition is None:
             return
-        self._held[partition] = now + _ASK_AGAIN
-        if not self._open(source, partition, 0.1):
+        self._held[partition] = now + _ASK_AGAIN_S
+        if not self._open(partition, 0.1):
             return
         try:
-            source.release(partition, self.ledgers[partition].next_offset)
+            self._consumers.release(partition, self.ledgers[partition].next_offset)
         except TimeoutError:
             self._close(partition)
         else:
             del self._held[partition]
 
     def announced(self, partitions: Iterable[Partition]) -> None:
-        """The group has an offset for these partitions now."""
+        """Note that the group has a committed offset for these partitions."""
         for partition in partitions:
             self._seen.add(partition)
             self.unannounced.discard(partition)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """These partitions are somebody else's."""
+        """End the assignments of these partitions."""
         for partition in partitions:
             self._held.pop(partition, None)
             self._close(partition)
 
-    def _open(self, source: OrderConsumers, partition: Partition, timeout: float) -> bool:
+    def _open(self, partition: Partition, timeout: float) -> bool:
+        """Make the ledger of a partition; False if Kafka does not tell its offset yet."""
         try:
-            found = source.committed(partition, timeout=timeout)
-            offset, metadata = found or (self._first_offset(source, partition), "")
+            found = self._consumers.committed(partition, timeout=timeout)
+            offset, metadata = found or (self._first_offset(partition), "")
         except TimeoutError:
             return False
         ledger = Ledger(epoch=next(self._epochs), watermark=offset, metadata=metadata, limit=self._map_limit)
@@ -115,7 +127,7 @@ class Assignments:
             self._seen.add(partition)
         return True
 
-    def _first_offset(self, source: OrderConsumers, partition: Partition) -> int:
+    def _first_offset(self, partition: Partition) -> int:
         topic, number = partition
         if partition in self._seen:
             raise HaltError(
@@ -124,7 +136,7 @@ class Assignments:
             )
         if self._start == "error":
             raise HaltError(f"the group has no offset for {topic}/{number}, and JOURNEYS_ORDERS__START is error")
-        first, end = source.bounds(partition, timeout=1.0)
+        first, end = self._consumers.bounds(partition, timeout=1.0)
         return end if self._start == "latest" else first
 
     def _close(self, partition: Partition) -> None:

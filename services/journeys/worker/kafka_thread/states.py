@@ -1,11 +1,11 @@
-"""What the Kafka thread may do next about its transactions: a table, and the thread goes by it. Pure.
+"""The states of the Kafka thread's transactions, as a table. Sans-I/O.
 
-    ready       there is a producer, and nothing is in doubt: what has gathered may go out
+    ready       there is a producer and no outcome is unknown: a transaction may begin
     open        a transaction is under way: no poll until its outcome is known
-    aborted     poll, which drops what is no longer ours, before the rest is sent again
-    in doubt    there is no producer: the next one reads back what took effect, before anything is sent again
+    aborted     poll, so that revoked partitions are dropped, before the rest is sent again
+    in doubt    there is no producer: read the committed offsets back, before anything is sent again
 
-What is in no line of the table must not happen, and ends the worker. docs/exactly-once.md shows it as a diagram.
+A step that is not in the table is a defect, and stops the worker. docs/exactly-once.md shows the table as a diagram.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from journeys.producer.publisher import Outcome
 
 
 class State(StrEnum):
-    """How it stands with transactions."""
+    """The state of the transactions."""
 
     READY = "ready"
     OPEN = "open"
@@ -27,21 +27,22 @@ class State(StrEnum):
 
 
 class Step(StrEnum):
-    """What the Kafka thread does."""
+    """A step of the Kafka thread that leads from one state to the next."""
 
     BEGIN = "begin"
     POLL = "poll"
     STAY_OUT = "not in the group yet"
-    """A transaction would be refused, so none is begun."""
+    """Kafka would refuse the offsets of a transaction, so none begins."""
     READ_BACK = "new producer, committed offsets read"
     NO_ANSWER = "Kafka does not answer"
 
 
-Happening: TypeAlias = Step | Outcome
+Trigger: TypeAlias = Step | Outcome
+"""What leads to the next state: a step of ours, or the outcome of a transaction."""
 
 FIRST: Final = State.IN_DOUBT
-"""What the worker before this one left open is settled first."""
-NEXT: Final[Mapping[tuple[State, Happening], State]] = {
+"""The transaction that an earlier worker may have left open is settled first."""
+NEXT: Final[Mapping[tuple[State, Trigger], State]] = {
     (State.IN_DOUBT, Step.READ_BACK): State.READY,
     (State.IN_DOUBT, Step.NO_ANSWER): State.IN_DOUBT,
     (State.IN_DOUBT, Step.POLL): State.IN_DOUBT,

@@ -14,6 +14,7 @@ from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
+from journeys.worker.hooks import Hooks
 
 PASSING = TransientError("the API answered code 7", reason="code-7")
 REFUSED = RejectedOrderError("the API answered 400", reason="status-400")
@@ -40,11 +41,25 @@ class Watch(FakeGate):
         return super().others_answered(order_id, since=since)
 
 
-class Quiet:
-    """Counts nothing."""
+class Fixed:
+    """A reader, a fetcher and an encoder: all that a pool works with."""
 
-    def fetched(self, journey: Journey) -> None:
-        """Not remembered."""
+    def __init__(
+        self,
+        read: Callable[[OrderMessage], Coroutine[Any, Any, Order]],
+        fetch: Callable[[Order], Coroutine[Any, Any, Journey]],
+    ) -> None:
+        self.read = read
+        self._fetch = fetch
+
+    async def fetch(self, order: Order, *, accept_empty: bool) -> Journey:
+        """As the test says; no order here was absent before."""
+        assert not accept_empty or order.absences == 0
+        return await self._fetch(order)
+
+    def encode(self, _: Journey) -> list[Record]:
+        """A record."""
+        return [Record(topic="journey.summary", key=b"k", value=b"v", headers=[])]
 
 
 def make_pool(
@@ -54,24 +69,25 @@ def make_pool(
     *,
     results: ResultQueue | None = None,
     read: Callable[[OrderMessage], Coroutine[Any, Any, Order]],
-    fetch: Callable[[Order, bool], Coroutine[Any, Any, Journey]],
+    fetch: Callable[[Order], Coroutine[Any, Any, Journey]],
 ) -> OrderPool:
     """A pool of two slots."""
+    fixed = Fixed(read, fetch)
     return OrderPool(
-        read=read,
-        fetch=fetch,
-        encode=lambda _: [Record(topic="journey.summary", key=b"k", value=b"v", headers=[])],
+        reader=fixed,
+        fetcher=fixed,
+        encoder=fixed,
+        results=results or ResultQueue(),
         routes=ROUTES,
         slots=2,
         keeper=gate,
-        observer=Quiet(),
+        hooks=Hooks(),
         failed=failures.append,
-        results=results or ResultQueue(),
         clock=loop.clock,
     )
 
 
-def at_desk(
+def results_of(
     gate: Watch, error: OrderError | None, work: Callable[[OrderPool, ResultQueue], Coroutine[Any, Any, None]]
 ) -> list[FinishedOrder]:
     """What a pool makes of the orders that `work` brings, whose fetch fails with `error`."""
@@ -81,7 +97,7 @@ def at_desk(
             order_id="A-1", account="default", edition="e/0/1", timestamp_ms=5, attempt=1, absences=0, message=message
         )
 
-    async def fetch(_order: Order, _accept_empty: bool) -> Journey:
+    async def fetch(_order: Order) -> Journey:
         if error is not None:
             raise error
         return Journey(
@@ -118,8 +134,8 @@ def test_the_gate_is_told_how_orders_end() -> None:
         pool.submit([admitted(1), admitted(2), admitted(3)])
         await asyncio.sleep(1)
 
-    assert [finished.outcome for finished in at_desk(gate, REFUSED, work)] == ["dead-lettered"] * 3
-    assert [finished.outcome for finished in at_desk(gate, None, work)] == ["published"] * 3
+    assert [finished.outcome for finished in results_of(gate, REFUSED, work)] == ["dead-lettered"] * 3
+    assert [finished.outcome for finished in results_of(gate, None, work)] == ["published"] * 3
     assert gate.dead == [True] * 3 + [False] * 3
 
 
@@ -134,7 +150,7 @@ def test_what_fails_after_the_last_tier_needs_others_to_be_a_dead_letter() -> No
             pool.submit([admitted(1, written=1000.0)])
             await asyncio.sleep(1)
 
-        [finished] = at_desk(gate, PASSING, work)
+        [finished] = results_of(gate, PASSING, work)
         outcomes.append((finished.outcome, finished.records[0].topic, round(gate.since or 0)))
     assert outcomes == [("dead-lettered", "orders.dead-letter", 1000), ("retried", "orders.retry.1h", 1000)]
 
@@ -151,7 +167,7 @@ def test_nothing_is_begun_while_only_people_can_open_the_gate() -> None:
         pool.resume()
         await asyncio.sleep(1)
 
-    assert len(at_desk(gate, None, work)) == 3
+    assert len(results_of(gate, None, work)) == 3
 
 
 def test_an_order_whose_work_ends_by_itself_without_a_result_is_a_defect() -> None:
@@ -160,7 +176,7 @@ def test_an_order_whose_work_ends_by_itself_without_a_result_is_a_defect() -> No
     async def read(message: OrderMessage) -> Order:
         raise asyncio.CancelledError(str(message.position))
 
-    async def fetch(order: Order, _accept_empty: bool) -> Journey:
+    async def fetch(order: Order) -> Journey:
         raise AssertionError(order)
 
     async def main(loop: VirtualLoop) -> list[BaseException]:
@@ -186,6 +202,6 @@ def test_what_the_kafka_thread_has_not_taken_yet_is_counted() -> None:
         seen.extend((first.size, results.bytes))
         results.put(first)
 
-    finished = at_desk(gate, None, work)
+    finished = results_of(gate, None, work)
     assert seen == [finished[0].size] * 2
     assert seen[0] > 2, "what a record takes beside its key and value counts as well"

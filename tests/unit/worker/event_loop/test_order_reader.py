@@ -161,10 +161,10 @@ def read(message: bytes, schema_text: Callable[[int], str]) -> str:
     """The order id of a message, with a registry that is asked in a thread."""
     orders = Orders(
         account="default",
-        form="auto",
+        order_format="auto",
         pointer="/order_id",
         schema_text=schema_text,
-        is_retry=lambda _: False,
+        retry_topics=(),
         awaits=lambda _: None,
     )
     position = Position(topic="orders", partition=0, offset=1)

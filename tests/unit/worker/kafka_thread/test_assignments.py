@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.worker_fakes import FakeSource, Group
+from tests.support.worker_fakes import FakeConsumer, Group
 
 from journeys.clock import Clock
-from journeys.consumer.consumer import Listener, Partition
+from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.errors import HaltError
 from journeys.worker.kafka_thread.assignments import Assignments, Start
 
 A: Partition = ("orders", 0)
 B: Partition = ("orders", 1)
-NOBODY: Listener = None  # type: ignore[assignment]  # no rebalance is served here
 
 
-class Slow(FakeSource):
+class Slow(FakeConsumer):
     """Asking takes its time; what is held may not be movable yet."""
 
     def __init__(self, group: Group) -> None:
-        super().__init__(group, NOBODY)
+        super().__init__(group)
         self.now = 0.0
         self.asked: list[tuple[Partition, float]] = []
         self.is_movable = True
@@ -39,101 +38,101 @@ class Slow(FakeSource):
         super().release(partition, offset)
 
 
-class OrderPool:
+class Bench:
     """Assignments of one group."""
 
     def __init__(self, start: Start = "earliest") -> None:
         self.group = Group()
-        self.source = Slow(self.group)
-        self.source.ends = {A: 9, B: 9}
-        self.sources = OrderConsumers({self.source: ["orders"]})
-        clock = Clock(wall=lambda: 0.0, monotonic=lambda: self.source.now)
-        self.assignments = Assignments(start=start, map_limit=4000, clock=clock)
+        self.consumer = Slow(self.group)
+        self.consumer.ends = {A: 9, B: 9}
+        clock = Clock(wall=lambda: 0.0, monotonic=lambda: self.consumer.now)
+        consumers = OrderConsumers({self.consumer: ["orders"]})
+        self.assignments = Assignments(consumers, start=start, map_limit=4000, clock=clock)
 
 
 @pytest.mark.parametrize(("start", "offset"), [("earliest", 0), ("latest", 9)])
 def test_a_partition_without_an_offset_is_read_from_where_the_settings_say(start: Start, offset: int) -> None:
     """And that is to be announced, so that a later absence is known for what it is."""
-    pool = OrderPool(start)
-    pool.assignments.take_over(pool.sources, [A])
-    assert pool.source.positions == {A: offset}
-    assert pool.assignments.unannounced == {A}
-    pool.assignments.announced([A])
-    assert pool.assignments.unannounced == set()
+    bench = Bench(start)
+    bench.assignments.take_over([A])
+    assert bench.consumer.positions == {A: offset}
+    assert bench.assignments.unannounced == {A}
+    bench.assignments.announced([A])
+    assert bench.assignments.unannounced == set()
 
 
 def test_where_none_may_be_missing_it_stops() -> None:
     """After the first start, an absent offset is a lost one."""
-    pool = OrderPool("error")
+    bench = Bench("error")
     with pytest.raises(HaltError, match="the group has no offset for orders/0"):
-        pool.assignments.take_over(pool.sources, [A])
+        bench.assignments.take_over([A])
 
 
 @pytest.mark.parametrize("seen_by", ["its own commit", "another's"])
 def test_an_offset_that_was_there_and_is_gone_stops(seen_by: str) -> None:
     """Starting over would publish everything again."""
-    pool = OrderPool()
+    bench = Bench()
     if seen_by == "another's":
-        pool.group.offsets[A] = (3, "")
-    pool.assignments.take_over(pool.sources, [A])
-    pool.assignments.announced([A] if seen_by == "its own commit" else [])
-    pool.assignments.forget([A])
-    pool.group.offsets.clear()
+        bench.group.offsets[A] = (3, "")
+    bench.assignments.take_over([A])
+    bench.assignments.announced([A] if seen_by == "its own commit" else [])
+    bench.assignments.forget([A])
+    bench.group.offsets.clear()
     with pytest.raises(HaltError, match="the group's offset of orders/0 is gone"):
-        pool.assignments.take_over(pool.sources, [A])
+        bench.assignments.take_over([A])
 
 
 def test_a_partition_that_kafka_does_not_tell_of_is_held_and_read_once_it_does() -> None:
     """The others are read at once; it is asked for again after a while, not at each turn."""
-    pool = OrderPool()
-    pool.group.offsets = {A: (3, ""), B: (5, "")}
-    pool.group.unstable.add(A)
-    pool.assignments.take_over(pool.sources, [A, B])
-    assert (pool.source.positions, pool.assignments.held) == ({B: 5}, 1)
-    asked = len(pool.source.asked)
-    pool.assignments.ask_again(pool.sources, pool.source.now)
-    pool.assignments.ask_again(pool.sources, pool.source.now)
-    assert len(pool.source.asked) == asked + 1
-    pool.group.unstable.clear()
-    pool.assignments.ask_again(pool.sources, pool.source.now + 1.0)
-    assert (pool.source.positions, pool.assignments.held) == ({A: 3, B: 5}, 0)
+    bench = Bench()
+    bench.group.offsets = {A: (3, ""), B: (5, "")}
+    bench.group.unstable.add(A)
+    bench.assignments.take_over([A, B])
+    assert (bench.consumer.positions, bench.assignments.held) == ({B: 5}, 1)
+    asked = len(bench.consumer.asked)
+    bench.assignments.ask_again(bench.consumer.now)
+    bench.assignments.ask_again(bench.consumer.now)
+    assert len(bench.consumer.asked) == asked + 1
+    bench.group.unstable.clear()
+    bench.assignments.ask_again(bench.consumer.now + 1.0)
+    assert (bench.consumer.positions, bench.assignments.held) == ({A: 3, B: 5}, 0)
 
 
 def test_a_held_partition_that_cannot_be_moved_yet_has_no_ledger() -> None:
     """Else what was prefetched at the wrong place would be taken in."""
-    pool = OrderPool()
-    pool.group.offsets = {A: (3, "")}
-    pool.group.unstable.add(A)
-    pool.assignments.take_over(pool.sources, [A])
-    pool.group.unstable.clear()
-    pool.source.is_movable = False
-    pool.assignments.ask_again(pool.sources, pool.source.now)
-    assert (pool.assignments.ledgers, pool.assignments.held) == ({}, 1)
-    pool.source.is_movable = True
-    pool.assignments.ask_again(pool.sources, pool.source.now + 1.0)
-    [ledger] = pool.assignments.ledgers.values()
-    assert (ledger.watermark, pool.assignments.partition_of(ledger.epoch)) == (3, A)
+    bench = Bench()
+    bench.group.offsets = {A: (3, "")}
+    bench.group.unstable.add(A)
+    bench.assignments.take_over([A])
+    bench.group.unstable.clear()
+    bench.consumer.is_movable = False
+    bench.assignments.ask_again(bench.consumer.now)
+    assert (bench.assignments.ledgers, bench.assignments.held) == ({}, 1)
+    bench.consumer.is_movable = True
+    bench.assignments.ask_again(bench.consumer.now + 1.0)
+    [ledger] = bench.assignments.ledgers.values()
+    assert (ledger.watermark, bench.assignments.partition_of(ledger.epoch)) == (3, A)
 
 
 def test_a_rebalance_waits_for_all_offsets_together_no_longer_than_a_second() -> None:
     """However many there are: whoever waits longer is thrown out."""
-    pool = OrderPool()
+    bench = Bench()
     many = [("orders", number) for number in range(20)]
-    pool.group.unstable.update(many)
-    pool.assignments.take_over(pool.sources, many)
-    assert pool.source.now == pytest.approx(1.0)
-    assert pool.assignments.held == 20
+    bench.group.unstable.update(many)
+    bench.assignments.take_over(many)
+    assert bench.consumer.now == pytest.approx(1.0)
+    assert bench.assignments.held == 20
 
 
 def test_a_partition_that_went_is_not_asked_for_again() -> None:
     """Held or read: it is somebody else's; an epoch of it means nothing any more."""
-    pool = OrderPool()
-    pool.group.unstable.add(A)
-    pool.assignments.take_over(pool.sources, [A, B])
-    [epoch] = pool.assignments.epochs_of([A, B])
-    pool.assignments.forget([A, B])
-    assert (pool.assignments.held, pool.assignments.ledgers, pool.assignments.unannounced) == (0, {}, set())
-    assert pool.assignments.partition_of(epoch) is None
-    asked = len(pool.source.asked)
-    pool.assignments.ask_again(pool.sources, pool.source.now + 9.0)
-    assert len(pool.source.asked) == asked
+    bench = Bench()
+    bench.group.unstable.add(A)
+    bench.assignments.take_over([A, B])
+    [epoch] = bench.assignments.epochs_of([A, B])
+    bench.assignments.forget([A, B])
+    assert (bench.assignments.held, bench.assignments.ledgers, bench.assignments.unannounced) == (0, {}, set())
+    assert bench.assignments.partition_of(epoch) is None
+    asked = len(bench.consumer.asked)
+    bench.assignments.ask_again(bench.consumer.now + 9.0)
+    assert len(bench.consumer.asked) == asked

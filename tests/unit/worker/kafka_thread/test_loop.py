@@ -7,22 +7,29 @@ import time
 from dataclasses import replace
 
 import pytest
-from msgspec import structs
-from tests.support.worker_fakes import FakeDesk, FakeGate, FakePublisher, FakeSource, Group, Silent
+from tests.support.worker_fakes import Complaints, FakeConsumer, FakeGate, FakePool, FakePublisher, Group
 
 from journeys.clock import Clock
 from journeys.consumer import offset_map
 from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
+from journeys.consumer.lag import Lag
 from journeys.errors import HaltError
 from journeys.model import OrderMessage, Position
 from journeys.producer.publisher import Outcome, Result
+from journeys.routing import Routes
 from journeys.worker.handover import Backlog
+from journeys.worker.hooks import Hooks
+from journeys.worker.kafka_thread.admission import Admission
+from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds
-from journeys.worker.kafka_thread.loop import KafkaLoop, Pace
+from journeys.worker.kafka_thread.loop import KafkaLoop
+from journeys.worker.kafka_thread.pace import Pace
+from journeys.worker.kafka_thread.results import PendingResults
 from journeys.worker.kafka_thread.scheduled import Schedule
 from journeys.worker.kafka_thread.states import State
+from journeys.worker.kafka_thread.transactions import Transactions
 
 A: Partition = ("orders", 0)
 B: Partition = ("orders", 1)
@@ -36,6 +43,12 @@ def at(partition: Partition, offset: int) -> Position:
     return Position(topic=partition[0], partition=partition[1], offset=offset)
 
 
+class NothingRead:
+    """A fetcher that reads no journey."""
+
+    bytes_in_hand = 0
+
+
 class Thread:
     """A Kafka loop that is turned by hand; it has an assignment and a producer."""
 
@@ -44,53 +57,82 @@ class Thread:
     ) -> None:
         self.group = Group()
         self.publisher = FakePublisher(self.group)
-        self.backlog = Backlog()
-        self.pool = FakeDesk(self.backlog.results)
         self.gate = FakeGate()
-        self.observer = Silent()
+        self.complaints = Complaints()
         self.clock_at = 0.0
         self.clock = Clock(wall=lambda: time.time() + self.clock_at, monotonic=lambda: time.monotonic() + self.clock_at)
-        self.loop = KafkaLoop(
-            publisher=self.publisher,
+        self.consumer = FakeConsumer(self.group)
+        consumers = OrderConsumers({self.consumer: ["orders"]})
+        self.backlog = Backlog()
+        self.pool = FakePool(self.backlog.results)
+        self.assignments = Assignments(consumers, start="earliest", map_limit=map_limit, clock=self.clock)
+        self.results = PendingResults(self.backlog, self.assignments, max_records=50)
+        self.ages, self.lag, hooks = Ages(), Lag(consumers), Hooks(self.complaints)
+        bounds = bounds or Bounds(orders=100, bytes=10_000)
+        pace = Pace(linger=linger, max_records=50, poll=0.0, poll_when_full=0.0)
+        self.admission = Admission(
+            assignments=self.assignments,
+            results=self.results,
             pool=self.pool,
-            backlog=self.backlog,
-            assignments=Assignments(start="earliest", map_limit=map_limit),
-            bounds=bounds or Bounds(orders=100, bytes=10_000),
-            pace=Pace(linger=linger, max_records=50, poll=0.0, poll_when_full=0.0),
-            due_ms=Schedule(retry_topics=frozenset({"orders"}), longest=3600.0, settle=0).due_ms,
             gate=self.gate,
-            replace_oversized=lambda finished: structs.replace(finished, outcome="dead-lettered", records=[], size=0),
-            bytes_in_progress=lambda: 0,
-            observer=self.observer,
+            memory=NothingRead(),
+            schedule=Schedule(retry_topics=frozenset({"orders"}), longest=3600.0, settle=0),
+            bounds=bounds,
+            ages=self.ages,
+            hooks=hooks,
             clock=self.clock,
         )
-        self.source = FakeSource(self.group, self.loop)
-        self.loop._source = OrderConsumers({self.source: ["orders"]})
+        self.transactions = Transactions(
+            publisher=self.publisher,
+            consumers=consumers,
+            assignments=self.assignments,
+            results=self.results,
+            ages=self.ages,
+            routes=Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=()),
+            pace=pace,
+            full_at=bounds.orders / 2,
+            hooks=hooks,
+            clock=self.clock,
+        )
+        self.loop = KafkaLoop(
+            consumers=consumers,
+            assignments=self.assignments,
+            admission=self.admission,
+            results=self.results,
+            transactions=self.transactions,
+            pool=self.pool,
+            ages=self.ages,
+            lag=self.lag,
+            pace=pace,
+            hooks=hooks,
+            clock=self.clock,
+        )
+        consumers.subscribe(self.loop)
         self.assign(*partitions)
         self.turn()
         self.publisher.published.clear()
 
     def assign(self, *partitions: Partition) -> None:
         """At the next poll, these partitions come."""
-        self.source.rebalances.append(lambda listener: listener.assigned(partitions))
+        self.consumer.rebalances.append(lambda listener: listener.assigned(partitions))
         self.turn()
 
     def revoke(self, *partitions: Partition) -> None:
         """At the next poll, these partitions go."""
-        self.source.rebalances.append(lambda listener: listener.revoked(partitions))
+        self.consumer.rebalances.append(lambda listener: listener.revoked(partitions))
         self.turn()
 
     def turn(self, times: int = 1) -> None:
         """A turn of the loop, without any back-off before it."""
         for _ in range(times):
-            self.loop._burst_not_before = 0.0
+            self.transactions.back_off.until = 0.0
             self.loop.step()
 
     def place(self, partition: Partition, *offsets: int, size: int = 10, due: str | None = None) -> None:
         """Orders in Kafka, and a turn that reads them."""
         headers = () if due is None else (("not-before", due.encode()),)
         for offset in offsets:
-            self.source.messages.append(
+            self.consumer.messages.append(
                 OrderMessage(
                     position=at(partition, offset), key=None, value=b"x" * size, headers=headers, timestamp_ms=None
                 )
@@ -116,7 +158,7 @@ def test_an_order_is_published_with_its_offset() -> None:
     assert thread.group.offsets[A] == (0, offset_map.encode(0, [2]))
     thread.finish(A, 0, 1)
     assert thread.group.offsets[A] == (3, "")
-    assert (thread.loop.in_hand, thread.loop.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0, 0)
+    assert (thread.admission.in_hand, thread.admission.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0, 0)
 
 
 def test_results_gather_only_while_others_are_on_their_way() -> None:
@@ -155,7 +197,7 @@ def test_a_late_result_of_an_assignment_gone_by_is_dropped() -> None:
     thread.pool.orders[at(A, 0)] = again
     thread.finish(A, 0)
     assert thread.published() == ["orders/0/0"]
-    assert (thread.loop.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0)
+    assert (thread.admission.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0)
 
 
 def test_a_revoke_publishes_what_is_finished_and_forgets_the_rest() -> None:
@@ -167,7 +209,7 @@ def test_a_revoke_publishes_what_is_finished_and_forgets_the_rest() -> None:
     thread.revoke(A)
     assert thread.published() == ["orders/0/1"]
     assert thread.group.offsets[A] == (0, offset_map.encode(0, [1]))
-    assert (thread.loop.in_hand, thread.loop.bytes_in_hand, thread.loop.partitions) == (1, 10, 1)
+    assert (thread.admission.in_hand, thread.admission.bytes_in_hand, len(thread.assignments.ledgers)) == (1, 10, 1)
 
 
 @pytest.mark.parametrize("takes_effect", [True, False])
@@ -178,7 +220,7 @@ def test_an_unknown_outcome_is_read_back_before_anything_is_sent_again(*, takes_
     thread.publisher.answers.append(UNKNOWN)
     thread.publisher.takes_effect = takes_effect
     thread.finish(A, 0)
-    assert thread.loop.state is State.IN_DOUBT
+    assert thread.transactions.state is State.IN_DOUBT
     thread.turn(2)
     assert thread.published() == ["orders/0/0"]
     assert thread.group.offsets[A] == (1, "")
@@ -199,10 +241,10 @@ def test_a_partition_revoked_in_doubt_is_settled_by_its_next_owner(*, takes_effe
     thread.revoke(A)  # the turn before the poll bursts, and loses the answer
     thread.group.unstable.add(A)
     thread.assign(A)
-    assert (thread.loop.state, thread.loop.partitions) == (State.IN_DOUBT, 1)
+    assert (thread.transactions.state, len(thread.assignments.ledgers)) == (State.IN_DOUBT, 1)
     thread.publisher.is_reachable = True
     thread.group.unstable.clear()
-    thread.loop._assignments._held[A] = 0.0
+    thread.assignments._held[A] = 0.0
     thread.turn(2)
     thread.place(A, 0)
     if not takes_effect:
@@ -219,10 +261,10 @@ def test_an_outcome_lost_inside_a_revoke_leaves_the_other_partitions_whole() -> 
     thread.pool.finish(at(A, 0), at(B, 0))
     thread.publisher.answers.extend([ABORTED, UNKNOWN])
     thread.revoke(A)
-    assert thread.loop.state is State.IN_DOUBT
+    assert thread.transactions.state is State.IN_DOUBT
     thread.turn(2)
     assert thread.published() == ["orders/1/0"]
-    assert thread.loop.in_hand == 0
+    assert thread.admission.in_hand == 0
 
 
 def test_recovery_that_fails_again_and_again_loses_nothing() -> None:
@@ -233,9 +275,9 @@ def test_recovery_that_fails_again_and_again_loses_nothing() -> None:
     thread.finish(A, 0)
     thread.publisher.is_reachable = False
     thread.turn(3)
-    assert len(thread.observer.complaints) == 3
+    assert len(thread.complaints.reasons) == 3
     thread.loop.step()  # backed off: not asked
-    assert len(thread.observer.complaints) == 3
+    assert len(thread.complaints.reasons) == 3
     thread.publisher.is_reachable = True
     thread.turn(2)
     assert thread.published() == ["orders/0/0"]
@@ -249,7 +291,7 @@ def test_outcomes_that_stay_unknown_back_off() -> None:
     thread.finish(A, 0)
     for _ in range(7):
         thread.turn(2)
-    assert thread.loop._setbacks == 8
+    assert thread.transactions.back_off.setbacks == 8
     rebuilt = thread.publisher.rebuilt
     for _ in range(20):
         thread.loop.step()
@@ -273,19 +315,19 @@ def test_an_oversized_record_takes_only_its_own_order_along() -> None:
     thread.publisher.answers.append(replace(ABORTED, oversized=frozenset({1})))
     thread.finish(A, 0, 1)
     thread.turn()
-    assert thread.published() == ["orders/0/0"]
+    assert [record.topic for record in thread.group.records] == ["journey.ads", "orders.dead-letter"]
     assert thread.group.offsets[A] == (2, "")
-    assert (thread.loop.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0)
+    assert (thread.admission.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0)
 
 
 def test_nothing_is_committed_before_the_group_knows_us() -> None:
     """An empty member id: poll first."""
     thread = Thread(A)
     thread.place(A, 0)
-    thread.source.is_member = False
+    thread.consumer.is_member = False
     thread.finish(A, 0)
     assert thread.publisher.published == []
-    thread.source.is_member = True
+    thread.consumer.is_member = True
     thread.turn()
     assert thread.published() == ["orders/0/0"]
 
@@ -296,7 +338,7 @@ def test_retries_that_are_due_come_before_new_orders() -> None:
     thread.place(B, 0, due=FOR_EVER)
     thread.place(A, *range(8))
     assert thread.pool.submitted == [at(A, 0), at(A, 1)]
-    waiting = thread.loop._waiting
+    waiting = thread.admission._scheduled
     waiting._heap = [(0, *entry[1:]) for entry in waiting._heap]  # its time has come
     thread.finish(A, 0, 1)
     assert at(B, 0) in thread.pool.submitted
@@ -306,7 +348,7 @@ def test_orders_that_wait_for_their_time_take_no_room() -> None:
     """However large they are: else nothing would move until they are due."""
     thread = Thread(A, B, bounds=Bounds(orders=100, bytes=100))
     thread.place(B, 0, 1, size=200, due=FOR_EVER)
-    assert (thread.loop.not_due, thread.loop.in_hand, thread.loop.bytes_in_hand) == (2, 0, 0)
+    assert (thread.admission.not_due, thread.admission.in_hand, thread.admission.bytes_in_hand) == (2, 0, 0)
     thread.place(A, 0)
     assert thread.pool.submitted == [at(A, 0)]
 
@@ -316,7 +358,7 @@ def test_an_order_whose_time_has_come_finds_room_where_all_others_wait_for_it() 
     thread = Thread(A, bounds=Bounds(orders=1, bytes=10_000), map_limit=4)
     thread.place(A, 0, 20, due=str(thread.clock.wall_ms() + 60_000))
     thread.turn()
-    waiting = thread.loop._waiting
+    waiting = thread.admission._scheduled
     waiting._heap = sorted((0 if entry[3].message.position.offset else entry[0], *entry[1:]) for entry in waiting._heap)
     thread.turn()
     thread.finish(A, 20)
@@ -352,7 +394,7 @@ def test_results_that_cannot_be_published_yet_are_not_looked_at_in_a_tight_loop(
     thread = Thread(A, map_limit=4)
     thread.place(A, 0, 20)
     thread.finish(A, 20)
-    assert thread.loop._burst_not_before > 0
+    assert thread.transactions.back_off.until > 0
 
 
 def test_more_than_one_transaction_holds_is_published_by_several() -> None:
@@ -373,7 +415,7 @@ def test_stopping_publishes_all_that_is_finished_and_hurries_the_producer() -> N
     thread.pool.finish(at(A, 0), at(A, 1), records=30)
     thread.publisher.answers.append(ABORTED)
     thread.loop.stop()
-    thread.loop.run(lambda loop: loop.source)
+    thread.loop.run()
     assert thread.publisher.hurried == Pace().revoke
     assert thread.group.offsets[A] == (2, "")
     assert thread.pool.cancelled[-1] is None
@@ -391,26 +433,19 @@ def test_stopping_ends_although_nothing_can_be_published() -> None:
 
     thread.publisher.before_answer = second_passes
     thread.loop.stop()
-    thread.loop.run(lambda loop: loop.source)
+    thread.loop.run()
     assert 0 < len(thread.publisher.published) <= Pace().revoke
     assert (thread.published(), thread.group.offsets[A]) == ([], (0, ""))
-
-
-def test_who_never_came_to_the_group_need_not_leave_it() -> None:
-    """A stop may come before the first connection."""
-    loop = Thread(A).loop
-    loop._source = None
-    loop.leave()
 
 
 def test_a_partition_paused_when_it_left_is_open_when_it_comes_back() -> None:
     """Neither the loop nor the source remembers the pause."""
     thread = Thread(A, map_limit=4)
     thread.place(A, *range(9))
-    assert A in thread.source.paused
+    assert A in thread.consumer.paused
     thread.revoke(A)
     thread.assign(A)
-    assert A not in thread.source.paused
+    assert A not in thread.consumer.paused
     assert thread.loop._paused == set()
 
 
@@ -422,7 +457,7 @@ def test_a_shut_gate_takes_no_orders_in_and_one_when_it_is_hungry() -> None:
     thread.clock_at += 120.0
     thread.gate.is_shut = True
     thread.turn(3)
-    assert (thread.loop.room, thread.pool.submitted) == (0, [])
+    assert (thread.admission.room, thread.pool.submitted) == (0, [])
     thread.gate.wants_one_more = True
     thread.turn(3)
     assert (thread.pool.submitted, thread.gate.wants_one_more) == ([at(A, 0)], False)
@@ -438,14 +473,14 @@ def test_lag_grows_while_the_gate_is_shut() -> None:
     thread.turn()
     thread.clock_at = 3.0  # longer than a short stop
     thread.turn()
-    assert thread.source.paused == {A, B}
+    assert thread.consumer.paused == {A, B}
     for more in (90, 200):
-        thread.source.ends = {A: more, B: 10}
+        thread.consumer.ends = {A: more, B: 10}
         thread.clock_at += 1.5
         thread.turn(3)
         thread.clock_at += 1.5
         thread.turn()
-        assert thread.loop.lag == {A: more, B: 10}
+        assert thread.lag.by_partition == {A: more, B: 10}
 
 
 def test_a_revoke_publishes_what_is_finished_of_the_partitions_that_go() -> None:
@@ -466,13 +501,13 @@ def test_an_abort_inside_a_poll_is_followed_by_another_poll_before_anything_is_s
     thread = Thread(A, B)
     thread.place(A, 0)
     thread.place(B, 0)
-    thread.loop._burst_not_before = math.inf
+    thread.transactions.back_off.until = math.inf
     thread.pool.finish(at(A, 0), at(B, 0))
     thread.publisher.answers.append(ABORTED)
-    thread.source.rebalances.append(lambda listener: listener.revoked([A]))
+    thread.consumer.rebalances.append(lambda listener: listener.revoked([A]))
     thread.loop.step()
-    assert thread.loop.state is State.ABORTED
-    thread.loop._burst_not_before = 0.0
+    assert thread.transactions.state is State.ABORTED
+    thread.transactions.back_off.until = 0.0
     thread.loop.step()
     assert thread.published() == []
     thread.loop.step()
@@ -488,7 +523,7 @@ def test_an_abort_is_followed_by_a_poll_at_once_though_nothing_more_can_be_taken
     thread.pool.finish(at(A, 0))
     thread.publisher.answers.append(ABORTED)
     thread.turn()
-    assert thread.loop.state is State.READY
+    assert thread.transactions.state is State.READY
     thread.turn()
     assert thread.published() == ["orders/0/0"]
 
@@ -512,7 +547,7 @@ def test_the_age_of_the_oldest_order_and_of_the_last_commit_are_known() -> None:
     thread = Thread(A, B)
     thread.place(A, 0, 1)
     thread.place(B, 0)
-    ages = thread.loop.ages
+    ages = thread.ages
     assert sorted(ages.oldest()) == [A, B]
     assert sorted(ages.commits()) == [A, B]
     came = ages.commits()[A]

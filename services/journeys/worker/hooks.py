@@ -1,0 +1,151 @@
+"""Happenings in the worker, and the hooks that follow them: metrics, log lines and readiness.
+
+Each kind of happening is a frozen record. Every hook gets every record, on the thread where it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from journeys.consumer.consumer import Partition
+from journeys.fetcher.account.gate import Reason
+from journeys.model import Journey, OrderMessage
+from journeys.producer.publisher import Result
+from journeys.worker.handover import FinishedOrder
+
+
+class RequestEnded(msgspec.Struct, frozen=True):
+    """A request to the API ended: `ok`, or the reason of its failure. On the event loop."""
+
+    outcome: str
+    seconds: float
+
+
+class JourneyFetched(msgspec.Struct, frozen=True):
+    """A journey was read, and is about to be encoded. On the event loop."""
+
+    journey: Journey
+
+
+class FieldMisfit(msgspec.Struct, frozen=True):
+    """A value did not fit its field, which is named by its JSON Pointer. On the event loop."""
+
+    pointer: str
+
+
+class GateChanged(msgspec.Struct, frozen=True):
+    """The gate is shut for these reasons; open for none. On the event loop."""
+
+    reasons: Mapping[Reason, str]
+
+
+class RegistryAwaited(msgspec.Struct, frozen=True):
+    """Orders wait for the schema registry, for this reason; None: they wait no longer. On the event loop."""
+
+    reason: str | None
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """Partitions were assigned to this worker; none if a rebalance brought no new ones. On the Kafka thread."""
+
+    partitions: Sequence[Partition]
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """Partitions were taken from this worker; `lost` if it fell out of the group. On the Kafka thread."""
+
+    partitions: Sequence[Partition]
+    lost: bool
+
+
+class MessageSkipped(msgspec.Struct, frozen=True):
+    """An order message with a null value was skipped. On the Kafka thread."""
+
+    message: OrderMessage
+
+
+class OrdersWaiting(msgspec.Struct, frozen=True):
+    """Orders that are not due yet; about once a second, on the Kafka thread."""
+
+    orders: int
+    next_due: float | None
+    """When the next of them is due, in seconds since the epoch; None for no order."""
+
+
+class TransactionEnded(msgspec.Struct, frozen=True):
+    """A transaction ended. Its orders are published only if it was committed. On the Kafka thread."""
+
+    result: Result
+    finished: Sequence[FinishedOrder]
+    seconds: float
+
+
+class OutcomeRecovered(msgspec.Struct, frozen=True):
+    """There is a new producer, and the outcome of the last transaction was read back. On the Kafka thread."""
+
+    published: int
+    """Orders in hand that turned out to be published."""
+    owed: int
+    """Orders in hand whose results are sent again."""
+
+
+class KafkaUnreachable(msgspec.Struct, frozen=True):
+    """Kafka did not answer while an outcome was read back; the worker asks again. On the Kafka thread."""
+
+    reason: str
+
+
+Happening: TypeAlias = (
+    RequestEnded
+    | JourneyFetched
+    | FieldMisfit
+    | GateChanged
+    | RegistryAwaited
+    | Assigned
+    | Revoked
+    | MessageSkipped
+    | OrdersWaiting
+    | TransactionEnded
+    | OutcomeRecovered
+    | KafkaUnreachable
+)
+
+
+class Hook(Protocol):
+    """Follows what happens in the worker."""
+
+    def __call__(self, happening: Happening, /) -> None:
+        """Act on one happening, or pass over it. It must be cheap, and must neither block nor raise."""
+
+
+class Hooks:
+    """The hooks of one worker, called in this order. Safe to use from any thread."""
+
+    def __init__(self, *hooks: Hook) -> None:
+        self._hooks = hooks
+
+    def notify(self, happening: Happening) -> None:
+        """Pass a happening to every hook."""
+        for hook in self._hooks:
+            hook(happening)
+
+    # The fetcher, the gatekeeper, the encoder and the schema lookups know these methods instead of the records.
+
+    def request(self, outcome: str, seconds: float) -> None:
+        """As `RequestEnded`."""
+        self.notify(RequestEnded(outcome, seconds))
+
+    def misfit(self, pointer: str) -> None:
+        """As `FieldMisfit`."""
+        self.notify(FieldMisfit(pointer))
+
+    def gate(self, reasons: Mapping[Reason, str]) -> None:
+        """As `GateChanged`."""
+        self.notify(GateChanged(reasons))
+
+    def registry(self, reason: str | None) -> None:
+        """As `RegistryAwaited`."""
+        self.notify(RegistryAwaited(reason))
