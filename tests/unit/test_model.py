@@ -2,7 +2,61 @@
 
 from __future__ import annotations
 
-from journeys.model import Unreadable
+import pytest
+
+from journeys.model import Headers, OrderMessage, Position, Record, Unreadable
+
+
+def message(*headers: tuple[str, bytes | None], key: bytes | None = None, value: bytes | None = b"A1") -> OrderMessage:
+    """An order message with these headers."""
+    position = Position(topic="orders", partition=3, offset=17)
+    return OrderMessage(position=position, key=key, value=value, headers=headers, timestamp_ms=None)
+
+
+def test_a_position_is_written_as_topic_partition_offset() -> None:
+    """Editions, logs and dead letters use this text."""
+    assert str(Position(topic="orders", partition=3, offset=17)) == "orders/3/17"
+
+
+def test_the_last_value_of_a_repeated_header_counts() -> None:
+    """Kafka allows a header name more than once; the newest writer appends."""
+    both: Headers = (("trace", b"old"), ("other", b"x"), ("trace", b"new"))
+    assert message(*both).header("trace") == b"new"
+    assert message(*both, ("trace", None)).header("trace") is None
+    assert message(*both).header("absent") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (b"0", 0),
+        (b"42", 42),
+        (b"9" * 18, 10**18 - 1),
+        (b"9" * 19, None),
+        (b"-1", None),
+        (b"1.5", None),
+        (b" 1", None),
+        (b"", None),
+        (None, None),
+        ("²".encode(), None),
+    ],
+)
+def test_a_numeric_header_is_1_to_18_digits(value: bytes | None, number: int | None) -> None:
+    """Such a number fits a signed 64-bit integer; any other text is no number."""
+    assert message(("attempt", value)).number("attempt") == number
+    assert message().number("attempt") is None
+
+
+def test_the_size_of_a_message_counts_key_value_and_headers() -> None:
+    """Header names are counted in characters, values in bytes; None counts as nothing."""
+    assert message(key=b"key", value=b"value").size == 8
+    assert message(("name", b"1234"), ("none", None), key=None, value=None).size == 12
+
+
+def test_the_size_of_a_record_counts_key_and_value() -> None:
+    """A record without key and value has no bytes."""
+    assert Record(topic="t", key=b"key", value=b"value", headers=[("name", b"1234")]).size == 8
+    assert Record(topic="t", key=None, value=None, headers=[]).size == 0
 
 
 def test_unreadable_values_are_equal_by_their_text() -> None:

@@ -107,7 +107,7 @@ class Broker:
         return f"{'running' if running else 'not running'}\n{self._place.tail()}"
 
     def start(self) -> None:
-        """Start and wait until it answers. Raises SetupError after 60 s without an answer."""
+        """Start and wait until it answers. Raises SetupError after 120 s without an answer."""
         self.launch()
         self.wait_ready()
 
