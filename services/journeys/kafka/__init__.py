@@ -1,1 +1,1 @@
-"""Kafka as an administrator and a configuration see it: settings for librdkafka, topics, the cluster."""
+"""Kafka outside the worker's loop: librdkafka's configuration, topics, administration, reading without a group."""

@@ -1,4 +1,4 @@
-"""The cluster as its administrator sees it: the only door to confluent_kafka's AdminClient."""
+"""Lists and creates topics: the only door to confluent_kafka's AdminClient."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from journeys.settings import Settings
 _ANSWER = 6.0
 """Seconds to wait for a first answer."""
 _WORK = 30.0
-"""Seconds for the broker to do something."""
+"""Seconds for the broker to create topics."""
 _LOOK_AGAIN = 0.05
 
 _silent = logging.getLogger("journeys.kafka.admin")
 _silent.addHandler(logging.NullHandler())
-_silent.propagate = False  # librdkafka's own lines say in many words what one error says
+_silent.propagate = False  # an error already says what librdkafka's own log lines say
 
 
 class KafkaAdmin:
-    """One cluster. Raises SettingsError for a setting that librdkafka does not take."""
+    """Administers one cluster. Raises SettingsError for a property that librdkafka refuses."""
 
     def __init__(self, settings: Settings) -> None:
         self._servers = settings.kafka.bootstrap_servers
@@ -44,7 +44,7 @@ class KafkaAdmin:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", _reason(error))]) from None
 
     def topics(self) -> dict[str, int]:
-        """The partition count of every topic. Raises SetupError when no broker answers."""
+        """The partition count of every topic. Raises SetupError if no broker answers."""
         try:
             metadata = self._client.list_topics(timeout=_ANSWER)
         except KafkaException as error:
@@ -57,7 +57,7 @@ class KafkaAdmin:
         return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
 
     def remembers_offsets(self) -> float | None:
-        """Seconds for which a group without members keeps its offsets; None where this client may not ask."""
+        """Seconds that Kafka keeps the offsets of a group without members. None if this client may not ask."""
         try:
             brokers = self._client.list_topics(timeout=_ANSWER).brokers
             resource = ConfigResource(ResourceType.BROKER, str(next(iter(brokers))))
@@ -68,10 +68,10 @@ class KafkaAdmin:
             return None
 
     def create(self, specs: Iterable[TopicSpec], *, dry_run: bool = False) -> dict[str, bool]:
-        """Create topics; says of each whether it is new. A dry run has the broker check them, and creates none.
+        """Create topics. Returns for each whether it is new. With `dry_run` the broker only checks them.
 
-        Returns once the broker shows them: in KRaft, that is some milliseconds after the controller made them.
-        Raises HaltError naming each topic that the broker refuses.
+        Waits until the broker lists the topics: in KRaft, some milliseconds after their creation. Raises HaltError that
+        names each topic that the broker refuses.
         """
         new = [
             NewTopic(
@@ -106,7 +106,7 @@ class KafkaAdmin:
         deadline = time.monotonic() + _WORK
         while missing := names - self.topics().keys():
             if time.monotonic() > deadline:
-                raise HaltError(f"the broker created topics, yet does not show them: {', '.join(sorted(missing))}")
+                raise HaltError(f"the broker created topics, but does not list them: {', '.join(sorted(missing))}")
             time.sleep(_LOOK_AGAIN)
 
     def _note(self, error: KafkaError) -> None:

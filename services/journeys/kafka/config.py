@@ -1,7 +1,6 @@
-"""What librdkafka is told: the settings of the consumer and the producer. Pure.
+"""librdkafka's configuration of the consumer and the producer, from the settings. Sans-I/O.
 
-The user's own settings come first; those that exactly-once rests on come last, and `settings` has refused them to
-the user before.
+The user's own properties come first. Those that exactly-once depends on come last; `settings` refuses them to the user.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from journeys.settings import Settings
 
 
 def consumer_config(settings: Settings, *, group_id: str) -> dict[str, Any]:
-    """For reading orders: nothing is committed, stored or reset behind our back."""
+    """The configuration for reading orders: librdkafka never commits, stores or resets offsets by itself."""
     kafka = settings.kafka
     config: dict[str, Any] = {
         # The default of 100,000 would prefetch far more than a worker may hold, and lose it at each pause.
         "queued.min.messages": 1000,
         "queued.max.messages.kbytes": 16 * 1024,
-        # The default of 1 MiB is some ten thousand orders of each partition at once, and 300 bytes beside each: 37 MiB
-        # in a worker behind its orders (measured with benchmarks.memory). A batch that is larger comes all the same.
+        # The default of 1 MiB holds about ten thousand orders of each partition, with 300 bytes of overhead each. That
+        # took 37 MiB in a worker with a backlog (measured with benchmarks.memory). A larger batch still arrives whole.
         "fetch.message.max.bytes": 128 * 1024,
         **kafka.config,
         "bootstrap.servers": kafka.bootstrap_servers,
@@ -36,13 +35,13 @@ def consumer_config(settings: Settings, *, group_id: str) -> dict[str, Any]:
 
 
 def producer_config(settings: Settings, *, instance_id: str) -> dict[str, Any]:
-    """For publishing: idempotent, transactional, and partitioned as Java's clients do."""
+    """The configuration for publishing: idempotent, transactional, with the partitioner of Java's clients."""
     kafka = settings.kafka
     timeout_ms = int(kafka.transaction_timeout * 1000)
     return {
         "compression.type": "lz4",
-        # A commit flushes, whatever this says; until then batches may fill (measured with benchmarks.worker: a tenth
-        # more orders, a quarter less of the broker's time).
+        # A commit flushes at once. Until then batches may fill: a tenth more orders/s, and a quarter less CPU in the
+        # broker (measured with benchmarks.worker).
         "linger.ms": 200,
         # The topic decides what is too large (its order becomes a dead letter), not the client's own 1 MB.
         "message.max.bytes": 16 * 2**20,

@@ -1,4 +1,4 @@
-"""Which topics there must be, and what is missing or wrong. Pure: what exists comes as an argument."""
+"""The topics that a worker needs, and the faults of existing ones. Sans-I/O: the existing topics are an argument."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from journeys.producer.channels import Channel
 from journeys.settings import Settings
 
 CREATE = "journeys topics create"
-"""The command that mends what `require` complains about."""
+"""The command that creates missing topics."""
 ROOMY = 16 * 2**20
-"""Bytes of the largest retry and dead letter: an order message, however large its own topic lets it be."""
+"""`max.message.bytes` of retry tiers and dead letters: they must take any order message."""
 _UNEQUAL = "all topics of events need the same partition count, so that joins find an order in one place"
 
 
@@ -28,7 +28,7 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What `topics create` will do: create some, leave others, or nothing at all because of a problem."""
+    """The actions of `topics create`: topics to create, existing ones, or a problem that prevents both."""
 
     create: tuple[TopicSpec, ...]
     existing: tuple[str, ...]
@@ -37,13 +37,13 @@ class Plan:
 
 
 def order_topics(settings: Settings) -> list[str]:
-    """Topics of completed orders, of the retry tiers, and of dead letters."""
+    """The topics of completed orders, retry tiers and dead letters."""
     orders = settings.orders
     return [*orders.topics, *(topic for topic, _ in orders.tiers), orders.dead_letter]
 
 
 def journey_topics(settings: Settings) -> list[str]:
-    """A topic for each channel, and those of summaries and rejected events."""
+    """The topics of all channels, of summaries and of rejected events."""
     return [f"{settings.publish.topic_prefix}{end}" for end in (*Channel, "summary", "rejected")]
 
 
@@ -55,11 +55,11 @@ def plan(
     replication_factor: int,
     retention_ms: int,
 ) -> Plan:
-    """What is to be done, given the partition counts of all `existing` topics."""
+    """The plan, from the `existing` topics (name → partition count). `retention_ms` is in milliseconds."""
     wanted = [*order_topics(settings), *journey_topics(settings)]
     config = {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
     if replication_factor >= 3:
-        config["min.insync.replicas"] = "2"  # one broker may be away, and nothing acknowledged is lost
+        config["min.insync.replicas"] = "2"  # one broker may fail without loss of acknowledged records
     others = {
         topic: existing[topic] for topic in journey_topics(settings) if existing.get(topic, partitions) != partitions
     }
@@ -84,11 +84,11 @@ def plan(
 
 
 def require(settings: Settings, existing: Mapping[str, int]) -> None:
-    """Raise SetupError unless every topic exists and those of events have the same partition count."""
+    """Raise SetupError unless every topic exists and all event topics have the same partition count."""
     wanted = [*order_topics(settings), *journey_topics(settings)]
     missing = [topic for topic in wanted if topic not in existing]
     if missing:
-        # Where the others are there, a topic of orders is rather misspelt: made anew, it would stay empty.
+        # If the other topics exist, a missing order topic is probably misspelt. Created, it would stay empty.
         is_odd = len(missing) < len(wanted) and not set(missing).isdisjoint(settings.orders.topics)
         remedy = f"{CREATE}, if JOURNEYS_ORDERS__TOPICS is spelt right" if is_odd else CREATE
         raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=remedy)

@@ -1,1 +1,1 @@
-"""What operators look at: health, readiness and metrics."""
+"""The operators' view of a worker: health, readiness and metrics."""

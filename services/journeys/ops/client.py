@@ -1,6 +1,6 @@
-"""Telling a worker to go on after a flood of dead letters: one POST to its own HTTP server.
+"""Resumes a worker after a flood of dead letters, by one POST to its ops server.
 
-http.client is used as it is: no proxy stands between an operator and a worker, and no redirect is followed.
+It uses plain http.client: no proxy stands between an operator and a worker, and a redirect is an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from journeys.settings import OpsSettings
 
 _TIMEOUT = 10.0
 _LONGEST = 64 * 1024
-"""Bytes of an answer that are looked at."""
+"""The most bytes of an answer that are read."""
 _PATH = "/resume"
 _CONNECTIONS: dict[str, Callable[..., http.client.HTTPConnection]] = {
     "http": http.client.HTTPConnection,
@@ -25,7 +25,7 @@ _CONNECTIONS: dict[str, Callable[..., http.client.HTTPConnection]] = {
 
 
 def address_of(ops: OpsSettings) -> str:
-    """Where a worker with these settings listens, seen from the same machine. Raises SetupError for any free port."""
+    """The address of a worker with these settings, on the same machine. Raises SetupError for port 0."""
     if ops.port == 0:
         raise SetupError(
             "JOURNEYS_OPS__PORT is 0, any free port; the worker's log names it (ops.listening)",
@@ -36,9 +36,10 @@ def address_of(ops: OpsSettings) -> str:
 
 
 def resume(address: str) -> list[str]:
-    """Ask the worker at this address to go on; what it says it opened. Raises HaltError where it does not.
+    """Resume the worker at this address. Returns the reasons that it removed from its gate.
 
-    Raises ValueError for what is no http:// or https:// address.
+    Raises HaltError if the worker does not answer or does not resume, ValueError for an address that is not http:// or
+    https://.
     """
     status, body = _post(address)
     address = without_credentials(address)
@@ -76,6 +77,6 @@ def _post(address: str) -> tuple[int, bytes]:
 
 
 def _line(body: bytes) -> str:
-    """The start of an answer, in one line that a terminal can show."""
+    """The first 200 bytes of an answer, as one printable line."""
     text = " ".join(body[:200].decode(errors="replace").split())
     return text if text.isprintable() else repr(text)

@@ -1,4 +1,4 @@
-"""Whether the worker is ready, as named reasons. Pure. Whether it is alive is found out by `watch`."""
+"""The readiness of the worker, as named reasons. Sans-I/O. `stuck` decides whether it is alive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 Need: TypeAlias = Literal["kafka.producer", "kafka.group", "registry.schemas", "api.gate", "worker.lifecycle"]
-"""What must hold before a worker counts as ready. A worker without a partition is ready: it stands by."""
+"""The conditions of a ready worker. A worker without a partition is ready too: it stands by."""
 
 _AT_FIRST: Final[Mapping[Need, str]] = {
     "kafka.producer": "no transactional producer yet",
@@ -18,7 +18,7 @@ _AT_FIRST: Final[Mapping[Need, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """An answer to a probe: good when nothing speaks against it."""
+    """An answer to a probe: reason → text. Good without reasons."""
 
     reasons: Mapping[str, str]
 
@@ -35,13 +35,13 @@ class Health:
         self._reasons: dict[Need, str] = dict(_AT_FIRST)
 
     def met(self, need: Need) -> None:
-        """This holds now."""
+        """This condition holds now."""
         self._reasons.pop(need, None)
 
     def unmet(self, need: Need, reason: str) -> None:
-        """This does not hold, because of `reason`: a text for people, without secrets."""
+        """This condition does not hold. `reason` is a text for people, without secrets."""
         self._reasons[need] = reason
 
     def readiness(self) -> Report:
-        """Ready when every need is met."""
+        """The report for `/readyz`: good if every condition holds."""
         return Report(reasons={str(need): why for need, why in list(self._reasons.items())})

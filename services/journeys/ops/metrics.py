@@ -1,7 +1,7 @@
 """The worker's metrics. Names are dotted, as in the logs: `orders.in_hand` is `journeys_orders_in_hand`.
 
-Counting is cheap: a label set is resolved once and found again in a dictionary. Values that another part keeps (lag,
-orders in hand) are not counted here: a scrape reads them.
+Counting is cheap: a dictionary keeps each resolved label set. Other parts keep some values (lag, orders in hand); a
+scrape reads those from them.
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ _FROM_ZERO: Final[tuple[tuple[CounterName, Labels], ...]] = (
     *(("orders", (outcome,)) for outcome in ("published", "retried", "dead-lettered")),
     *(("transactions", (outcome,)) for outcome in ("committed", "aborted", "unknown")),
 )
-"""Series that exist from the start, so that a first increase is seen as one."""
+"""Series that exist from the start, so that Prometheus sees their first increase."""
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _MOST_SERIES = 500
-"""Label sets of one metric. Later ones are counted under `other`: labels may come from outside."""
+"""The most label sets of one metric. Later ones count as `other`, because labels may come from outside."""
 _INDEX = re.compile(r"(?<=/)\d+(?=/|$)")
 
 Reading: TypeAlias = float | Mapping[Labels, float]
@@ -169,7 +169,7 @@ class Metrics:
         self._read.totals[name] = read
 
     def render(self) -> bytes:
-        """The metrics as Prometheus reads them. Takes milliseconds: not for the event loop."""
+        """The metrics in Prometheus's format. It takes milliseconds, so do not call it on the event loop."""
         return generate_latest(self.registry)
 
 

@@ -2,13 +2,13 @@
 
     GET  /healthz, /readyz     200, or 503 with each reason by its name
     GET  /metrics              Prometheus
-    POST /hold, /resume        stop the intake of orders, and go on, also after a flood of dead letters
+    POST /hold, /resume        stop the intake of orders; continue it, also after a flood of dead letters
 
-A POST must bear the header `X-Journeys`: no page that a browser shows can send it to another site.
+A POST needs the header `X-Journeys`, which a web page cannot send to another site (CSRF).
 
-A loop that is stuck does not answer, and so fails its probe; the Kafka thread's state is read from its heartbeat.
-Metrics are rendered in another thread: a scrape does not hold up orders. Whoever reaches the port may open connections
-and leave them: they are bounded in number and in time, so that files are left for Kafka and the API.
+A stuck event loop does not answer, and so fails its probe. Another thread renders the metrics, so that a scrape does
+not delay orders. The server limits the number and the age of connections, so that clients that leave connections open
+cannot use up the file descriptors of Kafka and the API.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from journeys.ops.health import Report
 from journeys.ops.metrics import Metrics
 
 Control: TypeAlias = Callable[[], Mapping[str, object]]
-"""Does something to the worker, and tells what."""
+"""Changes the worker's state. Returns the fields of the answer."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -42,11 +42,11 @@ _PAGES = {
 }
 CONTROL_HEADER = "X-Journeys"
 MOST_CONNECTIONS = 64
-"""One more, and the oldest is closed, whatever it does: a probe is not kept out by what others leave open."""
+"""One more connection closes the oldest one, even in use, so that open connections never block a probe."""
 _PATIENCE = 10.0
-"""Seconds for a request to come, from the connection's begin or the last answer, and for a body that nobody reads."""
+"""Seconds to wait for a request on an open connection, and for the rest of a body that is not read."""
 _GRACE = 0.5
-"""Seconds for answers that are under way when the server stops."""
+"""Seconds to finish answers when the server stops."""
 
 
 @asynccontextmanager
@@ -60,9 +60,9 @@ async def serve(
     controls: Mapping[str, Control] | None = None,
     patience: float = _PATIENCE,
 ) -> AsyncIterator[str]:
-    """Serve while the block runs; yields the address, `http://127.0.0.1:8080`. Port 0 is any free one.
+    """Serve while the block runs. Yields the address, such as `http://127.0.0.1:8080`. Port 0 is any free one.
 
-    Raises SetupError when the address cannot be listened on.
+    Raises SetupError if the server cannot listen on the address.
     """
     application = _application(metrics, ready, alive, controls or {})
     runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=_GRACE)
@@ -87,7 +87,7 @@ async def serve(
 
 
 class _Connection(web.RequestHandler):
-    """One connection: bounded in time and, with all others in `connections`, in number."""
+    """One connection, with a limited age. `connections` holds all of them, and limits their number."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class _Connection(web.RequestHandler):
         loop: asyncio.AbstractEventLoop,
         patience: float,
     ) -> None:
-        # aiohttp takes None for an access log that is not kept, though its type does not say so.
+        # aiohttp accepts None for "no access log", although its type does not say so.
         no_log: Any = None
         super().__init__(server, loop=loop, access_log=no_log, keepalive_timeout=patience, lingering_time=patience)
         self._connections = connections
@@ -113,7 +113,7 @@ class _Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Tell of defects alone: what is no request is answered with 400, and anybody can send it at any rate."""
+        """Log only defects. Malformed requests get a 400 and no log line, because any client can send many."""
         if not isinstance(kw.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
             super().log_exception(*args, **kw)
 

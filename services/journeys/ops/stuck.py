@@ -1,10 +1,11 @@
-"""Whether a part of the worker is stuck. Pure: what is seen, and when, come as arguments.
+"""Decides whether a part of the worker is stuck. Sans-I/O: the observations and the time are arguments.
 
-A thread is stuck when it shows no sign of life for longer than `Patience.silence`. An order is stuck when it makes no
-progress for longer than one page may take with all its tries, and that is not because it waits its turn: either nobody
-was given a turn meanwhile, or so many were that it should have had its own. Behind a shut gate no order is stuck, and
-the count begins anew when it opens; orders that are not due, wait for others to end, for room, or for the
-schema of their message are not looked at.
+A thread is stuck if it shows no sign of life for longer than `Patience.silence`. An order is stuck if it got no page
+for longer than `Patience.order`, although it was its turn. It was its turn if the gatekeeper gave no turn at all in
+that time, or gave more turns than there can be orders in line.
+
+Behind a shut gate no order is stuck, and the time starts again when the gate opens. The rule ignores orders that are
+not due, and those that wait for other orders, for memory, or for the schema of their message.
 """
 
 from __future__ import annotations
@@ -22,33 +23,33 @@ Part: TypeAlias = Literal["kafka", "loop", "order"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """What is borne with; times in seconds."""
+    """The limits of the rule. Times are in seconds."""
 
     silence: float
-    """A thread without a sign of life."""
+    """The longest silence of a thread."""
     order: float
-    """An order without a page."""
+    """The longest time of an order without a page."""
     turns: int
-    """Requests that may be sent before one of this order's, when it is its turn again."""
+    """The most turns that other requests may get before it is this order's turn again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What one look at the worker shows."""
+    """One observation of the worker."""
 
     beats: Mapping[Part, float]
-    """When each thread showed its last sign of life."""
+    """The last sign of life of each thread, by the monotonic clock."""
     progress: Mapping[Position, int]
-    """Orders being worked on, each with a number that changes when it gets on."""
+    """The orders in progress, each with a number that changes with every page."""
     turns: int
-    """Requests that were let go since the start."""
+    """The turns that the gatekeeper has given since the start."""
     is_shut: bool
     """Whether the gate is shut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stuck:
-    """Why a part counts as stuck; of an order, which one."""
+    """Why a part counts as stuck, and the position of the stuck order."""
 
     reason: str
     order: Position | None = None
@@ -56,7 +57,7 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class _Progress:
-    """Where an order stood when it got on for the last time."""
+    """The state of an order at its last progress."""
 
     sign: int
     since: float
@@ -64,10 +65,10 @@ class _Progress:
 
 
 class Watch:
-    """Remembers from look to look; times are of one monotonic clock.
+    """Applies the rule to one observation after another. Times are of one monotonic clock.
 
-    A look that comes much too late means that the whole process stood still, stopped or without a CPU: nobody is
-    blamed for that time.
+    An observation that comes much too late means that the whole process stood still, stopped or without a CPU. That
+    time does not count.
     """
 
     def __init__(self, patience: Patience, *, now: float) -> None:
@@ -77,14 +78,14 @@ class Watch:
         self._turned = now
         self._orders: dict[Position, _Progress] = {}
         self.stuck: Mapping[Part, Stuck] = {}
-        """What was found at the last look; replaced whole, so any thread may read."""
+        """The stuck parts at the last observation. Replaced as a whole, so any thread may read it."""
 
     def report(self) -> Report:
-        """For a probe: good when nothing is stuck."""
+        """The report for `/healthz`: good if no part is stuck."""
         return Report(reasons={str(part): stuck.reason for part, stuck in self.stuck.items()})
 
     def look(self, seen: Seen, now: float) -> None:
-        """Find out what is stuck now."""
+        """Update `stuck` from an observation."""
         if now - self._looked > self._patience.silence / 2:
             self._awake_since = now
         self._looked = now
@@ -107,13 +108,13 @@ class Watch:
         return known
 
     def _stuck_order(self, now: float) -> Stuck | None:
-        """The one that has stood still for the longest time."""
+        """The stuck order with the longest time without progress."""
         bound = self._patience.order
-        nobody_turns = now - max(self._turned, self._awake_since) >= bound
+        no_turns = now - max(self._turned, self._awake_since) >= bound
         stuck = {
             at: order.since
             for at, order in self._orders.items()
-            if now - order.since >= bound and (nobody_turns or self._turns - order.turns >= self._patience.turns)
+            if now - order.since >= bound and (no_turns or self._turns - order.turns >= self._patience.turns)
         }
         if not stuck:
             return None

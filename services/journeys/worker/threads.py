@@ -1,6 +1,6 @@
-"""Blocking calls beside the event loop, in daemon threads: none of them can hold up the exit of the process.
+"""Runs blocking calls in daemon threads, which never delay the exit of the process.
 
-`asyncio.to_thread` would not do: its threads are joined at exit, and librdkafka may sit in a call for long.
+Python joins the threads of `asyncio.to_thread` at exit, and librdkafka may block in a call for long.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 def in_daemon_thread(call: Callable[[], T], *, name: str) -> asyncio.Future[T]:
-    """Run `call` in a daemon thread; the future belongs to the running loop and gets its result or exception."""
+    """Run `call` in a daemon thread. The future of the running loop gets its result or its exception."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():  # cancelled: nobody waits any more
+        if future.done():  # it was cancelled
             return
         if error is not None:
             future.set_exception(error)
@@ -32,9 +32,9 @@ def in_daemon_thread(call: Callable[[], T], *, name: str) -> asyncio.Future[T]:
         error: BaseException | None = None
         try:
             result = call()
-        except BaseException as raised:  # noqa: BLE001 - handed on to whoever awaits the future
+        except BaseException as raised:  # noqa: BLE001 - the future gets it
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=work, name=name, daemon=True).start()

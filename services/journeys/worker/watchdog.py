@@ -1,7 +1,7 @@
-"""Watches the worker from a thread of its own, so that it works while the event loop itself is blocked.
+"""Watches the worker from a thread of its own, so that it works while the event loop is blocked.
 
-The rule is `ops.watch`; here it is given what there is to see, and what it finds is said: `worker.stuck` with the stack
-of the stuck part, without the values of variables, and `worker.unstuck` when it goes on.
+The rule is `ops.stuck`. This module feeds it and logs its verdicts: `worker.stuck` with the stack of the stuck part
+(without the values of variables), and `worker.unstuck` when that part continues.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Stack = list[str]
 
 
 class Watchdog:
-    """To be made on the event loop, whose signs of life it asks for itself.
+    """Create it on the event loop, whose signs of life it collects itself.
 
-    `see` is called on the watchdog's thread: it is given those signs, and adds what else there is to see. `task_of`
-    finds the task of an order.
+    `see` gets these signs on the watchdog's thread, and returns the whole observation. `task_of` finds the task of an
+    order.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Watchdog:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch while the block runs."""
+        """Watch the worker while the block runs."""
         thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         thread.start()
         try:
@@ -62,7 +62,7 @@ class Watchdog:
             self._end.set()
 
     def look(self) -> None:
-        """One look, and what there is to say about it."""
+        """Make one observation, and log each change."""
         before = self._watch.stuck
         self._watch.look(self._see({"loop": self._loop_beat}), self._clock.monotonic())
         now = self._watch.stuck
@@ -103,14 +103,14 @@ class Watchdog:
 
 
 def stack_of_thread(ident: int) -> Stack:
-    """Where a thread is now; nothing for one that has ended."""
+    """The stack of a thread now, empty if it has ended."""
     frame = sys._current_frames().get(ident)  # noqa: SLF001 - the documented way to see another thread's stack
     frames = [] if frame is None else list(traceback.walk_stack(frame))
     return [_line(frame, number) for frame, number in reversed(frames)]
 
 
 def stack_of_task(task: asyncio.Task[Any]) -> Stack:
-    """Where a task waits: its coroutine, what that awaits, and so on. `Task.get_stack` tells the first only."""
+    """The stack of a waiting task, through all awaited coroutines. `Task.get_stack` gives only the first frame."""
     stack: Stack = []
     awaited: Any = task.get_coro()
     while awaited is not None:
