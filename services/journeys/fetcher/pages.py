@@ -1,79 +1,106 @@
-"""An HTTP answer becomes a page, or the error that says what to do about it. Pure.
+"""Turns an HTTP answer into a page, or into the error that decides what happens next. No I/O.
 
-No error's text holds any part of a body: it may be personal data. Only statuses, sizes and our own words.
+No error's text holds any part of a body: it may be personal data. It holds only statuses, sizes and our own words.
 """
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
+from journeys.fetcher.decoding import decode
 from journeys.fetcher.failures import Meaning, code_failure, failure, status_failure
 from journeys.model import Json
 
-_SUCCESS = 1
-_KNOWN = frozenset({"order_id", "total", "page", "page_size", "events", "shop_currency"})
+_SUCCESS: Final = 1
+_KNOWN: Final = frozenset({"order_id", "total", "page", "page_size", "events", "shop_currency"})
+_INTEGER: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0+)?", re.ASCII)
+_INTEGER_KEY: Final = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One page as the API answered it. `size` is the page size it used, which may be less than was asked for."""
+    """One page as the API answered it."""
 
     number: int
+    """Counts from 1."""
     size: int
+    """The page size that the API says it used; it may be smaller than the one that was asked for."""
     total: int
+    """How many events the journey has, as the API says on this page."""
     events: list[Json]
     shop_currency: str | None
     extra: dict[str, Json]
-    """Fields of `data` that the API document does not name, by JSON Pointer."""
+    """Fields of `data` that the API document does not describe, by JSON Pointer."""
     bytes: int
+    """Size of the body."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came over HTTP. `retry_after` is that header's text."""
+    """An HTTP answer."""
 
     status: int
     body: bytes
     retry_after: str | None = None
+    """The text of this header."""
+    charset: str | None = None
+    """The one that `Content-Type` names."""
+    is_encoded: bool = False
+    """Whether `Content-Encoding` names an encoding that we do not know; the body is as it was received."""
 
 
 def read_page(answer: Answer, *, order_id: str, number: int, codes: Mapping[int, Meaning], now: float) -> Page:
-    """The page that `answer` holds; `now` is in seconds since the epoch. Raises an OrderError."""
+    """Return the page that `answer` holds. `now` is in seconds since the epoch. Raises an OrderError."""
     if answer.status != 200:
         raise status_failure(answer.status, retry_after=retry_after(answer.retry_after, now=now))
-    document = _decoded(answer.body)
-    if not isinstance(document, dict):
-        _broken("the body is no JSON object", "not-an-object")
-    code = document.get("code")
-    if not isinstance(code, int) or isinstance(code, bool):
-        _broken("the answer's code is no integer", "wrong-types")
+    document = _document(answer)
+    code = _integer(document, "code")
     if code != _SUCCESS:
         raise code_failure(code, codes)
     data = document.get("data")
+    if number == 1 and data in (None, [], {}):  # PHP writes an empty object as []
+        _fail("no-journey", "the answer has no data")
     if not isinstance(data, dict):
-        _broken("the answer has no data object", "no-data")
-    return _page(data, order_id=order_id, number=number, size=len(answer.body))
+        _fail("no-data", "the answer has no data object")
+    return _page(data, order_id=order_id, number=number, size_bytes=len(answer.body))
 
 
-def _page(data: dict[str, Json], *, order_id: str, number: int, size: int) -> Page:
+def _document(answer: Answer) -> dict[str, Json]:
+    try:
+        document = decode(answer.body, charset=answer.charset)
+    except ValueError:
+        if answer.is_encoded:
+            _fail("not-decodable", "the answer has a content encoding that was not asked for")
+        _fail("not-json", f"the body of {len(answer.body)} bytes is not JSON")
+    if not isinstance(document, dict):
+        _fail("not-an-object", "the body is not a JSON object")
+    return document
+
+
+def _page(data: dict[str, Json], *, order_id: str, number: int, size_bytes: int) -> Page:
     echoed = data.get("order_id")
     if echoed is not None and str(echoed) != order_id:
-        _broken("the answer is for another order", "wrong-order")
-    if _integer(data, "page") != number:
-        _broken(f"the answer is not for page {number}", "wrong-page")
-    total, page_size = _integer(data, "total"), _integer(data, "page_size")
-    if total < 0 or page_size < 1:
-        _broken("total or page_size is out of range", "wrong-types")
-    events = data.get("events")
+        _fail("wrong-order", "the answer is for another order")
+    events = as_list(data.get("events"))
+    if number == 1 and not events and _has_no_total(data):
+        total, page_size, events = 0, 1, []
+    else:
+        if _integer(data, "page") != number:
+            _fail("wrong-page", f"the answer is not for page {number}")
+        total, page_size = _integer(data, "total"), _integer(data, "page_size")
+        if total < 0 or page_size < 1:
+            _fail("wrong-types", "total or page_size is out of range")
     if events is None and total == 0:
         events = []
     if not isinstance(events, list):
-        _broken("the answer has no list of events", "no-events")
+        _fail("no-events", "the answer has no list of events")
+    for event in events:
+        if type(event) is dict and type(products := event.get("products")) is dict:
+            event["products"] = as_list(products)
     currency = data.get("shop_currency")
     extra = {_pointer(name): value for name, value in data.items() if name not in _KNOWN}
     if currency is not None and not isinstance(currency, str):
@@ -85,51 +112,50 @@ def _page(data: dict[str, Json], *, order_id: str, number: int, size: int) -> Pa
         events=events,
         shop_currency=currency,
         extra=extra,
-        bytes=size,
+        bytes=size_bytes,
     )
 
 
-def _decoded(body: bytes) -> Json:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # msgspec refuses lone surrogates and numbers beyond a double; neither is worth losing a journey.
-        try:
-            return json.loads(body, parse_constant=_no_constant, parse_float=_float)
-        except (ValueError, RecursionError):
-            _broken(f"the body of {len(body)} bytes is not JSON", "not-json")
+def as_list(value: Json) -> Json:
+    """Return the items of an object whose keys are all integers, in their order; any other value as it is.
 
-
-def _float(text: str) -> float | str:
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _integer(data: Mapping[str, Any], name: str) -> int:
-    value = data.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        _broken(f"{name} is no integer", "wrong-types")
+    PHP's `json_encode` writes an array like this once `array_filter` has left a gap in it.
+    """
+    if type(value) is dict and all(map(_INTEGER_KEY.fullmatch, value)):
+        return [*value.values()]
     return value
+
+
+def _has_no_total(data: Mapping[str, Json]) -> bool:
+    """Whether an answer without events names no number of events, or 0."""
+    value = data.get("total")
+    return value is None or _integer(data, "total") == 0
+
+
+def _integer(data: Mapping[str, Json], name: str) -> int:
+    """Return an integer, also from a text or a number such as `"3"` or `3.0`. Raises TransientError for others."""
+    value = data.get(name)
+    if type(value) is int:
+        return value
+    match = _INTEGER.fullmatch(str(value)) if isinstance(value, str | float) else None
+    if match is None:
+        _fail("wrong-types", f"{name} is not an integer")
+    return int(match[1])
 
 
 def _pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def _broken(message: str, reason: str) -> NoReturn:
+def _fail(reason: str, message: str) -> NoReturn:
     raise failure(reason, message)
 
 
 def retry_after(text: str | None, *, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3: seconds or a date), or None."""
+    """Return the seconds that a Retry-After header asks for, or None if it is neither seconds nor a date.
+
+    See RFC 9110, section 10.2.3. `now` is in seconds since the epoch.
+    """
     if text is None:
         return None
     text = text.strip()

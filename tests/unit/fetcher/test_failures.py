@@ -21,6 +21,7 @@ VERDICTS = {
     "status-403": "wait",
     "key-file": "wait",
     "status-404": "later",
+    "status-204": "later",
     "no-journey": "later",
     "status-400": "dead-letter",
     "status-422": "dead-letter",

@@ -8,6 +8,7 @@ a third of a request's CPU time (benchmarks/client.py).
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from journeys.fetcher.pages import Answer
 from journeys.model import Json
 
 _GZIP: Final = frozenset({b"gzip", b"x-gzip"})
+_KNOWN_ENCODINGS: Final = _GZIP | {b"", b"identity"}
+_CHARSET: Final = re.compile(rb"""charset\s*=\s*["']?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
 _MEMBER: Final = zlib.MAX_WBITS | 16
 """The `wbits` of zlib for gzip, with its header and checksum."""
 
@@ -98,10 +101,13 @@ class ApiClient:
         except (httpx.HTTPError, httpx.InvalidURL, OSError, LookupError, ValueError, zlib.error) as error:
             raise _transient(error) from error
         retry_after = headers.get(b"retry-after")
+        charset = _CHARSET.search(headers.get(b"content-type", b""))
         return Answer(
             status=response.status_code,
             body=body,
             retry_after=None if retry_after is None else retry_after.decode("latin-1"),
+            charset=None if charset is None else charset[1].decode("ascii"),
+            is_encoded=headers.get(b"content-encoding", b"").lower() not in _KNOWN_ENCODINGS,
         )
 
     def _request(self, content: Json) -> httpx.Request:
@@ -127,10 +133,8 @@ class ApiClient:
         if length.isdigit() and int(length) > limit:
             raise _too_large(limit)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
-        coding = headers.get(b"content-encoding", b"identity").lower()
-        unpack = _Gunzip() if coding != b"identity" and response.status_code == httpx.codes.OK else None
-        if unpack is not None and coding not in _GZIP:
-            raise failure("not-decodable", "the answer has a content encoding that was not asked for")
+        is_gzip = headers.get(b"content-encoding", b"").lower() in _GZIP
+        unpack = _Gunzip() if is_gzip and response.status_code == httpx.codes.OK else None
         chunks: list[bytes] = []
         came = size = 0
         async for chunk in response.stream:
