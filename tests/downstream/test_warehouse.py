@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.downstream.warehouse import query, write_parquet
 from tests.support import sample_order
-from tests.support.schema_pages import DOCUMENT
+from tests.support.schema_pages import newest_edition_sql
 
 from journeys.producer import schemas
 
@@ -43,8 +43,7 @@ def test_the_documents_query_finds_the_newest_edition(tmp_path: Path) -> None:
         for account, order, edition, at in editions
     ]
     write_parquet(tmp_path / "summaries.parquet", schemas.load(schemas.RECORDS[schemas.SUMMARY]), data)
-    _, _, rest = DOCUMENT.read_text().partition("```sql\n")
-    found = query(rest.partition("```")[0], summary=tmp_path / "summaries.parquet")
+    found = query(newest_edition_sql(), summary=tmp_path / "summaries.parquet")
     assert sorted((row["account"], row["order_id"], row["edition"]) for row in found) == [
         ("default", "1", "orders/0/10"),
         ("default", "2", "orders/0/7#1"),

@@ -35,6 +35,14 @@ def with_tables(document: str) -> str:
     return f"{before}{_BEGIN}\n{''.join(_tables())}{_END}{after}"
 
 
+def newest_edition_sql() -> str:
+    """The document's query for the newest edition of each order."""
+    _, _, rest = DOCUMENT.read_text().partition("```sql\n")
+    query, end, _ = rest.partition("```")
+    assert end, f"no query in {DOCUMENT.name}"
+    return query
+
+
 def _tables() -> Iterator[str]:
     common = {field["name"] for field in schemas.definition(_COMMON)["fields"]}
     yield "### Events: the fields of every channel\n\n"
