@@ -1,4 +1,4 @@
-"""All commands, put together. Each imports its heavy parts when it runs, so that `--help` is quick."""
+"""The command-line application. Each command imports its heavy parts when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Completed orders in, whole customer journeys out, exactly once, on Kafka.",
     epilog="First steps:\n\n"
     "  journeys demo                 see it work, with nothing else installed\n\n"
-    "  journeys topics create        make the topics\n\n"
+    "  journeys topics create        create the topics\n\n"
     "  journeys schemas register     register the schemas\n\n"
     "  journeys run                  start a worker; start more to share the work",
 )

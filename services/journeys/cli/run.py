@@ -1,4 +1,4 @@
-"""`journeys run`: a worker, until it is told to stop."""
+"""`journeys run`: runs a worker until SIGTERM or Ctrl-C."""
 
 # ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
 
@@ -15,8 +15,8 @@ EPILOG = (
     "Examples:\n\n"
     "  JOURNEYS_API__KEY_FILE=/run/secrets/key journeys run\n\n"
     "  journeys run --config journeys.toml --log-format json\n\n"
-    "SIGTERM or Ctrl-C: finished orders are committed, the rest is given back, exit code 0. "
-    "1: it cannot go on, with the reason. 2: wrong settings, each named."
+    "After SIGTERM or Ctrl-C the worker commits finished orders and gives the others back: exit code 0. "
+    "Exit code 1: it cannot go on, and gives the reason. Exit code 2: it names each wrong setting."
 )
 
 
@@ -24,7 +24,7 @@ def run(
     config: ConfigFile = None,
     log_format: Annotated[
         Literal["auto", "json", "console"] | None,
-        typer.Option(help="How log lines look: JSON, for people, or by whether stderr is a terminal."),
+        typer.Option(help="Format of log lines; `auto` is console on a terminal and JSON elsewhere."),
     ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
@@ -40,7 +40,7 @@ def run(
 
     log_output = logs.configure(log_format=settings.logs.format, level=settings.logs.level)
     try:
-        with schema_ids(settings) as ids:  # begun before what takes longest to import
+        with schema_ids(settings) as ids:  # begins before the slowest imports
             from journeys.worker.service import run as work
 
             code = work(settings, ids, log_output)
@@ -49,7 +49,7 @@ def run(
             raise
         logs.log("worker.failed", reason=str(error), remedy=getattr(error, "remedy", None))
         code = 1
-    except Exception as error:  # noqa: BLE001 - a defect: told where the other lines go, with its trace
+    except Exception as error:  # noqa: BLE001 - a defect: logged with its trace
         logs.log("worker.failed", reason="a defect", exc_info=error)
         code = 1
     raise typer.Exit(code)

@@ -14,7 +14,7 @@ from journeys.cli.options import AsJson, ConfigFile, settings_of
 from journeys.cli.terminal import complain
 from journeys.errors import SetupError
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the schemas, or look at them.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Register, check or export the schemas.")
 
 
 @app.command(
@@ -22,10 +22,10 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up th
     epilog="Examples:\n\n"
     "  journeys schemas register\n\n"
     "  JOURNEYS_REGISTRY__URL=https://registry.example:8081 journeys schemas register\n\n"
-    "May be run again at any time. An incompatible schema is refused before anything is changed.",
+    "You may run it again at any time. If a schema is incompatible, the command changes nothing.",
 )
 def register(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Register every schema that is not there yet, and guard each subject's compatibility."""
+    """Register missing schemas, and set each subject's compatibility."""
     settings = settings_of(config)
 
     from journeys.producer import registry
@@ -82,10 +82,10 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     epilog="Examples:\n\n"
     "  journeys schemas export build/avro\n\n"
     "  java -jar avro-tools.jar compile -string -bigDecimal protocol build/avro/journeys.avpr src\n\n"
-    "Needs no registry and no settings. Files of the same names are overwritten.",
+    "It needs no registry and no settings. It overwrites files of the same names.",
 )
 def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; created if it does not exist.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target directory; created if missing.")],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`journeys topics create`: every topic that a worker reads and writes."""
+"""`journeys topics create`: creates every topic that a worker reads or writes."""
 
 # ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
 
@@ -20,18 +20,18 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up th
     epilog="Examples:\n\n"
     "  journeys topics create --dry-run\n\n"
     "  journeys topics create --partitions 12 --replication-factor 3 --retention 14d\n\n"
-    "May be run again at any time: what exists is left as it is.",
+    "You may run it again at any time: it does not change existing topics.",
 )
 def create(
     *,
     config: ConfigFile = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of each new topic.")] = 6,
     replication_factor: Annotated[int, typer.Option(min=1, help="Copies of each; 3 in production.")] = 1,
-    retention: Annotated[str, typer.Option(help="How long records are kept: 12h, 30d.")] = "30d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    retention: Annotated[str, typer.Option(help="How long Kafka keeps records: 12h, 30d.")] = "30d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the command would do, and do nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create the topics of orders, retries, dead letters and events that do not exist yet."""
+    """Create the missing topics of orders, retries, dead letters and events."""
     settings = settings_of(config)
     kept = _duration(retention)
 
@@ -66,7 +66,7 @@ def _duration(retention: str) -> float:
     from journeys.settings.values import parse_duration
 
     option = "--retention"
-    if retention.strip().isdecimal():  # seconds in a setting; here, days are more likely meant
+    if retention.strip().isdecimal():  # a setting would read seconds; here people more likely mean days
         raise typer.BadParameter("must have a unit: 12h, 30d", param_hint=option)
     try:
         return parse_duration(retention)

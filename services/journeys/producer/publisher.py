@@ -1,20 +1,21 @@
-"""Where events go: the only door to confluent_kafka's transactional Producer.
+"""Publishes events: the only door to confluent_kafka's transactional Producer.
 
-One call publishes records and the offsets of the orders behind them, all or nothing. It never polls the consumer:
-a rejoin inside an open transaction would let stale offsets through, since the broker checks membership, not
-ownership (measured on Apache Kafka 4.1). What each call of librdkafka may answer, and what is done:
+One call publishes records together with the offsets of their orders, all or nothing. It never polls the consumer. The
+broker checks group membership, not ownership, so a rejoin inside an open transaction would let stale offsets through
+(measured on Apache Kafka 4.1). Each call into librdkafka may end in four ways:
 
+    success                     the next call
     retriable, or timed out     the same call again; a commit that timed out is never aborted
-    a record is not taken, or
-    requires abort              abort; the caller polls, drops what is no longer its own and sends the rest again
-    fatal, or out of time       outcome unknown: `rebuild`, read the committed offsets, then decide
+    a record was refused, or
+    requires abort              abort; the caller polls, drops lost partitions and sends the rest again
+    fatal, or out of time       the outcome is unknown: `rebuild`, then read the committed offsets
 
-`send_offsets_to_transaction` does not keep its time-out: against a broker that had fallen silent, a call with 0.5 s
-returned after 10 (measured; librdkafka 2.16). So it runs in a thread of its own, which is left behind with its producer
-when time is up. The other calls return in time.
+`send_offsets_to_transaction` does not keep its time-out: against a silent broker, a call with 0.5 s returned after 10 s
+(measured; librdkafka 2.16). So it runs in a thread of its own. If it is late, the thread is left behind together with
+its producer. The other calls return in time.
 
-A producer whose last outcome is unknown is never used again. librdkafka has no KIP-890 yet (confluentinc/librdkafka
-#5423), so an EndTxn that was delayed on the way could otherwise end a later transaction.
+A producer with an unknown outcome is never used again. librdkafka has no KIP-890 yet (confluentinc/librdkafka #5423),
+so a delayed EndTxn could otherwise end a later transaction.
 """
 
 from __future__ import annotations
@@ -36,19 +37,19 @@ from journeys.errors import HaltError, SettingsError
 from journeys.model import GroupOffsets, OffsetCommit, Record
 
 _SLICE = 0.5
-"""Seconds that one call into librdkafka may take before its deadline is looked at again."""
+"""The most seconds of one call into librdkafka. After each, the deadline is checked."""
 _ANY_TOPIC = "__consumer_offsets"
-"""Asked about only to be connected: the answer is small, also where it says that we may not see it."""
+"""A topic to ask about, only to be connected. The answer is small, even if it denies access."""
 _CAREFUL_BYTES = 64 * 1024
-"""Records that travel together after a refusal that named several: no topic takes less than this."""
+"""The most bytes in one batch while the refused record is searched. Every topic accepts this size."""
 
 _Delivered: TypeAlias = Callable[[KafkaError | None, Message], None]
 Watch: TypeAlias = Callable[[Callable[[], object], Callable[[], float]], None]
-"""Runs a call that may not keep its time-out, while there are seconds left. Raises what the call raises, or
-TimeoutError where it is left behind."""
+"""Runs a call that may not keep its time-out, while `left()` is positive (seconds). Raises the call's exception, or
+TimeoutError if it leaves the call behind."""
 
 _PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001 - librdkafka's own names
-"""What an abort does to the records that were not refused."""
+"""The delivery errors of the other records of an aborted transaction."""
 _NOT_ALLOWED = frozenset(
     {
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -60,7 +61,7 @@ _NOT_ALLOWED = frozenset(
 
 
 class Outcome(StrEnum):
-    """How a transaction ended."""
+    """The end of a transaction."""
 
     COMMITTED = "committed"
     ABORTED = "aborted"
@@ -69,7 +70,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How a transaction ended, why, and which batches (by index) hold a record that Kafka will never take."""
+    """The end of a transaction, its reason, and the batches (by index) with a record that is too large for Kafka."""
 
     outcome: Outcome
     reason: str | None = None
@@ -78,14 +79,14 @@ class Result:
 
 
 class _Care(IntEnum):
-    """What is done to learn which record Kafka refuses. It costs time, so each step is for after an abort."""
+    """How the publisher finds the record that Kafka refuses. Each step costs time, so it follows an abort."""
 
     NONE = 0
-    """Nothing: the transaction tells that there is one."""
+    """No reports. The transaction only fails."""
     REPORTS = 1
-    """Each record is asked about."""
+    """A delivery report for each record."""
     APART = 2
-    """And few travel together: Kafka refuses all that travelled with one."""
+    """Reports, and small batches: Kafka refuses all records of a batch with a refused one."""
 
 
 @dataclass(slots=True)
@@ -109,13 +110,13 @@ class _Refusals:
 
 
 def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
-    """Run a call in a thread of its own, as `Watch` says."""
+    """Run a call in a thread of its own; a `Watch`."""
     ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 - handed on to whoever waits
+        except BaseException as error:  # noqa: BLE001 - the waiting caller raises it
             ended.put(error)
         else:
             ended.put(None)
@@ -134,9 +135,9 @@ def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
 
 
 class Publisher:
-    """A transactional producer. All methods but `hurry` belong to the Kafka thread.
+    """A transactional producer. All methods except `hurry` belong to the Kafka thread.
 
-    `producer` makes librdkafka's; `watch` runs those of its calls that do not keep their time-out.
+    `producer` creates librdkafka's producer. `watch` runs the calls that do not keep their time-out.
     """
 
     def __init__(
@@ -156,14 +157,14 @@ class Publisher:
         self._care = _Care.NONE
 
     def hurry(self, seconds: float) -> None:
-        """From now on, whatever is under way or comes has so many seconds left. May be called from any thread."""
+        """Give all current and later calls at most `seconds` from now. Any thread may call it."""
         self._latest = self._clock() + seconds
 
     def rebuild(self, *, timeout: float) -> None:
-        """Start anew with the same transactional.id: older producers are fenced, their transaction is settled.
+        """Start a new producer with the same transactional.id. Kafka fences the old one and ends its transaction.
 
-        Raises TimeoutError when Kafka does not answer, HaltError where it refuses for good, SettingsError for a
-        setting that librdkafka does not take.
+        Blocks for at most `timeout` seconds. Raises TimeoutError if Kafka does not answer, HaltError if it refuses the
+        producer for good, SettingsError for a property that librdkafka refuses.
         """
         self.discard()
         deadline = self._clock() + timeout
@@ -185,9 +186,9 @@ class Publisher:
                 return
 
     def _begin(self, producer: Producer, deadline: float) -> None:
-        # Not connected yet, librdkafka looks for its coordinator only half a second later. And what it connects to
-        # first is a bootstrap server, which it leaves for the same broker by its proper name: the second answer comes
-        # from there. (Without this a start took 0.06 or 0.5 s more, as it happened; measured with benchmarks.start.)
+        # An unconnected librdkafka looks for its coordinator only after half a second. It first connects to a bootstrap
+        # server, and then to the same broker by its advertised name; the second answer comes from there. Without these
+        # requests a start took 0.06 or 0.5 s longer, by chance (measured with benchmarks.start).
         for _ in range(2):
             producer.list_topics(_ANY_TOPIC, self._slice(deadline))
         producer.init_transactions(self._slice(deadline))
@@ -196,7 +197,7 @@ class Publisher:
         return max(0.1, min(_SLICE, deadline - self._clock()))
 
     def discard(self) -> None:
-        """Drop the producer and what it has not sent; never raises."""
+        """Drop the producer and its unsent records. Never raises."""
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(KafkaException):
@@ -210,10 +211,11 @@ class Publisher:
         *,
         timeout: float,
     ) -> Result:
-        """One transaction over all batches and the offsets of all groups, within `timeout` seconds.
+        """Publish all batches and the offsets of all groups in one transaction, within `timeout` seconds.
 
-        A record that Kafka refuses is not known at once. The next transaction asks about each; where that names
-        several, since records are refused by the batch they travel in, the one after it sends less together.
+        If Kafka refuses a record, the first abort does not say which. The next transaction asks for a report on each
+        record. Kafka refuses whole batches, so the reports may name several records; the transaction after that uses
+        small batches. Raises HaltError if this client may not publish.
         """
         if self._producer is None:
             return Result(outcome=Outcome.UNKNOWN, reason="no producer")
@@ -249,7 +251,7 @@ class Publisher:
             return _unknown(failure.args[0])
         except TimeoutError as late:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
-        error = refusals.first or error  # what follows a refusal only says that something came before
+        error = refusals.first or error  # the errors after a refusal only say that the transaction failed before
         if error.code() in _NOT_ALLOWED:
             raise HaltError(f"this client may not publish: {error.name()}: {error.str()}")
         is_certain = self._care is _Care.APART or refusals.records <= 1
@@ -261,13 +263,13 @@ class Publisher:
         )
 
 
-class _AbortRequired(Exception):  # noqa: N818 - a signal within this module, never seen outside
+class _AbortRequired(Exception):  # noqa: N818 - a signal inside this module
     def __init__(self, error: KafkaError) -> None:
         self.error = error
 
 
 class _Transaction:
-    """The calls of one transaction, each resumed until it answers or no time is left."""
+    """The calls of one transaction. Each is repeated until it answers or the time is over."""
 
     def __init__(self, producer: Producer, left: Callable[[], float], *, watch: Watch, care: _Care) -> None:
         self._producer = producer

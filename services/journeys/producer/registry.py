@@ -1,6 +1,6 @@
-"""Schema ids from the registry: the only door to confluent_kafka.schema_registry.
+"""Schemas and their ids in the registry: the only door to confluent_kafka.schema_registry.
 
-A worker looks ids up at its start and never registers. `register` is for the command that sets things up.
+A worker looks ids up at its start and never registers schemas. Only the command `journeys schemas register` does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LIMITS: Final[Mapping[str, Any]] = {
     "retries.wait.ms": 200,
     "retries.max.wait.ms": 500,
 }
-"""Seconds for one request, and how often and when it is repeated; the caller's config may differ."""
+"""The client's time-out in seconds, and its retries in milliseconds. The caller's config overrides them."""
 
 _SUBJECT_NOT_FOUND: Final = 40401
 _VERSION_NOT_FOUND: Final = 40402
@@ -37,34 +37,34 @@ _SCHEMA_NOT_FOUND: Final = 40403
 _COMPATIBILITY_NOT_SET: Final = 40408
 
 _NOT_ITS_OWN: Final = -1
-"""What the client says of an answer that bears no code: that of a proxy, where the registry is away."""
+"""The client's code for an answer without one, such as that of a proxy while the registry is down."""
 _REFUSED: Final = (400, 404, 422)
-"""HTTP statuses of a registry that does not give out an id, and will not if it is asked again, whatever its code."""
+"""HTTP statuses with which a registry refuses an id for good, with any error code."""
 
 
 class State(StrEnum):
-    """How a subject stands to our schema."""
+    """The state of a subject, compared with our schema."""
 
     OK = "ok"
     """Our schema is one of its versions."""
     MISSING = "missing"
     """The registry does not know the subject."""
     DIFFERS = "differs"
-    """The subject has versions, and none is our schema."""
+    """The subject has versions, but none is our schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What the registry says of one subject."""
+    """The state of one subject in the registry."""
 
     name: str
     record: str
-    """The record that belongs there, such as `AdsEvent`."""
+    """The record type of the subject, such as `AdsEvent`."""
     state: State
     schema_id: int | None
-    """The id of our schema; None where it is not there."""
+    """The id of our schema. None if it is not registered."""
     compatible: bool
-    """Whether our schema may be registered, or is."""
+    """Whether our schema is registered or may be registered."""
 
     def __str__(self) -> str:
         if self.state is State.DIFFERS:
@@ -74,20 +74,20 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """What was done for one subject."""
+    """The result of `register` for one subject."""
 
     subject: str
     record: str
     schema_id: int
     created: bool
-    """False where our schema was there before."""
+    """False if our schema was registered before."""
 
 
 def lookup(url: str, config: Mapping[str, Any], topic_prefix: str) -> dict[str, int]:
     """Subject → schema id, for every topic of the prefix.
 
-    `config` goes to the registry's client (authentication, TLS, time-outs). Raises SetupError that names each
-    subject which is missing or differs, or says why the registry cannot be asked.
+    `config` goes to the registry's client (authentication, TLS, time-outs). Raises SetupError that names each missing
+    or different subject, or the reason why the registry does not answer.
     """
     found = check(url, config, topic_prefix)
     ids = {subject.name: subject.schema_id for subject in found if subject.schema_id is not None}
@@ -98,19 +98,18 @@ def lookup(url: str, config: Mapping[str, Any], topic_prefix: str) -> dict[str, 
 
 
 def check(url: str, config: Mapping[str, Any], topic_prefix: str) -> list[Subject]:
-    """How each subject stands, in the order of `schemas.RECORDS`. Changes nothing.
+    """The state of each subject, in the order of `schemas.RECORDS`. Changes nothing.
 
-    Raises SetupError where the registry cannot be asked.
+    Raises SetupError if the registry does not answer.
     """
     with _registry(url, config) as client:
         return [_subject(client, schemas.subject(topic_prefix, name), name) for name in schemas.RECORDS]
 
 
 def register(url: str, config: Mapping[str, Any], topic_prefix: str) -> list[Registration]:
-    """Register what is not there yet and set each subject's compatibility; a second call changes nothing.
+    """Register missing schemas and set each subject's compatibility. A second call changes nothing.
 
-    Raises SetupError before anything is changed where a schema is incompatible with what is registered, or where
-    the registry cannot be asked.
+    Raises SetupError, without any change, if a schema is incompatible or the registry does not answer.
     """
     found = check(url, config, topic_prefix)
     unfit = [subject for subject in found if not subject.compatible]
@@ -138,7 +137,7 @@ def _subject(client: SchemaRegistryClient, name: str, topic: str) -> Subject:
 
 
 def _register(client: SchemaRegistryClient, subject: Subject, url: str) -> Registration:
-    """A subject that has versions is guarded before it gets another; one without has no place for a rule yet."""
+    """Register one subject. Sets its compatibility first if it has versions; a new subject has no place for it yet."""
     if subject.state is not State.MISSING:
         _guard(client, subject.name)
     if subject.state is State.DIFFERS and not _fits(client, subject.name, _schema(subject.record)):
@@ -153,7 +152,7 @@ def _register(client: SchemaRegistryClient, subject: Subject, url: str) -> Regis
 
 
 def _fits(client: SchemaRegistryClient, subject: str, schema: Schema) -> bool:
-    """Whether the registry would take the schema, by the rule that the subject has now."""
+    """Whether the registry accepts the schema, by the subject's current compatibility."""
     return client.test_compatibility_all_versions(subject, schema)
 
 
@@ -172,7 +171,7 @@ def _schema(record: str) -> Schema:
 
 
 def _absent(ask: Callable[[], _T], *codes: int, statuses: Collection[int] = ()) -> _T | None:
-    """The registry's answer, or None where it says that there is nothing, by one of these codes or HTTP statuses."""
+    """The registry's answer. None if it answers "not found", with one of these codes or HTTP statuses."""
     from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - see _schema
 
     try:
@@ -185,7 +184,7 @@ def _absent(ask: Callable[[], _T], *codes: int, statuses: Collection[int] = ()) 
 
 @contextmanager
 def _registry(url: str, config: Mapping[str, Any]) -> Iterator[SchemaRegistryClient]:
-    """A client of the registry whose every failure leaves as one line, without credentials."""
+    """A client of the registry. Turns each failure into a SetupError of one line, without credentials."""
     from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - see _schema
     from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - see _schema
 
@@ -197,7 +196,7 @@ def _registry(url: str, config: Mapping[str, Any]) -> Iterator[SchemaRegistryCli
         raise
     except SchemaRegistryError as error:
         raise SetupError(f"{place} {_refusal(error.http_status_code)}") from error
-    except Exception as error:  # its HTTP client's own errors among them, which this module does not know
+    except Exception as error:  # including the errors of its HTTP client, which this module does not know
         why = (
             f"{type(error).__name__}: does it run, and are JOURNEYS_REGISTRY__URL and JOURNEYS_REGISTRY__CONFIG right?"
         )
@@ -213,9 +212,9 @@ def _refusal(status: int) -> str:
 
 
 def schema_text(url: str, config: Mapping[str, Any], schema_id: int) -> str:
-    """The schema of this id, as JSON text, whatever its subject.
+    """The schema with this id, as JSON text.
 
-    Raises ValueError where the registry does not give it out, SetupError where it cannot be asked.
+    Blocks for some seconds. Raises ValueError if the registry refuses the id, SetupError if it does not answer.
     """
     with _registry(url, config) as client:
         found = _absent(lambda: client.get_schema(schema_id), statuses=_REFUSED)
