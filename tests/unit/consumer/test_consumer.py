@@ -134,13 +134,20 @@ class Bench:
         self.kafka.callbacks[name](self.kafka, [TopicPartition(*A)])
 
 
-def test_a_setting_that_librdkafka_does_not_take_is_named() -> None:
+def test_setting_that_librdkafka_refuses_is_a_settings_error() -> None:
     """As any wrong setting."""
     with pytest.raises(SettingsError, match="JOURNEYS_KAFKA__CONFIG"):
         OrderConsumer({"group.id": "g", "no.such.setting": 1}, ["orders"])
 
 
-def test_messages_are_taken_without_waiting_for_more() -> None:
+def test_setting_of_the_other_group_protocol_is_a_settings_error() -> None:
+    """A setting of the classic protocol does not go with `group.protocol=consumer`."""
+    config = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g", "group.protocol": "consumer"}
+    with pytest.raises(SettingsError, match=r"JOURNEYS_KAFKA__CONFIG: .*session\.timeout\.ms"):
+        OrderConsumer({**config, "session.timeout.ms": 3000}, ["orders"])
+
+
+def test_poll_takes_prefetched_messages_without_waiting() -> None:
     """The first is waited for; then what is prefetched. An error among them is no message."""
     bench = Bench()
     assert bench.consumer.poll(0.1, 10) == []
@@ -150,7 +157,7 @@ def test_messages_are_taken_without_waiting_for_more() -> None:
 
 
 @pytest.mark.parametrize(("kind", "at"), [(0, 7), (1, -1), (1, 253_402_300_800_000), (2, 2**63 - 1)])
-def test_a_message_without_a_timestamp_that_is_a_date_has_none(kind: int, at: int) -> None:
+def test_timestamp_out_of_range_is_none(kind: int, at: int) -> None:
     """Kafka gives a number all the same, and takes any from a producer."""
     bench = Bench()
     bench.kafka.gives = {"poll": Message(kind=kind, at=at)}
@@ -158,7 +165,7 @@ def test_a_message_without_a_timestamp_that_is_a_date_has_none(kind: int, at: in
     assert message.timestamp_ms is None
 
 
-def test_headers_that_cannot_be_read_are_told_by_one_that_can() -> None:
+def test_unreadable_headers_become_one_marker_header() -> None:
     """What the client raises for a name that is not UTF-8 (as on a real broker: tests/broker/test_bad_input.py)."""
 
     class Odd(Message):
@@ -177,7 +184,7 @@ def everywhere(error: KafkaError) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("error", HALTS)
-def test_what_no_waiting_mends_halts(error: KafkaError) -> None:
+def test_fatal_consumer_errors_halt(error: KafkaError) -> None:
     """Wherever it is told."""
     bench = Bench()
     bench.kafka.gives = everywhere(error)
@@ -192,7 +199,7 @@ def test_what_no_waiting_mends_halts(error: KafkaError) -> None:
 
 
 @pytest.mark.parametrize("error", [LATE, NOT_THERE])
-def test_what_passes_is_asked_for_again(error: KafkaError) -> None:
+def test_transient_consumer_errors_are_timeouts(error: KafkaError) -> None:
     """A poll goes on; a question is answered later."""
     bench = Bench()
     bench.kafka.gives = everywhere(error)
@@ -206,7 +213,7 @@ def test_what_passes_is_asked_for_again(error: KafkaError) -> None:
     assert bench.consumer.known_end(A) is None
 
 
-def test_an_error_of_one_partition_is_no_offset() -> None:
+def test_partition_error_is_no_committed_offset() -> None:
     """The call succeeds; its answer holds the error."""
     bench = Bench()
     found = TopicPartition(*A)
@@ -223,7 +230,7 @@ def test_an_error_of_one_partition_is_no_offset() -> None:
         bench.consumer.committed(A, timeout=1.0)
 
 
-def test_an_end_is_known_once_something_was_fetched() -> None:
+def test_end_is_unknown_before_the_first_fetch() -> None:
     """Before that librdkafka says -1001; and nothing where it gives up."""
     bench = Bench()
     bench.kafka.gives = {"get_watermark_offsets": (0, -1001)}
@@ -235,7 +242,7 @@ def test_an_end_is_known_once_something_was_fetched() -> None:
         bench.consumer.bounds(A, timeout=1.0)
 
 
-def test_what_goes_is_told_before_it_is_given_up() -> None:
+def test_revoke_calls_the_listener_before_unassigning() -> None:
     """Even partitions that were never assigned may be named."""
     bench = Bench()
     bench.kafka.gives["incremental_unassign"] = LATE
@@ -245,7 +252,7 @@ def test_what_goes_is_told_before_it_is_given_up() -> None:
     assert bench.kafka.unassigned == [[A], [A]]
 
 
-def test_what_is_held_is_assigned_and_paused() -> None:
+def test_held_partition_is_assigned_and_paused() -> None:
     """And where nothing is held, nothing is asked of librdkafka."""
     bench = Bench()
     bench.consumer.hold([])
@@ -254,7 +261,7 @@ def test_what_is_held_is_assigned_and_paused() -> None:
     assert bench.kafka.asked == ["incremental_assign", "pause"]
 
 
-def test_nobody_is_told_of_what_goes_with_the_end() -> None:
+def test_close_calls_no_listener() -> None:
     """Results were published before; the thread that closes must touch no ledger. All groups are left."""
     first, second = Bench(), Bench()
     OrderConsumers({first.consumer: ["orders"], second.consumer: ["orders.retry.1h"]}).close()

@@ -8,7 +8,7 @@ from journeys.consumer import offset_map
 from journeys.consumer.ledger import Ledger
 
 
-def test_a_ledger_with_nothing_in_hand_always_has_room() -> None:
+def test_ledger_with_nothing_in_hand_always_has_room() -> None:
     """An offset beyond a hole makes the map span more than was foreseen; the next owner must still go on."""
     limit = 6
     first = Ledger(epoch=1, watermark=0, metadata=None, limit=limit)
@@ -28,7 +28,7 @@ def test_a_ledger_with_nothing_in_hand_always_has_room() -> None:
     assert heir.commit([0]).watermark == 1
 
 
-def test_an_heir_works_on_what_is_not_published_and_on_nothing_twice() -> None:
+def test_new_owner_works_on_unpublished_offsets_only() -> None:
     """Neither on what the map names, be it next or beyond an order in hand, nor on what it was given before."""
     metadata = offset_map.encode(3, [3, 5, 6])
     heir = Ledger(epoch=2, watermark=3, metadata=metadata, limit=100)
@@ -42,7 +42,7 @@ def test_an_heir_works_on_what_is_not_published_and_on_nothing_twice() -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 1, 2])
-def test_only_what_is_in_flight_can_be_finished(offset: int) -> None:
+def test_only_offsets_in_flight_can_finish(offset: int) -> None:
     """Not what is finished, published or was never polled: whoever says so is wrong about what it did."""
     ledger = Ledger(epoch=1, watermark=0, metadata="", limit=100)
     for polled in (0, 1):
@@ -52,26 +52,3 @@ def test_only_what_is_in_flight_can_be_finished(offset: int) -> None:
     ledger.finish(1)
     with pytest.raises(KeyError):
         ledger.finish(offset)
-
-
-def test_a_map_of_what_lies_before_its_watermark_is_refused() -> None:
-    """It would name other offsets than were meant."""
-    with pytest.raises(ValueError, match="offset 2 lies before the watermark 3"):
-        offset_map.encode(3, [4, 2])
-
-
-def test_a_run_that_no_intake_could_have_made_is_damage() -> None:
-    """A few characters must not name millions of orders as published."""
-    for length in (1000, 10_000_000):
-        body = bytes([0, *offset_map._varint(length)])
-        metadata = "1r" + offset_map._text(body)
-        if length == 1000:
-            assert offset_map.decode(7, metadata) == set(range(7, 1007))
-        else:
-            with pytest.raises(offset_map.UnknownMapError, match="damaged"):
-                offset_map.decode(7, metadata)
-
-
-def test_a_map_of_nothing_takes_no_room() -> None:
-    """With nothing in hand, and with nothing beyond the watermark."""
-    assert (offset_map.worst_size(0, 5), offset_map.worst_size(5, 0), offset_map.encode(5, [])) == (0, 0, "")

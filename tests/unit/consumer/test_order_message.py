@@ -50,12 +50,12 @@ def message(value: bytes | None, *, topic: str = "orders.completed", headers: He
         (b"\x00good", "7"),
     ],
 )
-def test_three_forms_name_an_order(value: bytes, order_id: str) -> None:
+def test_three_formats_name_an_order(value: bytes, order_id: str) -> None:
     """A plain string, JSON and Avro are told apart, and an integer keeps its digits."""
     assert reader().read(message(value)).order_id == order_id
 
 
-def test_the_pointer_says_where_the_id_stands() -> None:
+def test_pointer_says_where_the_id_is() -> None:
     """A JSON Pointer reaches into nested objects, in JSON and in Avro, escapes included."""
     assert reader(pointer="/a~1b/c~0d").read(message(b'{"a/b": {"c~d": "x"}}')).order_id == "x"
     assert reader(pointer="/nested/id").read(message(b"\x00good")).order_id == "n1"
@@ -83,7 +83,7 @@ def test_the_pointer_says_where_the_id_stands() -> None:
         (b"\x00bad", "message-unreadable"),
     ],
 )
-def test_what_names_no_order_is_refused(value: bytes, reason: str) -> None:
+def test_message_without_an_order_id_is_rejected(value: bytes, reason: str) -> None:
     """Every other value is refused as a dead letter, with a reason that is no part of the value."""
     with pytest.raises(RejectedOrderError) as refused:
         reader().read(message(value))
@@ -92,7 +92,7 @@ def test_what_names_no_order_is_refused(value: bytes, reason: str) -> None:
     assert len(str(refused.value)) < 200
 
 
-def test_a_first_message_is_its_own_edition() -> None:
+def test_first_message_is_its_own_edition() -> None:
     """On an order topic the position is the edition, and headers of a retry mean nothing."""
     found = reader().read(message(b"A-1", headers=(("edition", b"x/0/1"), ("attempt", b"9"))))
     assert found == Order(
@@ -106,7 +106,7 @@ def test_a_first_message_is_its_own_edition() -> None:
     )
 
 
-def test_a_retry_keeps_its_edition() -> None:
+def test_retry_keeps_its_edition() -> None:
     """On a retry tier, edition, time and attempts come from the headers, the last of each name."""
     headers = (
         ("edition", b"orders.completed/0/1"),
@@ -119,7 +119,7 @@ def test_a_retry_keeps_its_edition() -> None:
     assert (found.edition, found.attempt, found.absences, found.timestamp_ms) == ("orders.completed/0/1", 2, 1, 77)
 
 
-def test_headers_that_no_worker_wrote_are_passed_over() -> None:
+def test_headers_that_no_worker_wrote_are_ignored() -> None:
     """Whoever may write to a retry tier: neither a number without end nor an edition of a megabyte is taken."""
     for number in (b"9" * 19, b"9" * 5000, b"-1", "\u0662".encode(), b"\xb2"):
         names = ("attempt", "absences", "order-timestamp")
@@ -133,7 +133,7 @@ def test_headers_that_no_worker_wrote_are_passed_over() -> None:
         )
 
 
-def test_a_form_that_is_set_is_not_guessed() -> None:
+def test_configured_format_is_not_guessed() -> None:
     """With the form set to text, an id may start with a brace."""
     assert reader("text").read(message(b"{A-1}")).order_id == "{A-1}"
     with pytest.raises(RejectedOrderError):

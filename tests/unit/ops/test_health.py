@@ -5,7 +5,7 @@ from __future__ import annotations
 from journeys.ops.health import Health
 
 
-def test_a_worker_is_ready_when_each_need_is_met() -> None:
+def test_worker_is_ready_when_each_need_is_met() -> None:
     """At first three things are missing, and each is named."""
     health = Health()
     assert set(health.readiness().reasons) == {"kafka.producer", "kafka.group", "registry.schemas"}
@@ -16,7 +16,7 @@ def test_a_worker_is_ready_when_each_need_is_met() -> None:
     assert health.readiness().good
 
 
-def test_a_need_may_fail_again_with_a_new_reason() -> None:
+def test_need_may_fail_again_with_a_new_reason() -> None:
     """The newest reason is the one shown."""
     health = Health()
     health.unmet("api.gate", "no key")

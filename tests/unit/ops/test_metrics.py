@@ -68,7 +68,7 @@ def test_watched_values_are_read_at_each_scrape() -> None:
     assert samples(shown)["journeys_orders_in_hand", ()] == 2
 
 
-def test_places_in_an_array_are_one_field() -> None:
+def test_misfits_in_an_array_count_as_one_field() -> None:
     """A pointer's numbers would make a series for each place."""
     shown = Metrics()
     shown.misfit("/products/0/price")
@@ -78,7 +78,7 @@ def test_places_in_an_array_are_one_field() -> None:
     assert samples(shown)["journeys_misfits_total", ("/products/*",)] == 1
 
 
-def test_labels_from_outside_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_sets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever comes in as a label, the number of series has an end, and nothing goes uncounted."""
     monkeypatch.setattr(metrics, "_MOST_SERIES", 3)
     shown = Metrics()
@@ -89,7 +89,7 @@ def test_labels_from_outside_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(found) == 4
 
 
-def test_names_are_the_dotted_ones() -> None:
+def test_prometheus_names_follow_the_dotted_names() -> None:
     """One rule leads from a name in the code to the one in Prometheus."""
     assert prometheus_name("orders.in_hand") == "journeys_orders_in_hand"
     assert prometheus_name("journeys.inconsistent") == "journeys_inconsistent"

@@ -36,7 +36,7 @@ class Scene:
         return dict(self.watch.report().reasons)
 
 
-def test_a_silent_thread_is_named_until_it_speaks_again() -> None:
+def test_silent_thread_is_stuck_until_its_next_beat() -> None:
     """With the time that it has been silent."""
     scene = Scene()
     scene.pass_time(100)
@@ -47,7 +47,7 @@ def test_a_silent_thread_is_named_until_it_speaks_again() -> None:
     assert scene.pass_time(1) == {}
 
 
-def test_nobody_is_blamed_for_the_time_in_which_the_process_stood_still() -> None:
+def test_time_in_which_the_process_was_stopped_does_not_count() -> None:
     """After a SIGSTOP of an hour, each thread has as long as ever to show that it is alive."""
     scene = Scene()
     scene.progress[at(1)] = 0
@@ -60,7 +60,7 @@ def test_nobody_is_blamed_for_the_time_in_which_the_process_stood_still() -> Non
     assert sorted(scene.pass_time(60)) == ["kafka", "order"]
 
 
-def test_an_order_that_makes_no_progress_is_stuck() -> None:
+def test_order_without_progress_is_stuck() -> None:
     """Where nothing is asked of the API meanwhile, it cannot be waiting for its turn."""
     scene = Scene()
     scene.progress[at(7)] = 0
@@ -74,7 +74,7 @@ def test_an_order_that_makes_no_progress_is_stuck() -> None:
     assert scene.pass_time(1) == {}
 
 
-def test_a_large_journey_is_not_stuck_while_pages_come() -> None:
+def test_large_journey_is_not_stuck_while_pages_come() -> None:
     """However long it takes in all."""
     scene = Scene()
     scene.rate = 0
@@ -83,7 +83,7 @@ def test_a_large_journey_is_not_stuck_while_pages_come() -> None:
         assert scene.pass_time(90) == {}
 
 
-def test_an_order_may_wait_its_turn() -> None:
+def test_order_that_waits_its_turn_is_not_stuck() -> None:
     """While others are asked for, it is stuck only once all that may be before it have had theirs."""
     scene = Scene()
     scene.progress[at(1)] = 0

@@ -1,4 +1,4 @@
-"""What the worker says of itself: here, whether it is ready."""
+"""The worker's hooks: its metrics, its log lines, and whether it is ready."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ import json
 
 from journeys.fetcher.account.gate import Reason
 from journeys.logs import configure
+from journeys.model import OrderMessage, Position, Record
 from journeys.ops.health import Health
-from journeys.worker.hooks import Assigned, Hooks, OrdersWaiting, Revoked
-from journeys.worker.observer import LogHook, ReadinessHook
+from journeys.ops.metrics import Metrics
+from journeys.producer.publisher import Outcome, Result
+from journeys.worker.handover import FinishedOrder
+from journeys.worker.hooks import (
+    Assigned,
+    Hooks,
+    KafkaUnreachable,
+    OrdersWaiting,
+    OutcomeRecovered,
+    Revoked,
+    TransactionEnded,
+)
+from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
 
 
-def test_a_worker_that_fell_out_of_its_group_is_not_ready() -> None:
+def test_worker_out_of_its_group_is_not_ready() -> None:
     """A partition that goes in good order changes nothing; one that was lost does, until the next assignment."""
     health = Health()
     hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
@@ -26,7 +38,7 @@ def test_a_worker_that_fell_out_of_its_group_is_not_ready() -> None:
     assert seen == [False, True, False]
 
 
-def test_the_gate_is_told_by_reason() -> None:
+def test_gate_reasons_are_logged_once_and_in_readyz() -> None:
     """Readiness names every reason; each is logged once when it comes and once when it goes; a pause only comes."""
     out = io.StringIO()
     configure(log_format="json", stream=out)
@@ -52,7 +64,7 @@ def test_the_gate_is_told_by_reason() -> None:
     ]
 
 
-def test_waiting_orders_are_told_once_until_none_waits() -> None:
+def test_waiting_orders_are_logged_once() -> None:
     """With the time when the next of them is due."""
     out = io.StringIO()
     configure(log_format="json", stream=out)
@@ -66,7 +78,7 @@ def test_waiting_orders_are_told_once_until_none_waits() -> None:
     ]
 
 
-def test_a_registry_that_orders_wait_for_is_told_once_until_none_waits() -> None:
+def test_awaited_registry_is_logged_once_and_in_readyz() -> None:
     """Readiness has the newest reason for as long as they wait."""
     out = io.StringIO()
     configure(log_format="json", stream=out)
@@ -87,4 +99,82 @@ def test_a_registry_that_orders_wait_for_is_told_once_until_none_waits() -> None
     assert [(line["event"], line["level"], line["reason"]) for line in lines] == [
         ("registry.failing", "warning", "it answers HTTP 503"),
         ("registry.failing", "warning", "it answers HTTP 401"),
+    ]
+
+
+def finished(outcome: str, *topics: str, reason: str | None = None) -> FinishedOrder:
+    """A finished order with a record for each of these topics."""
+    position = Position(topic="orders", partition=0, offset=7)
+    message = OrderMessage(position=position, key=None, value=b"A-1", headers=(), timestamp_ms=None)
+    records = [Record(topic=topic, key=b"k", value=b"v", headers=[]) for topic in topics]
+    return FinishedOrder(
+        epoch=1, message=message, outcome=outcome, records=records, size=0, at=0.0, order=None, reason=reason
+    )
+
+
+ORDERS = (
+    finished("published", "journey.ads", "journey.ads", "journey.rejected"),
+    finished("retried", "orders.retry.1m", reason="status-503"),
+    finished("dead-lettered", "orders.dead-letter", reason="status-400"),
+    finished("skipped"),
+)
+
+
+def test_only_a_committed_transaction_counts_orders_and_events() -> None:
+    """An aborted or unknown one counts as a transaction alone: its orders are sent again."""
+    metrics = Metrics()
+    hook = MetricsHook(metrics, channels={"journey.ads": "ads"}, rejected_topic="journey.rejected")
+    for outcome in Outcome:
+        hook(TransactionEnded(Result(outcome=outcome), ORDERS, 0.1))
+    shown = {
+        f"{sample.name}{sorted(sample.labels.values())}": sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
+    for became in ("published", "retried", "dead-lettered"):
+        assert shown[f"journeys_orders_total['{became}']"] == 1
+    assert shown["journeys_events_total['ads']"] == 2
+    assert shown["journeys_events_rejected_total[]"] == 1
+    assert shown["journeys_retries_total['orders.retry.1m', 'status-503']"] == 1
+    assert shown["journeys_dead_letters_total['status-400']"] == 1
+    for ended in ("committed", "aborted", "unknown"):
+        assert shown[f"journeys_transactions_total['{ended}']"] == 1
+
+
+def test_published_orders_are_logged_only_after_their_commit() -> None:
+    """A line for each order that is retried or dead-lettered; one for each published order at the debug level."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
+    hook = LogHook(rejected_topic="journey.rejected")
+    for outcome in (Outcome.ABORTED, Outcome.COMMITTED):
+        hook(TransactionEnded(Result(outcome=outcome, reason="a rebalance"), ORDERS, 0.1234))
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == [
+        "transaction.aborted",
+        "events.rejected",
+        "order.retried",
+        "order.dead_lettered",
+    ]
+    assert (lines[0]["orders"], lines[0]["seconds"], lines[0]["reason"]) == (4, 0.123, "a rebalance")
+    assert (lines[2]["position"], lines[2]["records"], lines[2]["reason"]) == ("orders/0/7", 1, "status-503")
+
+
+def test_an_unknown_outcome_makes_the_worker_unready_until_it_is_read_back() -> None:
+    """Also while Kafka does not answer the question."""
+    health = Health()
+    hook = ReadinessHook(health)
+    seen = []
+    for happening in (
+        OutcomeRecovered(published=0, owed=0),
+        TransactionEnded(Result(outcome=Outcome.UNKNOWN), (), 0.1),
+        KafkaUnreachable("no answer"),
+        OutcomeRecovered(published=1, owed=0),
+    ):
+        hook(happening)
+        seen.append(health.readiness().reasons.get("kafka.producer"))
+    assert seen == [
+        None,
+        "the outcome of the last transaction is being read back",
+        "Kafka does not answer: no answer",
+        None,
     ]

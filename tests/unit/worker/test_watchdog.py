@@ -65,7 +65,7 @@ class Worker:
         return Seen(beats=self.beats, progress=dict.fromkeys(self.tasks, 0), turns=0, is_shut=False)
 
 
-def test_an_order_that_hangs_is_told_with_where_it_waits(written: Written) -> None:
+def test_stuck_order_is_logged_with_its_stack(written: Written) -> None:
     """Down to the innermost coroutine; the values of variables are nobody's business."""
 
     async def ask(reader: str) -> None:
@@ -96,7 +96,7 @@ def test_an_order_that_hangs_is_told_with_where_it_waits(written: Written) -> No
     assert SECRET not in written.getvalue()
 
 
-def test_a_thread_that_hangs_is_told_with_where_it_stands(written: Written) -> None:
+def test_stuck_thread_is_logged_with_its_stack(written: Written) -> None:
     """By its name, wherever it waits."""
     release = threading.Event()
 
@@ -122,7 +122,7 @@ def test_a_thread_that_hangs_is_told_with_where_it_stands(written: Written) -> N
     assert any(line.endswith("wait_for_kafka") for line in stuck["stack"])
 
 
-def test_a_blocked_event_loop_is_told_while_it_is_blocked(written: Written) -> None:
+def test_blocked_event_loop_is_logged_while_it_is_blocked(written: Written) -> None:
     """The watchdog has a thread of its own; nothing of the loop is needed."""
 
     def block() -> None:

@@ -126,7 +126,7 @@ def results_of(
     return run(main)
 
 
-def test_the_gate_is_told_how_orders_end() -> None:
+def test_gatekeeper_counts_dead_letters() -> None:
     """So that it can tell a flood of dead letters."""
     gate = Watch()
 
@@ -139,7 +139,7 @@ def test_the_gate_is_told_how_orders_end() -> None:
     assert gate.dead == [True] * 3 + [False] * 3
 
 
-def test_what_fails_after_the_last_tier_needs_others_to_be_a_dead_letter() -> None:
+def test_last_retry_is_a_dead_letter_only_if_other_orders_were_answered() -> None:
     """Others since it was put into the tier, that is: its record's time counts."""
     outcomes = []
     for heard in (True, False):
@@ -155,7 +155,7 @@ def test_what_fails_after_the_last_tier_needs_others_to_be_a_dead_letter() -> No
     assert outcomes == [("dead-lettered", "orders.dead-letter", 1000), ("retried", "orders.retry.1h", 1000)]
 
 
-def test_nothing_is_begun_while_only_people_can_open_the_gate() -> None:
+def test_no_order_begins_while_the_gate_is_held() -> None:
     """Also what was in hand before waits, until the pool is told to go on."""
     gate = Watch(is_shut=True, is_held=True)
 
@@ -170,7 +170,7 @@ def test_nothing_is_begun_while_only_people_can_open_the_gate() -> None:
     assert len(results_of(gate, None, work)) == 3
 
 
-def test_an_order_whose_work_ends_by_itself_without_a_result_is_a_defect() -> None:
+def test_task_that_ends_without_a_result_is_a_defect() -> None:
     """A cancellation that nobody asked for must not make an order vanish: the worker is told to stop."""
 
     async def read(message: OrderMessage) -> Order:
@@ -190,7 +190,7 @@ def test_an_order_whose_work_ends_by_itself_without_a_result_is_a_defect() -> No
     assert "retry.1h/0/1" in str(failure)
 
 
-def test_what_the_kafka_thread_has_not_taken_yet_is_counted() -> None:
+def test_bytes_of_results_count_until_the_kafka_thread_takes_them() -> None:
     """A transaction may take seconds, and the event loop goes on meanwhile: its results are in hand too."""
     gate = Watch()
     seen: list[int] = []

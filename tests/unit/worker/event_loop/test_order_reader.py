@@ -73,7 +73,7 @@ def with_registry(use: Callable[[Registry], Coroutine[Any, Any, None]], *answers
 
 
 @pytest.mark.parametrize("answer", [TEXT, UNKNOWN], ids=["known", "unknown"])
-def test_an_id_is_asked_for_once_however_many_orders_wait(answer: Schema | Exception) -> None:
+def test_schema_is_asked_for_once_however_many_orders_wait(answer: Schema | Exception) -> None:
     """All of a burst get the one answer, and so do those that come later."""
 
     async def use(registry: Registry) -> None:
@@ -84,7 +84,7 @@ def test_an_id_is_asked_for_once_however_many_orders_wait(answer: Schema | Excep
     assert with_registry(use, answer).asked == {7: 1}
 
 
-def test_only_a_few_ids_are_asked_for_at_once() -> None:
+def test_schema_lookups_are_bounded() -> None:
     """Each question takes a thread; garbage may name any number of ids."""
 
     async def use(registry: Registry) -> None:
@@ -93,7 +93,7 @@ def test_only_a_few_ids_are_asked_for_at_once() -> None:
     assert with_registry(use).busiest == 4
 
 
-def test_an_unknown_id_is_asked_for_again_after_a_minute() -> None:
+def test_unknown_schema_is_asked_for_again_after_a_minute() -> None:
     """Somebody may have registered it meanwhile."""
 
     async def use(registry: Registry) -> None:
@@ -106,7 +106,7 @@ def test_an_unknown_id_is_asked_for_again_after_a_minute() -> None:
     assert with_registry(use, UNKNOWN).at == [0, 62]
 
 
-def test_only_so_many_unknown_ids_are_remembered() -> None:
+def test_remembered_unknown_schemas_are_bounded() -> None:
     """The oldest is forgotten first."""
 
     async def use(registry: Registry) -> None:
@@ -117,7 +117,7 @@ def test_only_so_many_unknown_ids_are_remembered() -> None:
     assert with_registry(use, *[UNKNOWN] * 1002).asked == {**dict.fromkeys(range(2, 1002), 1), 1: 2}
 
 
-def test_orders_wait_for_a_registry_that_does_not_answer() -> None:
+def test_orders_wait_for_a_silent_registry() -> None:
     """It is asked with growing pauses; what they wait for is told, and that they do not wait any more."""
 
     async def use(registry: Registry) -> None:
@@ -128,7 +128,7 @@ def test_orders_wait_for_a_registry_that_does_not_answer() -> None:
     assert registry.told == [str(DOWN)] * 5 + [None]
 
 
-def test_an_order_that_is_cancelled_takes_the_answer_from_nobody() -> None:
+def test_cancelled_order_cancels_no_shared_lookup() -> None:
     """Whoever asked first may go; the question stays as long as anybody waits."""
 
     async def use(registry: Registry) -> None:
@@ -142,7 +142,7 @@ def test_an_order_that_is_cancelled_takes_the_answer_from_nobody() -> None:
     assert (registry.asked, registry.at) == ({7: 1}, [0])
 
 
-def test_a_question_ends_with_the_last_order_that_waits_for_it() -> None:
+def test_lookup_ends_with_the_last_order_that_waits() -> None:
     """None waits any more, and that is told; the next order asks anew, also at the same moment."""
 
     async def use(registry: Registry) -> None:
@@ -173,7 +173,7 @@ def read(message: bytes, schema_text: Callable[[int], str]) -> str:
     ).order_id
 
 
-def test_an_order_in_avro_is_read_by_the_schema_that_wrote_it() -> None:
+def test_avro_order_is_read_by_its_writer_schema() -> None:
     """The registry is asked for the id in the frame."""
     assert read(value(7), {7: '"string"'}.__getitem__) == "A-1"
 
@@ -188,7 +188,7 @@ def test_an_order_in_avro_is_read_by_the_schema_that_wrote_it() -> None:
     ],
     ids=["no frame", "no id", "unknown", "unsafe"],
 )
-def test_an_order_in_avro_that_cannot_be_read_is_refused(message: bytes, why: str) -> None:
+def test_unreadable_avro_order_is_rejected(message: bytes, why: str) -> None:
     """Each becomes a dead letter, none an error of another kind."""
 
     def schema_text(number: int) -> str:

@@ -9,7 +9,7 @@ A: Partition = ("orders", 0)
 B: Partition = ("orders", 1)
 
 
-def test_the_oldest_order_is_the_first_that_is_left() -> None:
+def test_oldest_order_is_the_first_one_left() -> None:
     """Orders end in any order."""
     ages = Ages()
     for now, offset in enumerate((5, 6, 9)):
@@ -24,7 +24,7 @@ def test_the_oldest_order_is_the_first_that_is_left() -> None:
     assert ages.oldest() == {B: 7.0}
 
 
-def test_a_partition_begins_with_a_commit_and_takes_all_along() -> None:
+def test_assignment_counts_as_a_commit() -> None:
     """What its last owner committed is as good as ours."""
     ages = Ages()
     ages.assigned([A, B], 1.0)

@@ -51,7 +51,7 @@ class Bench:
 
 
 @pytest.mark.parametrize(("start", "offset"), [("earliest", 0), ("latest", 9)])
-def test_a_partition_without_an_offset_is_read_from_where_the_settings_say(start: Start, offset: int) -> None:
+def test_partition_without_an_offset_starts_by_the_setting(start: Start, offset: int) -> None:
     """And that is to be announced, so that a later absence is known for what it is."""
     bench = Bench(start)
     bench.assignments.take_over([A])
@@ -61,7 +61,7 @@ def test_a_partition_without_an_offset_is_read_from_where_the_settings_say(start
     assert bench.assignments.unannounced == set()
 
 
-def test_where_none_may_be_missing_it_stops() -> None:
+def test_missing_offset_halts_if_start_is_error() -> None:
     """After the first start, an absent offset is a lost one."""
     bench = Bench("error")
     with pytest.raises(HaltError, match="the group has no offset for orders/0"):
@@ -69,7 +69,7 @@ def test_where_none_may_be_missing_it_stops() -> None:
 
 
 @pytest.mark.parametrize("seen_by", ["its own commit", "another's"])
-def test_an_offset_that_was_there_and_is_gone_stops(seen_by: str) -> None:
+def test_lost_offset_halts(seen_by: str) -> None:
     """Starting over would publish everything again."""
     bench = Bench()
     if seen_by == "another's":
@@ -82,7 +82,7 @@ def test_an_offset_that_was_there_and_is_gone_stops(seen_by: str) -> None:
         bench.assignments.take_over([A])
 
 
-def test_a_partition_that_kafka_does_not_tell_of_is_held_and_read_once_it_does() -> None:
+def test_partition_with_an_unstable_offset_is_held() -> None:
     """The others are read at once; it is asked for again after a while, not at each turn."""
     bench = Bench()
     bench.group.offsets = {A: (3, ""), B: (5, "")}
@@ -98,7 +98,7 @@ def test_a_partition_that_kafka_does_not_tell_of_is_held_and_read_once_it_does()
     assert (bench.consumer.positions, bench.assignments.held) == ({A: 3, B: 5}, 0)
 
 
-def test_a_held_partition_that_cannot_be_moved_yet_has_no_ledger() -> None:
+def test_held_partition_that_cannot_seek_has_no_ledger() -> None:
     """Else what was prefetched at the wrong place would be taken in."""
     bench = Bench()
     bench.group.offsets = {A: (3, "")}
@@ -114,7 +114,7 @@ def test_a_held_partition_that_cannot_be_moved_yet_has_no_ledger() -> None:
     assert (ledger.watermark, bench.assignments.partition_of(ledger.epoch)) == (3, A)
 
 
-def test_a_rebalance_waits_for_all_offsets_together_no_longer_than_a_second() -> None:
+def test_rebalance_waits_a_second_at_most_for_all_offsets() -> None:
     """However many there are: whoever waits longer is thrown out."""
     bench = Bench()
     many = [("orders", number) for number in range(20)]
@@ -124,7 +124,7 @@ def test_a_rebalance_waits_for_all_offsets_together_no_longer_than_a_second() ->
     assert bench.assignments.held == 20
 
 
-def test_a_partition_that_went_is_not_asked_for_again() -> None:
+def test_revoked_partition_is_not_asked_for_again() -> None:
     """Held or read: it is somebody else's; an epoch of it means nothing any more."""
     bench = Bench()
     bench.group.unstable.add(A)

@@ -13,7 +13,7 @@ def leading_to(state: State) -> set[tuple[State, str]]:
     return {(before, happened) for (before, happened), after in NEXT.items() if after is state and before is not after}
 
 
-def test_a_transaction_begins_only_where_nothing_is_in_doubt_or_owed() -> None:
+def test_transaction_begins_only_in_the_ready_state() -> None:
     """After an abort a poll comes first, after an unknown outcome the committed offsets."""
     assert leading_to(State.OPEN) == {(State.READY, Step.BEGIN)}
     assert leading_to(State.READY) == {
@@ -23,17 +23,17 @@ def test_a_transaction_begins_only_where_nothing_is_in_doubt_or_owed() -> None:
     }
 
 
-def test_an_open_transaction_ends_with_an_outcome_and_with_nothing_else() -> None:
+def test_open_transaction_ends_only_with_an_outcome() -> None:
     """No poll before that: it could let stale offsets through."""
     assert {happened for state, happened in NEXT if state is State.OPEN} == set(Outcome)
 
 
-def test_a_worker_begins_in_doubt() -> None:
+def test_worker_begins_in_doubt() -> None:
     """Its predecessor may have left a transaction open."""
     assert FIRST is State.IN_DOUBT
 
 
-def test_the_document_shows_the_table() -> None:
+def test_document_shows_the_state_table() -> None:
     """`python -m tests.support.diagram` writes it anew."""
     document = DOCUMENT.read_text()
     assert document == with_diagram(document)

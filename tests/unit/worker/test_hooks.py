@@ -1,0 +1,39 @@
+"""Hooks: each gets every happening, in order."""
+
+from __future__ import annotations
+
+from journeys.worker.hooks import (
+    FieldMisfit,
+    GateChanged,
+    Happening,
+    Hooks,
+    KafkaUnreachable,
+    RegistryAwaited,
+    RequestEnded,
+)
+
+
+def test_every_hook_gets_every_happening_in_order() -> None:
+    """A hook passes over the kinds that it does not know."""
+    seen: list[tuple[str, Happening]] = []
+    hooks = Hooks(lambda happening: seen.append(("one", happening)), lambda happening: seen.append(("two", happening)))
+    first, second = KafkaUnreachable("no answer"), RegistryAwaited(None)
+    hooks.notify(first)
+    hooks.notify(second)
+    assert seen == [("one", first), ("two", first), ("one", second), ("two", second)]
+
+
+def test_methods_of_other_packages_make_the_same_records() -> None:
+    """The fetcher, the gatekeeper, the encoder and the schema lookups know no record."""
+    seen: list[Happening] = []
+    hooks = Hooks(seen.append)
+    hooks.request("ok", 0.2)
+    hooks.misfit("/price")
+    hooks.gate({"down": "10 in a row failed"})
+    hooks.registry("it answers HTTP 503")
+    assert seen == [
+        RequestEnded("ok", 0.2),
+        FieldMisfit("/price"),
+        GateChanged({"down": "10 in a row failed"}),
+        RegistryAwaited("it answers HTTP 503"),
+    ]
