@@ -1,4 +1,4 @@
-"""What documents and deployment files name is there: settings, commands, files."""
+"""Settings, files, metrics and log events that documents and deployment files name exist."""
 
 from __future__ import annotations
 
@@ -13,23 +13,37 @@ from journeys.ops.metrics import CounterName, GaugeName, SecondsName, TotalName,
 from journeys.settings.loading import env_name, setting_names
 
 ROOT = Path(__file__).parents[2]
-TEXTS = [ROOT / "README.md", ROOT / "docker-compose.yml", ROOT / "Dockerfile", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "benchmarks").rglob("*.md")),
+]
+TEXTS = [*PAGES, ROOT / "docker-compose.yml", ROOT / "Dockerfile"]
+SERVICES = ROOT / "services"
+PLACES = (SERVICES / "journeys", SERVICES / "journeys_sandbox", SERVICES, ROOT)
 RUNBOOK = ROOT / "docs" / "runbook.md"
 SETTINGS = {env_name(group, name) for group, name, _ in setting_names()}
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_setting_named_in_the_docs_exists(path: Path) -> None:
     """A setting renamed only in the code would leave the docs wrong."""
     named = set(re.findall(r"JOURNEYS_[A-Z]+__[A-Z_]+", path.read_text(encoding="utf-8")))
     assert named <= SETTINGS
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_linked_file_exists(path: Path) -> None:
     """Every link within the project leads to a file."""
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_named_in_the_docs_exists(path: Path) -> None:
+    """A page names a module by its path from a package of ours, the repository's root, or the page's directory."""
+    named = set(re.findall(r"`((?:\w+/)+\w+\.pyx?)`", path.read_text(encoding="utf-8")))
+    assert [name for name in named if not any((place / name).exists() for place in (*PLACES, path.parent))] == []
 
 
 def test_every_metric_of_the_runbook_exists() -> None:
