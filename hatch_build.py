@@ -1,4 +1,7 @@
-"""Compiles `journeys.producer.encoding.native` if a C compiler is available; without it, fastavro encodes."""
+"""Adds the schemas to the wheel, and compiles `journeys.producer.encoding.native` if a C compiler is available.
+
+Without the compiled module, fastavro encodes. `schemas/released/` stays out of the wheel: only tests read it.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,14 @@ NAME = "journeys.producer.encoding.native"
 FOLDER = "services/journeys/producer/encoding"
 
 
-class NativeEncoder(BuildHookInterface[Any]):
-    """Puts the compiled module into the wheel, or beside its source where the package is installed as editable."""
+class SchemasAndNativeEncoder(BuildHookInterface[Any]):
+    """Puts both into the wheel. An editable install needs only the compiled module, beside its source."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a wheel is built."""
+        if version != "editable":
+            for schema in Path(self.root, "schemas").glob("*.avsc"):
+                build_data["force_include"][str(schema)] = f"journeys/schemas/{schema.name}"
         self._temporary = TemporaryDirectory()
         command = self._command(self._temporary.name)
         built = Path(command.get_ext_fullpath(NAME))
