@@ -38,7 +38,6 @@ DEFAULTS: Mapping[str, str] = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     # One node has one replica. The broker's own topics start faster with few partitions.
     "offsets.topic.replication.factor": "1",
@@ -68,26 +67,35 @@ DEFAULTS: Mapping[str, str] = {
 
 
 class Broker:
-    """One Kafka broker. `config` overrides `DEFAULTS`; `jvm` adds flags. Use it as a context manager."""
+    """One Kafka broker. `config` overrides `DEFAULTS`; `jvm` adds flags. Use it as a context manager.
+
+    `listeners` adds listeners to the plain one: each one's name (in capitals) and its security protocol.
+    """
 
     def __init__(
         self,
         *,
         config: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
         jvm: tuple[str, ...] = (),
         progress: Progress | None = None,
     ) -> None:
         self._config = {**DEFAULTS, **(config or {})}
+        self._listeners = dict(listeners or {})
+        self._ports: dict[str, int] = {}
         self._jvm = (*_JVM, *jvm)
         self._progress = progress
         self._place: Workplace | None = None
         self._process: JavaProcess | None = None
-        self._port = 0
 
     @property
     def bootstrap_servers(self) -> str:
         """`host:port`, from `launch` on; the same after `restart`."""
-        return f"127.0.0.1:{self._port}"
+        return self.address("PLAINTEXT")
+
+    def address(self, listener: str) -> str:
+        """`host:port` of a listener, from `launch` on; the same after `restart`."""
+        return f"127.0.0.1:{self._ports[listener]}"
 
     @property
     def pid(self) -> int | None:
@@ -177,12 +185,15 @@ class Broker:
 
     def _format(self, place: Workplace, classpath: str) -> None:
         """Choose the ports, write the properties and format an empty storage."""
-        self._port, controller = free_ports(2)
+        protocols = {"CONTROLLER": "PLAINTEXT", "PLAINTEXT": "PLAINTEXT", **self._listeners}
+        self._ports = dict(zip(protocols, free_ports(len(protocols)), strict=True))
+        listeners = {name: f"{name}://{self.address(name)}" for name in protocols}
         config = {
             **self._config,
-            "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": self._config.get("advertised.listeners", f"PLAINTEXT://127.0.0.1:{self._port}"),
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": ",".join(listeners.values()),
+            "advertised.listeners": ",".join(url for name, url in listeners.items() if name != "CONTROLLER"),
+            "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in protocols.items()),
+            "controller.quorum.voters": f"1@{self.address('CONTROLLER')}",
             "log.dirs": str(place.path / "data"),
         }
         properties = place.path / "server.properties"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
+from base64 import b64encode
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
+import trustme
 
 from journeys.errors import SetupError
 from journeys.producer import registry
@@ -32,21 +37,54 @@ def test_an_unknown_setting_of_the_client_is_a_setup_error() -> None:
 class Stub(HTTPServer):
     """A registry that answers everything alike."""
 
-    def __init__(self, status: int, body: str) -> None:
+    def __init__(self, status: int, body: str, login: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status, self.body = status, body
+        self.login = login and f"Basic {b64encode(login.encode()).decode()}"
+
+    def handle_error(self, *_: object) -> None:
+        """A client that breaks off the TLS handshake is no news."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Stub
 
     def do_GET(self) -> None:
-        self.send_response(self.server.status)
+        is_welcome = self.headers["Authorization"] == self.server.login
+        self.send_response(self.server.status if is_welcome else 401)
         self.end_headers()
         self.wfile.write(self.server.body.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """Nothing."""
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a registry that wants TLS and the login `me:s3cret`, and the certificate of its authority."""
+    issued, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.issue_cert("127.0.0.1").configure_cert(context)
+    authority = tmp_path / "authority.pem"
+    issued.cert_pem.write_to_path(authority)
+    with Stub(200, '{"schema": "\\"long\\""}', login="me:s3cret") as stub:
+        stub.socket = context.wrap_socket(stub.socket, server_side=True)
+        thread = threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"https://127.0.0.1:{stub.server_port}", authority
+        stub.shutdown()
+        thread.join()
+
+
+def test_a_registry_with_login_and_own_authority_answers(secured: tuple[str, Path]) -> None:
+    """`basic.auth.user.info` logs in, and `ssl.ca.location` names the authority of the certificate."""
+    url, authority = secured
+    config = {"basic.auth.user.info": "me:s3cret", "ssl.ca.location": str(authority), "max.retries": 0}
+    assert registry.schema_text(url, config, 5) == '"long"'
+    with pytest.raises(SetupError, match=r"does not accept our credentials \(HTTP 401\)"):
+        registry.schema_text(url, {**config, "basic.auth.user.info": "me:wrong"}, 5)
+    del config["ssl.ca.location"]
+    with pytest.raises(SetupError, match="cannot be asked"):
+        registry.schema_text(url, config, 5)
 
 
 def text_from(status: int, body: str) -> str:

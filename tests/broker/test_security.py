@@ -1,0 +1,274 @@
+"""The rights that docs/security.md lists are enough, and none is too much; a worker logs in as that page says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import trustme
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from tests.broker.issuer import Issuer
+from tests.broker.kafka_tools import produce_orders, read_committed
+from tests.broker.shop import KEY
+from tests.broker.workers import Worker, crew, until
+
+from journeys_sandbox.api.contract import ApiSettings
+from journeys_sandbox.api.server import StandInThread
+from journeys_sandbox.stack.kafka import Broker
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("security")]  # all tests of this file share a broker of its own
+
+PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+RESOURCES = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "cluster": ResourceType.BROKER,  # the protocol's number is that of the cluster
+    "transactional id": ResourceType.TRANSACTIONAL_ID,
+}
+LISTENERS = {"SASL": "SASL_PLAINTEXT", "TLS": "SASL_SSL", "CERTIFICATES": "SSL"}
+MODULES = {
+    "scram-sha-512": "scram.ScramLoginModule required",
+    "oauthbearer": 'oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="kafka"',
+}
+"""The broker's login modules. The second one accepts tokens without a signature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """One row of a table: a right, and what the refusal says without it."""
+
+    resource: str
+    name: str
+    operation: str
+    refusal: str
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.resource} {self.name}"
+
+    def acl(self, principal: str) -> AclBinding:
+        """The ACL that gives it."""
+        pattern = ResourcePatternType.PREFIXED if self.name.endswith("*") else ResourcePatternType.LITERAL
+        operation = AclOperation[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.operation).upper()]
+        name = self.name.removesuffix("*")
+        allow = AclPermissionType.ALLOW
+        return AclBinding(RESOURCES[self.resource], name, pattern, f"User:{principal}", "*", operation, allow)
+
+
+def rights(command: str) -> list[Right]:
+    """The rows of a command's table."""
+    [section] = re.findall(rf"^### {re.escape(command)}\n(.*?)(?=^#|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    rows = re.findall(r"^\| ([a-z ]+) \| `([^`]+)` \| (\w+) \| `([^`]+)` \|$", section, re.MULTILINE)
+    return [
+        Right(resource=resource, name=name, operation=operation, refusal=refusal)
+        for resource, name, operation, refusal in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A broker that checks every right, with topics and schemas under their default names."""
+
+    broker: Broker
+    registry_url: str
+    api: StandInThread
+    admin: AdminClient
+    authority: Path
+    """The certificate of the authority that signed the broker's."""
+    identity: Path
+    """Key and certificate of a client, for the principal `User:journeys`."""
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """Settings for a client that may do everything."""
+        return {
+            "JOURNEYS_KAFKA__BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
+            "JOURNEYS_REGISTRY__URL": self.registry_url,
+            "JOURNEYS_ORDERS__RETRY_TIERS": "1s",
+            "JOURNEYS_API__BASE_URL": self.api.url,
+            "JOURNEYS_API__KEY": KEY,
+            "JOURNEYS_API__TRIES": "1",
+        }
+
+    def user(self, granted: Sequence[Right], *, listener: str = "SASL") -> dict[str, str]:
+        """Settings for a new user with these rights alone, who has a password."""
+        name = f"user-{uuid4().hex[:8]}"
+        scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        change = UserScramCredentialUpsertion(name, scram, b"s3cret")
+        for answer in self.admin.alter_user_scram_credentials([change]).values():
+            answer.result(30)
+        self.grant(name, granted)
+        password = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": name, "sasl.password": "s3cret"}
+        return self.client(listener, password)
+
+    def grant(self, name: str, granted: Sequence[Right]) -> None:
+        """Give these rights to a principal."""
+        for answer in self.admin.create_acls([right.acl(name) for right in granted]).values():
+            answer.result(30)
+
+    def client(self, listener: str, login: Mapping[str, str]) -> dict[str, str]:
+        """Settings for a client that logs in through a listener with these settings of librdkafka."""
+        own = {"security.protocol": LISTENERS[listener], "ssl.ca.location": str(self.authority)}
+        return {
+            **self.owner,
+            "JOURNEYS_KAFKA__BOOTSTRAP_SERVERS": self.broker.address(listener),
+            "JOURNEYS_KAFKA__CONFIG": json.dumps({**own, **login}),
+        }
+
+    def read(self, topic: str) -> list[str]:
+        """The keys of all that is committed in a topic."""
+        return [(record.key or b"").decode() for record in read_committed(self.broker.bootstrap_servers, [topic])]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, registry_url: str) -> Iterator[Cluster]:
+    """One broker for all tests of this file."""
+    directory = tmp_path_factory.mktemp("certificates")
+    authority, broker, identity = (directory / f"{name}.pem" for name in ("authority", "broker", "client"))
+    issued = trustme.CA()
+    issued.cert_pem.write_to_path(authority)
+    _write_identity(issued.issue_cert("127.0.0.1"), broker)
+    _write_identity(issued.issue_cert("journeys.example", common_name="journeys"), identity)
+    config = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",  # the plain listener: the broker's own, and the tests'
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512,OAUTHBEARER",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(broker),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(authority),
+        "listener.name.certificates.ssl.client.auth": "required",
+        "listener.name.certificates.ssl.principal.mapping.rules": "RULE:^CN=([^,]+),.*$/$1/",
+    }
+    for listener in ("sasl", "tls"):
+        for mechanism, module in MODULES.items():
+            config[f"listener.name.{listener}.{mechanism}.sasl.jaas.config"] = (
+                f"org.apache.kafka.common.security.{module};"
+            )
+    with (
+        Broker(config=config, listeners=LISTENERS) as running,
+        StandInThread(ApiSettings(key=KEY)) as api,
+    ):
+        made = Cluster(
+            broker=running,
+            registry_url=registry_url,
+            api=api,
+            admin=AdminClient({"bootstrap.servers": running.bootstrap_servers}),
+            authority=authority,
+            identity=identity,
+        )
+        with crew(made.owner) as workers:
+            workers.setup("topics", "create", "--partitions", "2")
+            workers.setup("schemas", "register")
+        yield made
+
+
+def _write_identity(issued: trustme.LeafCert, path: Path) -> None:
+    """Write a key as Java reads it (PKCS #8), and its certificates."""
+    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(pem + b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+
+
+@contextmanager
+def at_work(cluster: Cluster, environment: dict[str, str]) -> Iterator[tuple[Worker, list[str]]]:
+    """A worker, and three orders that wait for it."""
+    with crew(environment) as workers:
+        orders = place(cluster)
+        yield workers.hire(), orders
+
+
+def place(cluster: Cluster) -> list[str]:
+    """Put three orders in: one to publish, one to retry first, one to give up."""
+    mark = uuid4().hex[:8]
+    orders = [f"n2-{mark}", f"x-503x1-n2-{mark}", f"x-400-{mark}"]
+    produce_orders(cluster.broker.bootstrap_servers, "orders.completed", orders)
+    return orders
+
+
+def until_done(cluster: Cluster, orders: list[str]) -> None:
+    """Wait until each of the three orders is where it belongs."""
+    plain, retried, dead = orders
+    until(lambda: {plain, retried} <= {*cluster.read("journey.summary")}, "two summaries")
+    until(lambda: dead in cluster.read("orders.dead-letter"), "a dead letter")
+    assert retried in cluster.read("orders.retry.1s")
+
+
+@pytest.mark.parametrize(("protocol", "listener"), [("classic", "TLS"), ("consumer", "SASL")])
+def test_a_worker_needs_no_more_than_its_rights(cluster: Cluster, protocol: str, listener: str) -> None:
+    """It publishes, retries and gives up with the rights of its table, in either group protocol."""
+    environment = cluster.user(rights("journeys run"), listener=listener)
+    with at_work(cluster, {**environment, "JOURNEYS_KAFKA__GROUP_PROTOCOL": protocol}) as (worker, orders):
+        until_done(cluster, orders)
+        assert worker.stop() == 0, worker.raw()
+
+
+@pytest.mark.parametrize("missing", rights("journeys run"), ids=str)
+def test_a_worker_names_the_right_that_it_lacks(cluster: Cluster, missing: Right) -> None:
+    """Without any one right of its table a worker ends with exit code 1, and its last line says why."""
+    granted = [right for right in rights("journeys run") if right != missing]
+    with at_work(cluster, cluster.user(granted)) as (worker, _):
+        assert worker.process.wait(60) == 1, worker.raw()
+        [failed] = worker.lines("worker.failed")
+        assert missing.refusal in failed["reason"]
+
+
+def test_a_client_certificate_is_a_login(cluster: Cluster) -> None:
+    """The name in the certificate is the principal, as the broker maps it; no password is needed."""
+    cluster.grant("journeys", rights("journeys run"))
+    files = {"ssl.certificate.location": str(cluster.identity), "ssl.key.location": str(cluster.identity)}
+    with at_work(cluster, cluster.client("CERTIFICATES", files)) as (worker, orders):
+        until_done(cluster, orders)
+        assert worker.stop() == 0, worker.raw()
+
+
+def test_a_worker_logs_in_with_tokens_of_an_issuer(cluster: Cluster) -> None:
+    """It asks the token endpoint with its client's credentials, again before a token ends, and works on."""
+    client = f"client-{uuid4().hex[:8]}"
+    cluster.grant(client, rights("journeys run"))
+    with Issuer(lifetime_s=6) as issuer:
+        login = {
+            "sasl.mechanism": "OAUTHBEARER",
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.token.endpoint.url": issuer.url,
+            "sasl.oauthbearer.client.id": client,
+            "sasl.oauthbearer.client.secret": "s3cret",
+            "sasl.oauthbearer.scope": "kafka",
+        }
+        with at_work(cluster, cluster.client("TLS", login)) as (worker, orders):
+            until_done(cluster, orders)
+            before = len(issuer.asked)
+            until(lambda: len(issuer.asked) >= 3 * before, "newer tokens")
+            again = place(cluster)
+            until_done(cluster, again)
+            assert worker.stop() == 0, worker.raw()
+        asked = issuer.asked[0]
+        assert (asked.path, asked.credentials) == ("/oauth2/token", f"{client}:s3cret")
+        assert asked.form == {"grant_type": ["client_credentials"], "scope": ["kafka"]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"sasl.password": "wrong"}, "Authentication failed"),
+        ({"ssl.ca.location": "probe"}, "certificate verify failed"),
+    ],
+)
+def test_a_refused_login_is_named(cluster: Cluster, wrong: dict[str, str], named: str) -> None:
+    """A wrong password and a certificate of an unknown authority end a worker with exit code 1."""
+    environment = cluster.user(rights("journeys run"), listener="TLS")
+    config = json.dumps({**json.loads(environment["JOURNEYS_KAFKA__CONFIG"]), **wrong})
+    with crew({**environment, "JOURNEYS_KAFKA__CONFIG": config}) as workers:
+        worker = workers.hire()
+        assert worker.process.wait(60) == 1, worker.raw()
+        [failed] = worker.lines("worker.failed")
+        assert named in failed["reason"]
