@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from journeys.number import Number
+
 TEXTS = (
     "event_id",
     "event_type",
@@ -164,7 +166,7 @@ def _expected_object(value: Any, fields: dict[str, type], pointer: str, extra: d
 def _lost_field(name: str, value: Any, kept: dict[str, Any], pointer: str, extra: dict[str, str]) -> Iterator[str]:
     here = f"{pointer}/{_escaped(name)}"
     if here in extra:
-        if not _same(json.loads(extra[here]), value):
+        if not _same(_read(extra[here]), value):
             yield here
     elif name in kept:
         yield from _lost_value(value, kept[name], here, extra)
@@ -174,7 +176,7 @@ def _lost_field(name: str, value: Any, kept: dict[str, Any], pointer: str, extra
 
 def _lost_value(value: Any, kept: Any, pointer: str, extra: dict[str, str]) -> Iterator[str]:
     if pointer in extra:
-        if not _same(json.loads(extra[pointer]), value):
+        if not _same(_read(extra[pointer]), value):
             yield pointer
     elif isinstance(value, dict) and isinstance(kept, dict):
         for name, item in value.items():
@@ -188,11 +190,13 @@ def _lost_value(value: Any, kept: Any, pointer: str, extra: dict[str, str]) -> I
 
 def _keeps(value: Any, kept: Any) -> bool:
     """Whether a scalar is kept by a field's value: a null, a text, or an integer of 64 bits."""
+    if isinstance(kept, str) and isinstance(value, Number | int) and not isinstance(value, bool):
+        return Decimal(kept) == Decimal(value)
     if value is None or isinstance(kept, type(value)):
         return bool(value == kept)
     if isinstance(kept, str):
-        return isinstance(value, int | float) and _same(json.loads(kept), value)
-    if isinstance(kept, int) and isinstance(value, str | float):
+        return isinstance(value, bool) and kept == _json(value)
+    if isinstance(kept, int) and isinstance(value, str):
         try:
             return Decimal(value) == kept
         except InvalidOperation:
@@ -201,8 +205,21 @@ def _keeps(value: Any, kept: Any) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality of JSON: true is not 1, and 1 is not 1.0."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    """Equality of JSON as it is written: true is not 1, and 1 is not 1.0."""
+    return json.dumps(_tagged(one), sort_keys=True) == json.dumps(_tagged(other), sort_keys=True)
+
+
+def _tagged(value: Any) -> Any:
+    """The value with each Number as an object, which no decoder returns."""
+    if isinstance(value, dict):
+        return {name: _tagged(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_tagged(item) for item in value]
+    return {"\0number": value} if isinstance(value, Number) else value
+
+
+def _read(text: str) -> Any:
+    return json.loads(text, parse_float=Number)
 
 
 def _json(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 Json: TypeAlias = Any
-"""A decoded JSON value: dict, list, str, int, float, bool, None or Unreadable."""
+"""A decoded JSON value: dict, list, str, int, Number, bool, None or Unreadable. A Number is a str, too."""
 
 
 class Unreadable:

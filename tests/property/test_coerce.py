@@ -14,6 +14,7 @@ from tests.expectations import OBJECTS_OF, ON_SITE, OURS, SOURCES, TEXTS, expect
 
 from journeys.avro import wire
 from journeys.model import Journey
+from journeys.number import Number
 from journeys.producer import schemas
 from journeys.producer.channels import Channel
 from journeys.producer.encoding.journey import JourneyEncoder
@@ -28,6 +29,10 @@ TYPE_OF: dict[str, str | None] = {channel: channel.value for channel in Channel}
 thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 """Events are large: generating one takes longer than testing it, and a busy machine is no failure."""
 
+numbers = st.floats(allow_nan=False, allow_infinity=False).map(repr).map(Number) | st.from_regex(
+    r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,20}([eE][+-]?[0-9]{1,3})?|[eE][+-]?[0-9]{1,8})", fullmatch=True
+).map(Number)
+"""Numbers as the worker decodes them, with a fraction or an exponent."""
 any_text = st.text(st.characters(codec=None), max_size=8)
 utf8_text = st.text(max_size=8)
 longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
@@ -35,7 +40,7 @@ scalars = (
     st.none()
     | st.booleans()
     | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | numbers
     | st.integers(-(10**20), 10**20).map(str)
     | st.sampled_from(["129.99", "129.00", "", "2023-03-29 08:26:42", "0000-00-00 00:00:00", "~", "/"])
     | any_text
@@ -43,7 +48,7 @@ scalars = (
 edges = st.sampled_from([0, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, 10**19]).flatmap(
     lambda edge: st.integers(edge - 2, edge + 2) | st.integers(-edge - 2, -edge + 2)
 )
-near_integers = edges | edges.map(float) | edges.map(str) | st.floats(allow_nan=False, allow_infinity=False)
+near_integers = edges | edges.map(float).map(repr).map(Number) | edges.map(str) | numbers
 any_json = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3), max_leaves=6
 )

@@ -8,7 +8,6 @@ Broken syntax is refused by both.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 import msgspec
 
 from journeys.model import Json, Unreadable
+from journeys.number import Number
 
 _MAX_DEPTH: Final = 64
 """A body that is nested too deeply for the decoders is cut below this level."""
@@ -24,7 +24,7 @@ _MAX_DIGITS: Final = 1000
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 _CLOSING: Final = {"[": "]", "{": "}"}
 
-_strict = msgspec.json.Decoder().decode
+_strict = msgspec.json.Decoder(float_hook=Number).decode
 
 
 def decode(body: bytes, *, charset: str | None = None) -> Json:
@@ -64,9 +64,7 @@ def _tolerant(text: str, values: Mapping[str, Unreadable]) -> Json:
     """Decode a text. `values` are those that were cut out, by the number that stands in their place."""
 
     def parse_float(number: str) -> Json:
-        if number in values:
-            return values[number]
-        return value if math.isfinite(value := float(number)) else Unreadable(number)
+        return values.get(number) or Number(number)
 
     def parse_int(number: str) -> Json:
         return int(number) if len(number) <= _MAX_DIGITS else Unreadable(number)

@@ -103,7 +103,7 @@ def _page(data: dict[str, Json], *, order_id: str, number: int, size_bytes: int)
             event["products"] = as_list(products)
     currency = data.get("shop_currency")
     extra = {_pointer(name): value for name, value in data.items() if name not in _KNOWN}
-    if currency is not None and not isinstance(currency, str):
+    if currency is not None and type(currency) is not str:
         extra["/shop_currency"], currency = currency, None
     return Page(
         number=number,
@@ -137,7 +137,7 @@ def _integer(data: Mapping[str, Json], name: str) -> int:
     value = data.get(name)
     if type(value) is int:
         return value
-    match = _INTEGER.fullmatch(str(value)) if isinstance(value, str | float) else None
+    match = _INTEGER.fullmatch(str(value)) if isinstance(value, str) else None
     if match is None:
         _fail("wrong-types", f"{name} is not an integer")
     return int(match[1])

@@ -55,7 +55,7 @@ def normalised(event_type: str) -> str:
 
 def spelling(event_type: Json) -> str | None:
     """An `event_type` as received, if a channel could have it; else None."""
-    return event_type if isinstance(event_type, str) and len(event_type) <= LONGEST else None
+    return event_type if type(event_type) is str and len(event_type) <= LONGEST else None
 
 
 class Channels:

@@ -24,6 +24,7 @@ from hashlib import shake_128
 from typing import TypeAlias
 
 from journeys.model import Json
+from journeys.number import Number
 from journeys_sandbox.api.faults import plan_of
 from journeys_sandbox.api.shapes import Event, conversions, odd_events, ordinary
 
@@ -40,8 +41,8 @@ _NO_ID, _NULL_ID = 3, 5
 
 
 def journey_of(order_id: str) -> list[Json]:
-    """The journey of an order in the API: a new list of decoded events, in the API's order."""
-    events: list[Json] = json.loads(b"[" + b",".join(event_texts(order_id)) + b"]")
+    """The journey of an order in the API: a new list of events as the worker decodes them, in the API's order."""
+    events: list[Json] = json.loads(b"[" + b",".join(event_texts(order_id)) + b"]", parse_float=Number)
     return events
 
 

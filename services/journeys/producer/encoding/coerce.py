@@ -2,9 +2,9 @@
 
 The rules are read from the schema, once. A value that does not fit is coerced if that loses nothing:
 
-    long      an integer of 64 bits; a number without fraction (up to 2**53, beyond which it may have been rounded);
-              a text of digits such as "12", "-3" or "12.00"
-    string    a text; a number or boolean as its JSON text
+    long      an integer of 64 bits, also as a number such as 12.00 or 1.2e1, or as a text such as "-3" or "12.00"
+    string    a text; a boolean as its JSON text; a number as its digits, or as sent if it has a fraction or more than
+              38 digits
     record    an object; its unknown fields go to `extra`
     array     an array; an item that is null keeps its place, and so does one that does not fit, as null
 
@@ -21,6 +21,7 @@ from datetime import UTC, tzinfo
 from typing import Any, Final, TypeAlias
 
 from journeys.model import Json
+from journeys.number import Number, scaled
 from journeys.producer.encoding.text import encodable, moment, raw_json, token
 
 Definition: TypeAlias = Mapping[str, Any]
@@ -57,7 +58,8 @@ ON_SITE: Final = (
 """The on-site objects, in the order in which `actions` names them."""
 
 _LONGS: Final = range(-(2**63), 2**63)
-_EXACT: Final = 2.0**53
+_ID_DIGITS: Final = 38
+"""A number in place of a text is written out up to so many digits."""
 _DIGITS: Final = re.compile(r"(-?[0-9]{1,19})(?:\.0+)?", re.ASCII)
 
 
@@ -221,15 +223,18 @@ def _string(value: Json) -> Any:
     json_type = type(value)
     if json_type is str:
         return value if encodable(value) else _MISFIT
-    return raw_json(value) if json_type in {int, float, bool} else _MISFIT
+    if json_type is Number:
+        whole = scaled(value, 0, _ID_DIGITS)
+        return str(whole[0]) if whole is not None and whole[1] else str(value)
+    return raw_json(value) if json_type in {int, bool} else _MISFIT
 
 
 def _long(value: Json) -> Any:
     json_type = type(value)
     if json_type is int:
         number = value
-    elif json_type is float and value.is_integer() and abs(value) <= _EXACT:
-        number = int(value)
+    elif json_type is Number and (whole := scaled(value, 0, max_digits=19)) is not None and whole[1]:
+        number = whole[0]
     elif json_type is str and (match := _DIGITS.fullmatch(value)) is not None:
         number = int(match[1])
     else:

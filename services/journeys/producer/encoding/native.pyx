@@ -113,7 +113,7 @@ cdef class _Out:
 
     cdef int string(self, object text) except -1:
         cdef Py_ssize_t size = 0
-        if not isinstance(text, str):
+        if not PyUnicode_CheckExact(text):  # a Number is a str, too
             raise TypeError
         cdef const char *start = PyUnicode_AsUTF8AndSize(text, &size)
         self.long(size)
@@ -497,7 +497,7 @@ cdef class EventEncoder:
 cdef str _text(dict event, str name):
     """A field of an event; None where it is no text."""
     value = event.get(name)
-    return value if isinstance(value, str) else None
+    return value if PyUnicode_CheckExact(value) else None
 
 
 cdef tuple _position(Py_ssize_t position):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from operator import attrgetter
 from typing import Final
 
 import msgspec
 
 from journeys.model import Json, Unreadable
+from journeys.number import Number
 
 _DATE_TIME: Final = re.compile(
     r"\d{4}(?:-\d\d-\d\d|\d{4})[ Tt]"
@@ -22,15 +22,15 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-def _verbatim(value: object) -> msgspec.Raw:
+def _as_received(value: object) -> msgspec.Raw:
+    if isinstance(value, Number):
+        return msgspec.Raw(value.encode())
     if isinstance(value, Unreadable):
         return msgspec.Raw(value.text.encode(errors="backslashreplace"))
-    raise TypeError(f"a {type(value).__name__} is not JSON")
+    raise TypeError(f"no JSON value: {type(value).__name__}")
 
 
-_json_bytes: Final = msgspec.json.Encoder(enc_hook=_verbatim).encode
-_json_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=attrgetter("text")).encode
-_json_ascii: Final = json.JSONEncoder(separators=(",", ":"), default=attrgetter("text")).encode
+_json_bytes: Final = msgspec.json.Encoder(enc_hook=_as_received).encode
 
 
 def encodable(text: str) -> bool:
@@ -45,12 +45,21 @@ def encodable(text: str) -> bool:
 
 
 def raw_json(value: Json) -> str:
-    """A value as JSON text, always encodable as UTF-8: lone surrogates are escaped."""
+    """A value as JSON text, always encodable as UTF-8: a text with a lone surrogate is escaped."""
     try:
         return _json_bytes(value).decode()
     except (UnicodeEncodeError, OverflowError):  # a lone surrogate; an integer beyond 64 bits
-        text = _json_text(value)
-        return text if encodable(text) else _json_ascii(value)
+        return _spelt_out(value)
+
+
+def _spelt_out(value: Json) -> str:
+    if type(value) is dict:
+        return "{" + ",".join(f"{_spelt_out(name)}:{_spelt_out(item)}" for name, item in value.items()) + "}"
+    if type(value) is list:
+        return "[" + ",".join(map(_spelt_out, value)) + "]"
+    if type(value) is int or (type(value) is str and not encodable(value)):
+        return json.dumps(value)
+    return _json_bytes(value).decode()
 
 
 def utf8(text: str | None) -> str | None:

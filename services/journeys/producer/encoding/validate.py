@@ -85,7 +85,7 @@ def _string(value: Any, path: str) -> str:
         raise _wrong(path, "a text", value)
     if not encodable(value):
         raise SchemaMismatch(path, "a text with a lone surrogate has no form in UTF-8")
-    return value
+    return str.__str__(value)
 
 
 def _long(value: Any, path: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from journeys.number import Number
 from journeys_sandbox.api.contract import Api, ApiSettings, Ending, Reply
 from journeys_sandbox.api.generator import journey_of
 
@@ -23,7 +24,7 @@ def ask(api: Api, order_id: Any, page: Any = 1, page_size: Any = 100, *, key: st
 
 def data(reply: Reply) -> dict[str, Any]:
     """The data of a good answer."""
-    document = json.loads(reply.body)
+    document = json.loads(reply.body, parse_float=Number)
     assert document["code"] == 1
     found: dict[str, Any] = document["data"]
     return found

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from journeys.number import Number
 from journeys_sandbox.api.generator import journey_of
 from journeys_sandbox.api.server import ApiSettings, StandIn, StandInThread
 
@@ -48,7 +49,7 @@ def raw(order_id: str) -> bytes:
 def events(connection: HTTPConnection, order_id: str) -> Any:
     """The events of an order's first page."""
     connection.request("POST", PATH, body_of(order_id))
-    return json.loads(connection.getresponse().read())["data"]["events"]
+    return json.loads(connection.getresponse().read(), parse_float=Number)["data"]["events"]
 
 
 def test_one_connection_serves_many_requests(api: StandInThread) -> None:
