@@ -51,7 +51,7 @@ def may_go_on() -> bool:
 
 def impatient(settings: Settings) -> Patience:
     """The worker's own, but for an order, which waits for no longer than a thread."""
-    return replace(_patience(settings), order=settings.ops.stalled_after)
+    return replace(_patience(settings), order_s=settings.ops.stalled_after)
 
 
 _ask, _patience = ApiClient.ask, assembly.patience

@@ -86,7 +86,7 @@ class WorkerSettings:
             start="earliest",
             map_limit=map_limit or self.map_limit,
             settle=self.settle,
-            pace=Pace(linger=0.1, max_records=self.max_records, poll=self.poll, transaction=self.transaction),
+            pace=Pace(linger_s=0.1, max_records=self.max_records, poll_s=self.poll, transaction_s=self.transaction),
         )
 
 
@@ -197,13 +197,13 @@ class Worker:
             },
             clock=self._clock.monotonic,
             producer=self._producer,
-            watch=self._watch,
+            bounded=self._bounded,
         )
 
     def _producer(self, config: dict[str, object], **_: object) -> Any:
         return ModelProducer(self._cluster, self.link, self.weather, config)
 
-    def _watch(self, call: Callable[[], object], left: Callable[[], float]) -> None:
+    def _bounded(self, call: Callable[[], object], left: Callable[[], float]) -> None:
         """As `in_thread`, with a thread of this process."""
         helper = self.process.thread(call)
         while True:

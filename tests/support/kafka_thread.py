@@ -63,14 +63,14 @@ class Thread:
         self.results = PendingResults(self.backlog, self.assignments, max_records=50)
         self.ages, self.lag, hooks = Ages(), Lag(consumers), Hooks(self.complaints)
         bounds = bounds or Bounds(orders=100, bytes=10_000)
-        pace = Pace(linger=linger, max_records=50, poll=0.0, poll_when_full=0.0)
+        pace = Pace(linger_s=linger, max_records=50, poll_s=0.0, poll_when_full_s=0.0)
         self.admission = Admission(
             assignments=self.assignments,
             results=self.results,
             pool=self.pool,
             gate=self.gate,
             memory=NothingRead(),
-            schedule=Schedule(retry_topics=frozenset({"orders"}), longest=3600.0, settle=0),
+            schedule=Schedule(retry_topics=frozenset({"orders"}), longest_s=3600.0, settle_s=0),
             bounds=bounds,
             ages=self.ages,
             hooks=hooks,

@@ -1,1 +1,1 @@
-"""Orders in: a Kafka record becomes an order, and a ledger remembers every offset."""
+"""Reads orders: a Kafka record becomes an order, and a ledger keeps the state of every offset."""

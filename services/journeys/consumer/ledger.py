@@ -1,12 +1,12 @@
-"""The offset ledger: what was polled from one partition during one assignment, and how far each offset has come.
+"""The offset ledger: the state of every offset polled from one partition during one assignment. Sans-I/O.
 
     polled ──► in flight ──► finished ──► published
 
-Orders finish out of order. A commit carries the watermark, below which everything is published, and a map of what
-is published beyond it (`offset_map`), so that the next owner skips it. Only offsets that were really polled are
-recorded: compaction and transaction markers leave holes, and a hole is nobody's work.
+Orders finish out of order. A commit carries the watermark, below which everything is published, and a map of the
+offsets published beyond it (`offset_map`), so that the next owner skips them. The ledger records only offsets that were
+polled: compaction and transaction markers leave holes, which need no work.
 
-A ledger never outlives its assignment. Its `epoch` tells a late result for an assignment gone by from a valid one.
+A ledger ends with its assignment. Its `epoch` tells a late result of an ended assignment from a valid one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """What to commit for a partition, and the finished offsets that this commit covers."""
+    """A commit for a partition, and the finished offsets that it covers."""
 
     watermark: int
     metadata: str
@@ -36,8 +36,7 @@ class Commit:
 class Ledger:
     """One partition during one assignment. `limit` bounds the metadata of its commits, in characters.
 
-    `watermark` and `metadata` are what the group last committed. Raises UnknownMapError for metadata that
-    cannot be read.
+    `watermark` and `metadata` are the group's last commit. Raises UnknownMapError for unreadable metadata.
     """
 
     def __init__(self, *, epoch: int, watermark: int, metadata: str | None, limit: int) -> None:
@@ -46,14 +45,14 @@ class Ledger:
         self._next = watermark  # the first offset that was not polled yet
         # Ascending, since a partition is polled in order: the first entry is the oldest unpublished one.
         self._offsets: dict[int, _State] = {}
-        # What is published beyond the watermark. At or beyond `_next` it is inherited: an earlier owner's work.
+        # Offsets published beyond the watermark. Those at or beyond `_next` are inherited from an earlier owner.
         self._beyond = set(offset_map.decode(watermark, metadata))
         self._horizon = max(self._beyond, default=watermark - 1) + 1
         self._unpublished = 0
 
     @property
     def watermark(self) -> int:
-        """Everything below is published."""
+        """The offset to commit: every order below it is published."""
         return next(iter(self._offsets), self._next)
 
     @property
@@ -67,7 +66,7 @@ class Ledger:
         return self._unpublished
 
     def polled(self, offset: int) -> bool:
-        """Record a polled offset; False for one that needs no work, as it was published or polled before."""
+        """Record a polled offset. Returns False if it needs no work, because it was published or polled before."""
         if offset < self._next:
             return False
         self._next = offset + 1
@@ -82,10 +81,10 @@ class Ledger:
         return False
 
     def has_room(self) -> bool:
-        """Whether one more offset can be polled without its map ever growing over the limit.
+        """Whether one more offset can be polled without the map ever exceeding the limit.
 
-        With nothing in hand there always is: the map can only shrink by what comes next. What was inherited may span
-        more than this ledger would have let in, since the offset after a hole lies further off than the next one.
+        With nothing in hand there always is room: the next order can only shrink the map. A map inherited from the
+        previous owner may already exceed the limit, because offsets can have gaps.
         """
         if not self._unpublished:
             return True
@@ -93,16 +92,16 @@ class Ledger:
         return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
 
     def finish(self, offset: int) -> None:
-        """An order's result is in hand. Raises KeyError for an offset that is not in flight."""
+        """Record that an order is finished. Raises KeyError for an offset that is not in flight."""
         if self._offsets.get(offset) is not _State.IN_FLIGHT:
             raise KeyError(offset)
         self._offsets[offset] = _State.FINISHED
 
     def commit(self, results: Collection[int]) -> Commit:
-        """The commit that goes with publishing `results`, which are finished offsets.
+        """The commit for publishing `results`, which are finished offsets.
 
-        Where the map would not fit, results beyond the new watermark are left out and wait for a later commit:
-        the map is never cut. `covers` tells which results are in. Raises KeyError for an unfinished offset.
+        If the map would not fit, results beyond the new watermark wait for a later commit: the map is never cut.
+        `covers` holds the results that are in. Raises KeyError for an unfinished offset.
         """
         for offset in results:
             if self._offsets.get(offset) is not _State.FINISHED:
@@ -113,7 +112,7 @@ class Ledger:
         return self._commit([offset for offset in results if offset < whole.watermark])
 
     def published(self, commit: Commit) -> None:
-        """`commit` took effect: what it covers is done for good."""
+        """Record that `commit` took effect: the offsets that it covers are published."""
         for offset in commit.covers:
             self._offsets[offset] = _State.PUBLISHED
         self._unpublished -= len(commit.covers)
@@ -135,6 +134,6 @@ class Ledger:
 
 
 def covered(results: Iterable[int], *, watermark: int, metadata: str | None) -> frozenset[int]:
-    """Which of `results` a commit read back from Kafka covers. Raises UnknownMapError as `Ledger` does."""
+    """The offsets among `results` that a commit read back from Kafka covers. Raises UnknownMapError as `Ledger`."""
     beyond = offset_map.decode(watermark, metadata)
     return frozenset(offset for offset in results if offset < watermark or offset in beyond)

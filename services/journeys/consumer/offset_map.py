@@ -4,11 +4,11 @@
     character 1    the encoding: "b" a bitset, "r" run lengths
     the rest       base64 (RFC 4648, section 5, no padding) of the body
 
-Bit i of a bitset, lowest bit first, stands for offset watermark + i. Run lengths are unsigned LEB128 numbers in
-turn: so many unfinished offsets, so many finished, so many unfinished, … up to the last finished one. The shorter
-of the two is written; nothing beyond the watermark is the empty string, which an ordinary committer also leaves.
+Bit i of a bitset, lowest bit first, stands for offset watermark + i. Run lengths are unsigned LEB128 numbers: the
+count of unfinished offsets, of finished ones, of unfinished ones, … up to the last finished one. The shorter encoding
+is written. A map without offsets is the empty string, which an ordinary committer also leaves.
 
-Kafka takes 4,095 characters of metadata; one more is refused with OFFSET_METADATA_TOO_LARGE.
+Kafka takes 4,095 characters of metadata; it refuses one more with OFFSET_METADATA_TOO_LARGE.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from journeys.errors import HaltError
 
 KAFKA_LIMIT = 4095
-"""Characters of commit metadata that a broker takes (`offset.metadata.max.bytes` is 4,096, exclusive)."""
+"""Characters of commit metadata that a broker accepts (`offset.metadata.max.bytes` is 4,096, exclusive)."""
 _HEADER = 2
 
 
@@ -56,18 +56,18 @@ def decode(watermark: int, metadata: str | None) -> frozenset[int]:
     if head not in ("1b", "1r"):
         raise UnknownMapError(f"the offset map of a commit starts with {head!r}; this release reads '1b' and '1r'")
     try:
-        # Without `validate`, what is not base64 would be passed over, and a damaged map taken for another one.
+        # Without `validate`, Python skips characters that are not base64, and reads a damaged map as another one.
         body = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         found = frozenset(_from_bits(watermark, body) if head == "1b" else _from_runs(watermark, body))
     except (binascii.Error, IndexError, ValueError) as error:
         raise UnknownMapError("the offset map of a commit is damaged") from error
     if not found:
-        raise UnknownMapError("the offset map of a commit names no offset, as none that was written does")
+        raise UnknownMapError("the offset map of a commit names no offset; no worker writes such a map")
     return found
 
 
 def worst_size(span: int, count: int) -> int:
-    """Characters that `encode` takes at most for `count` offsets within `span` of the watermark.
+    """The most characters that `encode` needs for `count` offsets within `span` of the watermark.
 
     Any subset of them may be finished: at worst each is a run of its own, or the bitset is shorter.
     """

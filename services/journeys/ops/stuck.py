@@ -1,7 +1,7 @@
 """Decides whether a part of the worker is stuck. Sans-I/O: the observations and the time are arguments.
 
-A thread is stuck if it shows no sign of life for longer than `Patience.silence`. An order is stuck if it got no page
-for longer than `Patience.order`, although it was its turn. It was its turn if the gatekeeper gave no turn at all in
+A thread is stuck if it shows no sign of life for longer than `Patience.silence_s`. An order is stuck if it got no page
+for longer than `Patience.order_s`, although it was its turn. It was its turn if the gatekeeper gave no turn at all in
 that time, or gave more turns than there can be orders in line.
 
 Behind a shut gate no order is stuck, and the time starts again when the gate opens. The rule ignores orders that are
@@ -23,11 +23,11 @@ Part: TypeAlias = Literal["kafka", "loop", "order"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """The limits of the rule. Times are in seconds."""
+    """The limits of the rule."""
 
-    silence: float
+    silence_s: float
     """The longest silence of a thread."""
-    order: float
+    order_s: float
     """The longest time of an order without a page."""
     turns: int
     """The most turns that other requests may get before it is this order's turn again."""
@@ -86,7 +86,7 @@ class Watch:
 
     def look(self, seen: Seen, now: float) -> None:
         """Update `stuck` from an observation."""
-        if now - self._looked > self._patience.silence / 2:
+        if now - self._looked > self._patience.silence_s / 2:
             self._awake_since = now
         self._looked = now
         if seen.turns != self._turns:
@@ -95,7 +95,7 @@ class Watch:
         found: dict[Part, Stuck] = {}
         for part, beat in seen.beats.items():
             age = now - max(beat, self._awake_since)
-            if age >= self._patience.silence:
+            if age >= self._patience.silence_s:
                 found[part] = Stuck(reason=f"no sign of life for {age:.0f} s")
         if (order := self._stuck_order(now)) is not None:
             found["order"] = order
@@ -109,7 +109,7 @@ class Watch:
 
     def _stuck_order(self, now: float) -> Stuck | None:
         """The stuck order with the longest time without progress."""
-        bound = self._patience.order
+        bound = self._patience.order_s
         no_turns = now - max(self._turned, self._awake_since) >= bound
         stuck = {
             at: order.since

@@ -36,7 +36,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from journeys.errors import HaltError, SettingsError
 from journeys.model import GroupOffsets, OffsetCommit, Record
 
-_SLICE = 0.5
+_SLICE_S = 0.5
 """The most seconds of one call into librdkafka. After each, the deadline is checked."""
 _ANY_TOPIC = "__consumer_offsets"
 """A topic to ask about, only to be connected. The answer is small, even if it denies access."""
@@ -44,7 +44,7 @@ _CAREFUL_BYTES = 64 * 1024
 """The most bytes in one batch while the refused record is searched. Every topic accepts this size."""
 
 _Delivered: TypeAlias = Callable[[KafkaError | None, Message], None]
-Watch: TypeAlias = Callable[[Callable[[], object], Callable[[], float]], None]
+BoundedCall: TypeAlias = Callable[[Callable[[], object], Callable[[], float]], None]
 """Runs a call that may not keep its time-out, while `left()` is positive (seconds). Raises the call's exception, or
 TimeoutError if it leaves the call behind."""
 
@@ -70,12 +70,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The end of a transaction, its reason, and the batches (by index) with a record that is too large for Kafka."""
+    """The end of a transaction, and its reason."""
 
     outcome: Outcome
     reason: str | None = None
     fenced: bool = False
+    """Whether another producer with the same transactional.id took over, or this one timed out."""
     oversized: frozenset[int] = frozenset()
+    """The batches, by index, with a record that is too large for its topic."""
 
 
 class _Care(IntEnum):
@@ -110,7 +112,7 @@ class _Refusals:
 
 
 def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
-    """Run a call in a thread of its own; a `Watch`."""
+    """Run a call in a thread of its own; a `BoundedCall`."""
     ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def run() -> None:
@@ -124,7 +126,7 @@ def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
     threading.Thread(target=run, name="kafka-transaction", daemon=True).start()
     while True:
         try:
-            error = ended.get(timeout=max(0.1, min(_SLICE, left())))
+            error = ended.get(timeout=max(0.1, min(_SLICE_S, left())))
         except queue.Empty:
             if left() <= 0:
                 raise TimeoutError("a call did not return in time") from None
@@ -137,7 +139,7 @@ def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
 class Publisher:
     """A transactional producer. All methods except `hurry` belong to the Kafka thread.
 
-    `producer` creates librdkafka's producer. `watch` runs the calls that do not keep their time-out.
+    `producer` creates librdkafka's producer. `bounded` runs the calls that do not keep their time-out.
     """
 
     def __init__(
@@ -146,12 +148,12 @@ class Publisher:
         *,
         clock: Callable[[], float] = time.monotonic,
         producer: Callable[..., Producer] = Producer,
-        watch: Watch = in_thread,
+        bounded: BoundedCall = in_thread,
     ) -> None:
         self._config = dict(config)
         self._clock = clock
         self._make = producer
-        self._watch = watch
+        self._bounded = bounded
         self._producer: Producer | None = None
         self._latest = math.inf
         self._care = _Care.NONE
@@ -194,7 +196,7 @@ class Publisher:
         producer.init_transactions(self._slice(deadline))
 
     def _slice(self, deadline: float) -> float:
-        return max(0.1, min(_SLICE, deadline - self._clock()))
+        return max(0.1, min(_SLICE_S, deadline - self._clock()))
 
     def discard(self) -> None:
         """Drop the producer and its unsent records. Never raises."""
@@ -224,7 +226,7 @@ class Publisher:
         transaction = _Transaction(
             self._producer,
             lambda: min(until, self._latest) - self._clock(),
-            watch=self._watch,
+            bounded=self._bounded,
             care=self._care,
         )
         try:
@@ -271,10 +273,10 @@ class _AbortRequired(Exception):  # noqa: N818 - a signal inside this module
 class _Transaction:
     """The calls of one transaction. Each is repeated until it answers or the time is over."""
 
-    def __init__(self, producer: Producer, left: Callable[[], float], *, watch: Watch, care: _Care) -> None:
+    def __init__(self, producer: Producer, left: Callable[[], float], *, bounded: BoundedCall, care: _Care) -> None:
         self._producer = producer
         self._left = left
-        self._watch = watch
+        self._bounded = bounded
         self._care = care
 
     def produce(self, batches: Sequence[Iterable[Record]], refusals: _Refusals) -> None:
@@ -310,7 +312,7 @@ class _Transaction:
                 return
 
     def _deliver(self) -> None:
-        while self._producer.flush(max(0.1, min(_SLICE, self._left()))):
+        while self._producer.flush(max(0.1, min(_SLICE_S, self._left()))):
             self._check_time("flush")
 
     def send_offsets(self, offsets: Sequence[OffsetCommit], group_metadata: object) -> None:
@@ -322,8 +324,8 @@ class _Transaction:
 
         def send(_: float) -> None:
             try:
-                self._watch(
-                    lambda: self._producer.send_offsets_to_transaction(positions, group_metadata, _SLICE), self._left
+                self._bounded(
+                    lambda: self._producer.send_offsets_to_transaction(positions, group_metadata, _SLICE_S), self._left
                 )
             except TimeoutError:
                 raise _late(name) from None
@@ -339,7 +341,7 @@ class _Transaction:
     def _call(self, name: str, call: Callable[[float], None]) -> None:
         while True:
             try:
-                return call(max(0.1, min(_SLICE, self._left())))
+                return call(max(0.1, min(_SLICE_S, self._left())))
             except KafkaException as failure:
                 error = failure.args[0]
                 if not (error.retriable() or error.code() == KafkaError._TIMED_OUT):  # noqa: SLF001

@@ -107,7 +107,7 @@ def rules_of(settings: Settings) -> Rules:
     # The broker aborts a transaction that is older than its time-out: to wait longer is in vain, and no rebalance is
     # served meanwhile. (Seen after a restart of the broker: AddOffsetsToTxn waited for 30 s in a queue of librdkafka
     # that had no connection.)
-    transaction = min(Pace().transaction, settings.kafka.transaction_timeout)
+    transaction_s = min(Pace().transaction_s, settings.kafka.transaction_timeout)
     return Rules(
         account=api.account,
         order_format=orders.format,
@@ -127,7 +127,7 @@ def rules_of(settings: Settings) -> Rules:
         start=orders.start,
         map_limit=orders.map_limit,
         settle=settings.settle,
-        pace=Pace(linger=publish.linger, max_records=publish.max_records, transaction=transaction),
+        pace=Pace(linger_s=publish.linger, max_records=publish.max_records, transaction_s=transaction_s),
     )
 
 
@@ -193,7 +193,7 @@ def assemble(
         pool=pool,
         gate=keeper,
         memory=fetcher,
-        schedule=Schedule(retry_topics=rules.retry_topics, longest=rules.routes.longest, settle=rules.settle),
+        schedule=Schedule(retry_topics=rules.retry_topics, longest_s=rules.routes.longest, settle_s=rules.settle),
         bounds=rules.bounds,
         ages=ages,
         hooks=hooks,
@@ -277,7 +277,7 @@ def patience(settings: Settings) -> Patience:
     """How long the watchdog waits. A page may take its last try, begun just before the time for tries was over."""
     api, tries = settings.api, QuickTries(tries=settings.api.tries)
     return Patience(
-        silence=settings.ops.stalled_after,
-        order=tries.budget_s + tries.cap_s + api.total_timeout + settings.ops.stalled_after,
+        silence_s=settings.ops.stalled_after,
+        order_s=tries.budget_s + tries.cap_s + api.total_timeout + settings.ops.stalled_after,
         turns=_SLOTS * api.max_concurrency * api.pages_per_order * api.tries,
     )

@@ -1,9 +1,10 @@
-"""One worker, from its start to its end: builds the parts, wires them, waits, and takes them down.
+"""The life of one worker, from its start to its end.
 
-Start: the ops server comes first, so that probes tell what a start waits for; Kafka's topics and the registry's
-schema ids are looked at side by side; then come the pool and the Kafka thread. Stop: SIGTERM or SIGINT cancels HTTP
-at once, commits what is finished (4 s at most), leaves the group (5 s at most, in a thread of its own, since it can
-sit behind a pending join), and returns 0.
+Start: the ops server comes first, so that probes show the reason for a slow start. The worker looks up Kafka's topics
+and the registry's schema ids side by side. Then it builds the parts and starts the Kafka thread.
+
+Stop: SIGTERM or SIGINT cancels HTTP at once. The worker commits finished orders (4 s at most) and leaves the group (5 s
+at most, in a thread of its own, since it can block behind a pending join). Then it returns 0.
 """
 
 from __future__ import annotations
@@ -57,40 +58,40 @@ from journeys.worker.watchdog import Watchdog
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_SETTLE = 4.5
-"""Seconds for the last transaction; the Kafka thread itself means to be done in 4."""
-_CLOSE = 5.0
-"""Seconds for leaving the group."""
+_SETTLE_S = 4.5
+"""The longest wait for the Kafka thread's last transaction; the thread itself allows 4 s."""
+_CLOSE_S = 5.0
+"""The longest wait for leaving the groups."""
 
 
 def run(settings: Settings, ids: Child[dict[str, int]], log_output: LogOutput) -> int:
-    """Run a worker until it is told to stop. Returns the exit code: 0 after a clean stop. `ids` looks up schema ids.
+    """Run a worker until a signal stops it. Returns the exit code: 0 after a clean stop. `ids` looks up schema ids.
 
-    Raises HaltError where it cannot start or go on, SettingsError for what librdkafka does not take.
+    Raises HaltError if it cannot start or go on, SettingsError for a setting that librdkafka refuses.
     """
     collect_rarely()
     try:
         return asyncio.run(Service(settings, ids, log_output).main())
     finally:
-        # On its way out, Python gives handlers up but leaves ignored signals ignored: a late one must not kill it.
+        # At exit, Python drops handlers but leaves ignored signals ignored: a late signal must not kill it.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 def collect_rarely() -> None:
-    """Let the garbage collector look less often, and never at what the imports made.
+    """Let the garbage collector run less often, and never over the objects that imports made.
 
-    The records in hand are many and in no cycle; at Python's own thresholds a fifth of the event loop's time went
-    into walking over them.
+    The records in hand are many and in no cycle. At Python's own thresholds the collector took a fifth of the event
+    loop's time.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
 
 class Service:
-    """The parts of one worker. `ids` looks up schema ids, `publisher` makes the producer from librdkafka's settings.
+    """One worker. `ids` looks up schema ids, `publisher` makes the producer from librdkafka's settings.
 
-    To be made and run on the main thread: it takes SIGTERM and SIGINT.
+    To be made and run on the main thread, because it handles SIGTERM and SIGINT.
     """
 
     def __init__(
@@ -139,20 +140,20 @@ class Service:
     # -- start
 
     def _take_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let SIGTERM and SIGINT stop the worker; asyncio's own handlers would end with its loop."""
+        """Let SIGTERM and SIGINT stop the worker. asyncio's own handlers would end with its loop."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
-            # One signal is enough. To handle a flood of them would leave no time for the stop itself.
+            # One signal is enough: handling a flood of them would leave no time for the stop itself.
             for each in _SIGNALS:
                 signal.signal(each, signal.SIG_IGN)
-            with suppress(RuntimeError):  # the loop is closed: we are leaving already
+            with suppress(RuntimeError):  # the loop is closed: the worker ends already
                 loop.call_soon_threadsafe(self._stop.set)
 
         for number in _SIGNALS:
             signal.signal(number, stop)
 
     async def _prepare(self) -> dict[str, int]:
-        """The schema ids, once the topics are known to be there too. Raises SetupError for what is missing."""
+        """The schema ids, once all topics were found too. Raises SetupError for a missing topic or subject."""
         cluster = in_daemon_thread(lambda: KafkaAdmin(self._settings).topics(), name="kafka-topics")
         ids = asyncio.create_task(self._ids.result())
         try:
@@ -219,9 +220,11 @@ class Service:
         self._health.unmet("worker.lifecycle", "the worker is stopping")
         kafka.stop()
         parts.pool.close()
-        if not await _within(_SETTLE, thread):  # it sits in a call; to close the consumer beside it is not safe
-            raise HaltError(f"Kafka did not let go within {_SETTLE:g} s; what is not committed goes to another worker")
-        await _within(_CLOSE, in_daemon_thread(kafka.leave, name="kafka-leave"))
+        if not await _within(_SETTLE_S, thread):  # it blocks in a call: closing the consumer beside it is not safe
+            raise HaltError(
+                f"Kafka did not let go within {_SETTLE_S:g} s; what is not committed goes to another worker"
+            )
+        await _within(_CLOSE_S, in_daemon_thread(kafka.leave, name="kafka-leave"))
         thread.result()
         if self._failure is not None:
             raise HaltError(f"a defect stopped the worker: {self._failure!r}") from self._failure
@@ -241,7 +244,7 @@ class Service:
         watch("commit.age.seconds", lambda: _ages(ages.commits(), ages.commits()))
         watch("lag", lambda: {(topic, str(number)): lag for (topic, number), lag in parts.lag.by_partition.items()})
 
-    # -- what the watchdog sees, from its own thread
+    # -- for the watchdog, which calls these on its own thread
 
     def _see(self, beats: Mapping[Part, float]) -> Seen:
         turned_at = None if self._parts is None else self._parts.kafka.turned_at
@@ -276,19 +279,19 @@ class Service:
 
 
 def _ages(partitions: Iterable[Partition], since: Mapping[Partition, float]) -> dict[tuple[str, ...], float]:
-    """Seconds for each of these partitions; 0 where nothing began."""
+    """Seconds since the given time for each of these partitions; 0 without one."""
     now = time.monotonic()
     return {(topic, str(number)): now - since.get((topic, number), now) for topic, number in partitions}
 
 
 async def _within(seconds: float, future: asyncio.Future[None]) -> bool:
-    """Wait for `future`, but not longer; whether it came. What it raises at the very end changes nothing."""
+    """Wait for `future`, `seconds` at most. Returns whether it is done; an exception of it is raised elsewhere."""
     future.add_done_callback(_look_away)
     await asyncio.wait({future}, timeout=seconds)
     return future.done()
 
 
 def _look_away(future: asyncio.Future[Any]) -> None:
-    """Take note of an exception that nobody waits for."""
+    """Retrieve an exception that no task waits for, so that asyncio does not log it."""
     if not future.cancelled():
         future.exception()

@@ -41,7 +41,7 @@ class Watchdog:
     ) -> None:
         self._clock = clock or Clock()
         self._watch = Watch(patience, now=self._clock.monotonic())
-        self._pause = min(1.0, patience.silence / 4)
+        self._pause = min(1.0, patience.silence_s / 4)
         self._see = see
         self._task_of = task_of
         self._loop = asyncio.get_running_loop()

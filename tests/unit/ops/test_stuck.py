@@ -5,7 +5,7 @@ from __future__ import annotations
 from journeys.model import Position
 from journeys.ops.stuck import Part, Patience, Seen, Watch
 
-PATIENCE = Patience(silence=60.0, order=100.0, turns=1000)
+PATIENCE = Patience(silence_s=60.0, order_s=100.0, turns=1000)
 
 
 def at(offset: int) -> Position:

@@ -114,10 +114,10 @@ def at_once(call: Callable[[], object], _left: Callable[[], float]) -> None:
 class Bench:
     """A publisher with a producer."""
 
-    def __init__(self, watch: Callable[..., None] = at_once) -> None:
+    def __init__(self, bounded: Callable[..., None] = at_once) -> None:
         self.kafka = Librdkafka()
         made: Any = lambda *_, **__: self.kafka  # noqa: E731 - the shape of a class
-        self.publisher = Publisher({}, clock=lambda: self.kafka.now, producer=made, watch=watch)
+        self.publisher = Publisher({}, clock=lambda: self.kafka.now, producer=made, bounded=bounded)
         self.publisher.rebuild(timeout=10)
         self.kafka.calls.clear()
 
@@ -189,7 +189,7 @@ def test_offsets_that_are_left_behind_leave_the_outcome_unknown() -> None:
     def left_behind(_call: Callable[[], object], _left: Callable[[], float]) -> None:
         raise TimeoutError
 
-    bench = Bench(watch=left_behind)
+    bench = Bench(bounded=left_behind)
     result = bench.publish()
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "send_offsets_to_transaction did not answer in time")
     assert bench.kafka.calls == ["begin_transaction", "produce"]

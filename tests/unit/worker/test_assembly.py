@@ -12,4 +12,4 @@ from journeys.worker.assembly import rules_of
 def test_transaction_is_abandoned_at_its_timeout(timeout: str, waited: float) -> None:
     """It was aborted when its time-out was over; no rebalance is served while a worker waits for it."""
     settings = load(None, {"JOURNEYS_KAFKA__TRANSACTION_TIMEOUT": timeout})
-    assert rules_of(settings).pace.transaction == waited
+    assert rules_of(settings).pace.transaction_s == waited

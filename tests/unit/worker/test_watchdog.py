@@ -77,7 +77,7 @@ def test_stuck_order_is_logged_with_its_stack(written: Written) -> None:
 
     async def main() -> None:
         worker = Worker()
-        dog = Watchdog(Patience(silence=60, order=0, turns=0), see=worker.see, task_of=worker.tasks.get)
+        dog = Watchdog(Patience(silence_s=60, order_s=0, turns=0), see=worker.see, task_of=worker.tasks.get)
         task = worker.tasks[ORDER] = asyncio.create_task(work())
         await asyncio.sleep(0)
         dog.look()
@@ -105,7 +105,7 @@ def test_stuck_thread_is_logged_with_its_stack(written: Written) -> None:
 
     async def main() -> None:
         worker = Worker()
-        dog = Watchdog(Patience(silence=0.5, order=60, turns=0), see=worker.see, task_of=worker.tasks.get)
+        dog = Watchdog(Patience(silence_s=0.5, order_s=60, turns=0), see=worker.see, task_of=worker.tasks.get)
         worker.beats["kafka"] = 0.0
         with dog.watching():
             await asyncio.to_thread(written.until, "worker.stuck")
@@ -132,7 +132,7 @@ def test_blocked_event_loop_is_logged_while_it_is_blocked(written: Written) -> N
         def see(beats: Mapping[Part, float]) -> Seen:
             return Seen(beats=beats, progress={}, turns=0, is_shut=False)
 
-        dog = Watchdog(Patience(silence=0.5, order=60, turns=0), see=see, task_of=lambda _: None)
+        dog = Watchdog(Patience(silence_s=0.5, order_s=60, turns=0), see=see, task_of=lambda _: None)
         with dog.watching():
             block()
             await asyncio.to_thread(written.until, "worker.unstuck")

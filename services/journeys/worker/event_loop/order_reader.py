@@ -1,4 +1,4 @@
-"""Order messages become orders on the event loop; one in Avro may need its schema from the registry first."""
+"""Reads order messages on the event loop. A message in Avro may need its schema from the registry first."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from journeys.errors import SetupError
 from journeys.model import Json, Order, OrderMessage
 from journeys.worker.threads import in_daemon_thread
 
-_PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
-"""Seconds between questions to a registry that does not answer; the last one repeats."""
+_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0)
+"""The pauses between lookups at a registry that does not answer; the last one repeats."""
 _AT_ONCE: Final = 4
-"""Questions to the registry at the same time; each takes a thread and a client."""
-_REFUSED_FOR: Final = 60.0
-"""Seconds after which an id that came to nothing may be asked for again."""
-_REFUSED: Final = 1_000
-"""Ids that came to nothing and are remembered, at most."""
+"""Lookups at the same time; each takes a thread and a client."""
+_REFUSED_FOR_S: Final = 60.0
+"""The time after which an unknown id may be looked up again."""
+_MAX_REFUSED: Final = 1_000
+"""Unknown ids that are remembered, at most."""
 
 
 class Orders:
-    """Reads order messages. `schema_text` asks the registry, and may block: it runs in a thread.
+    """Reads order messages. `schema_text` asks the registry for a schema, and may block: it runs in a thread.
 
-    A registry that is down costs time: the message waits for it. One that does not know the schema settles it.
-    `awaits` is told why orders wait for the registry, None once they do not.
+    A message waits for a registry that is down. If the registry does not know the schema, the message is refused.
+    `awaits` is called with the reason why orders wait for the registry, and with None when they wait no longer.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Orders:
         )
 
     async def read(self, message: OrderMessage) -> Order:
-        """The order that a message asks for. Raises RejectedOrderError where it names none."""
+        """The order that a message asks for. Raises RejectedOrderError if it names none."""
         value = message.value or b""
         if self._format == "avro" or (self._format == "auto" and value[:1] == b"\x00"):
             await self._schemas.learn(value)
@@ -67,7 +67,7 @@ class Orders:
 
 @dataclass(slots=True)
 class _Lookup:
-    """A question for one id, and how many wait for its answer."""
+    """A lookup of one id, and how many orders wait for it."""
 
     task: asyncio.Task[None]
     waiting: int = 0
@@ -75,17 +75,17 @@ class _Lookup:
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why an id came to nothing, and when."""
+    """Why an id is unknown, and since when, in seconds of the monotonic clock."""
 
     why: str
     at: float
 
 
 class Schemas:
-    """The schemas that values were written by, on the event loop.
+    """The writer schemas of values in Avro, on the event loop.
 
-    `ask` raises ValueError where there is none to be had for an id, SetupError where that cannot be told yet: then it
-    is asked again. However many wait for an id, there is one question at a time, which ends when nobody waits any more.
+    `ask` raises ValueError if there is no usable schema for an id, and SetupError if the registry does not answer: then
+    it is asked again. All orders that need an id share one lookup, which ends with the last of them.
     """
 
     def __init__(
@@ -101,16 +101,16 @@ class Schemas:
         self._unanswered: dict[int, str] = {}
 
     async def learn(self, value: bytes) -> None:
-        """Wait until this value can be decoded, or it is known why not."""
+        """Wait until this value can be decoded, or until the reason why not is known."""
         try:
             number, _ = unframe(value)
-        except ValueError:  # nothing to be learnt, as decoding will say
+        except ValueError:  # no schema can help: `decode` raises the reason
             return
         while not self._is_settled(number):
             await self._answer(number)
 
     def decode(self, value: bytes) -> Json:
-        """The datum of a value that was learnt just now. Raises ValueError where frame, schema or body is broken."""
+        """The datum of a value after `learn`. Raises ValueError for a broken frame, schema or body."""
         number, body = unframe(value)
         if (schema := self._known.get(number)) is None:
             raise ValueError(self._refused[number].why)
@@ -120,10 +120,10 @@ class Schemas:
         if number in self._known:
             return True
         refusal = self._refused.get(number)
-        return refusal is not None and self._clock.monotonic() < refusal.at + _REFUSED_FOR
+        return refusal is not None and self._clock.monotonic() < refusal.at + _REFUSED_FOR_S
 
     async def _answer(self, number: int) -> None:
-        """Wait with all others for the answer; the last one to give up ends the question."""
+        """Wait for the lookup that all orders share. The last one that is cancelled ends it."""
         lookup = self._lookups.get(number)
         if lookup is None or lookup.task.done():
             lookup = self._lookups[number] = _Lookup(asyncio.create_task(self._look_up(number)))
@@ -141,11 +141,11 @@ class Schemas:
         asked = 0
         try:
             while not await self._is_answered(number):
-                await asyncio.sleep(_PAUSES[min(asked, len(_PAUSES) - 1)])
+                await asyncio.sleep(_PAUSES_S[min(asked, len(_PAUSES_S) - 1)])
                 asked += 1
         finally:
             if self._unanswered.pop(number, None) is not None:
-                self._tell()
+                self._report()
 
     async def _is_answered(self, number: int) -> bool:
         try:
@@ -155,15 +155,15 @@ class Schemas:
             self._refuse(number, str(error))
         except SetupError as error:
             self._unanswered[number] = str(error)
-            self._tell()
+            self._report()
             return False
         return True
 
     def _refuse(self, number: int, why: str) -> None:
         self._refused.pop(number, None)
         self._refused[number] = _Refusal(why, self._clock.monotonic())
-        if len(self._refused) > _REFUSED:
+        if len(self._refused) > _MAX_REFUSED:
             del self._refused[next(iter(self._refused))]
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         self._awaits(next(iter(self._unanswered.values()), None))

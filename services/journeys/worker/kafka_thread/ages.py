@@ -1,4 +1,4 @@
-"""Since when, by partition, the oldest order is in hand, and nothing was committed. Pure."""
+"""When the oldest order in hand of each partition was admitted, and when each was last committed. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from journeys.consumer.consumer import Partition
 
 
 class Ages:
-    """Written by the Kafka thread, readable by any; times are of one monotonic clock, and never go back."""
+    """The Kafka thread writes, any thread may read. Times are in seconds of one monotonic clock, and never go back."""
 
     def __init__(self) -> None:
         # Orders come in the order of time, so that the first one left is the oldest.
@@ -17,33 +17,33 @@ class Ages:
         self._committed: dict[Partition, float] = {}
 
     def assigned(self, partitions: Iterable[Partition], now: float) -> None:
-        """Partitions came: what their last owner committed, it did just before."""
+        """Begin with partitions that were assigned: their last owner committed just before."""
         self._committed.update(dict.fromkeys(partitions, now))
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Partitions went."""
+        """Drop partitions that were revoked."""
         for partition in partitions:
             self._in_hand.pop(partition, None)
             self._committed.pop(partition, None)
 
     def began(self, partition: Partition, offset: int, now: float) -> None:
-        """An order was taken in."""
+        """Note that an order was admitted."""
         self._in_hand[partition][offset] = now
 
     def ended(self, partition: Partition, offset: int) -> None:
-        """It was published, or given to where it goes on."""
+        """Note that an order was published, as a journey, a retry or a dead letter."""
         self._in_hand[partition].pop(offset, None)
 
     def committed(self, partitions: Iterable[Partition], now: float) -> None:
-        """A commit of these took effect."""
+        """Note that a commit of these partitions took effect."""
         self._committed.update(dict.fromkeys(partitions, now))
 
     def oldest(self) -> dict[Partition, float]:
-        """Since when the oldest order of each partition is in hand; those with none are left out."""
-        # `list` copies in one go, whatever the Kafka thread does meanwhile.
+        """When the oldest order in hand of each partition was admitted; partitions without an order are left out."""
+        # `list` copies at once, whatever the Kafka thread does meanwhile.
         in_hand = {partition: list(orders.values()) for partition, orders in list(self._in_hand.items())}
         return {partition: times[0] for partition, times in in_hand.items() if times}
 
     def commits(self) -> dict[Partition, float]:
-        """When each partition was last committed, or came."""
+        """When each partition was last committed, or assigned."""
         return dict(self._committed)

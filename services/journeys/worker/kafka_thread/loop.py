@@ -100,7 +100,7 @@ class KafkaLoop:
 
     def _finish(self) -> None:
         """Commit finished orders. Those that cannot be committed in time are left to the next owner."""
-        deadline = self._clock.monotonic() + self._pace.revoke
+        deadline = self._clock.monotonic() + self._pace.revoke_s
         self._results.collect()
         while self._transactions.state is not State.IN_DOUBT and (left := deadline - self._clock.monotonic()) > 0:
             if self._transactions.state is State.READY and self._transactions.burst(left) is None:
@@ -112,7 +112,7 @@ class KafkaLoop:
     def _patience(self) -> float:
         """How long a poll may wait, in seconds: until the next burst is due, at most."""
         due = self._transactions.next_at(in_hand=self._admission.in_hand)
-        return self._pace.poll if due is None else max(0.0, min(self._pace.poll, due - self._clock.monotonic()))
+        return self._pace.poll_s if due is None else max(0.0, min(self._pace.poll_s, due - self._clock.monotonic()))
 
     def _serve(self, timeout: float, limit: int) -> None:
         self._polled_at = self._clock.monotonic()
@@ -122,8 +122,8 @@ class KafkaLoop:
     def _wait_for_room(self, now: float) -> None:
         # Longer than until the next result: at full load one comes each half millisecond, and to wake up for it takes
         # the interpreter's lock from the event loop.
-        self._clock.sleep(min(self._patience(), self._pace.full))
-        if self._transactions.state is State.ABORTED or now - self._polled_at >= self._pace.poll_when_full:
+        self._clock.sleep(min(self._patience(), self._pace.full_s))
+        if self._transactions.state is State.ABORTED or now - self._polled_at >= self._pace.poll_when_full_s:
             self._serve(0, 1)
 
     def _set_pauses(self) -> None:
@@ -163,7 +163,7 @@ class KafkaLoop:
         # No poll is possible in here, so an abort leaves its orders to the new owner. Only these partitions: a
         # rebalance of the other group at the same moment must not abort their transaction.
         if self._transactions.state is State.READY:
-            self._transactions.burst(self._pace.revoke, partitions)
+            self._transactions.burst(self._pace.revoke_s, partitions)
         self._forget(partitions)
         self._hooks.notify(Revoked(partitions, lost=False))
 

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Times in seconds."""
+    """Times and sizes, with their defaults."""
 
-    linger: float = 0.1
+    linger_s: float = 0.1
     """The longest time that finished orders gather for one transaction."""
     max_records: int = 20_000
     """Records of one transaction (see `PendingResults`)."""
-    poll: float = 0.05
+    poll_s: float = 0.05
     """The longest wait of one poll."""
-    full: float = 0.005
+    full_s: float = 0.005
     """The wait between two looks at the results while no order may be admitted."""
-    poll_when_full: float = 0.1
+    poll_when_full_s: float = 0.1
     """The time between two polls meanwhile; they serve callbacks."""
-    transaction: float = 30.0
+    transaction_s: float = 30.0
     """A transaction that takes longer is abandoned: its outcome is read back."""
-    revoke: float = 4.0
+    revoke_s: float = 4.0
     """The same, while a rebalance or a stop waits for it."""
-    recover: float = 4.0
+    recover_s: float = 4.0
     """The longest time that one try to read an outcome back takes."""

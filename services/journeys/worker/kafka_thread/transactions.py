@@ -113,8 +113,8 @@ class Transactions:
         self._burst_at = -math.inf
 
     def hurry(self) -> None:
-        """Let what is under way, and all that follows, end within `Pace.revoke` seconds. Never blocks."""
-        self._publisher.hurry(self._pace.revoke)
+        """Let what is under way, and all that follows, end within `Pace.revoke_s`. Never blocks."""
+        self._publisher.hurry(self._pace.revoke_s)
 
     def polled(self) -> None:
         """Note that the consumer is about to be polled. Raises KeyError inside a transaction: that is a defect."""
@@ -126,7 +126,7 @@ class Transactions:
             if now >= self.back_off.until:
                 self._recover()
         elif self._is_due(now, in_hand):
-            self.burst(self._pace.transaction)
+            self.burst(self._pace.transaction_s)
 
     def next_at(self, *, in_hand: int) -> float | None:
         """When the next burst is due, in seconds of the monotonic clock; None while there is no result."""
@@ -142,7 +142,7 @@ class Transactions:
         if only is None:
             self._results.backlog.is_blocked = not commits and len(self._results) > 0
         if not commits:  # results beyond the watermark may wait for room in the map: look again after a while
-            self.back_off.until = self._clock.monotonic() + self._pace.linger
+            self.back_off.until = self._clock.monotonic() + self._pace.linger_s
             return None
         if not self._consumers.has_joined(topic for topic, _ in commits):
             self._step(Step.STAY_OUT)
@@ -184,7 +184,7 @@ class Transactions:
         If no other order is in hand, nothing more can gather: the burst comes one linger after the last one.
         """
         others = in_hand > len(self._results)
-        return (oldest if others else min(oldest, self._burst_at)) + self._pace.linger
+        return (oldest if others else min(oldest, self._burst_at)) + self._pace.linger_s
 
     def _plan(self, partitions: Collection[Partition]) -> tuple[dict[Partition, Commit], list[FinishedOrder]]:
         """The commits of the next transaction and the orders that they cover; also commits of first offsets alone."""
@@ -216,9 +216,9 @@ class Transactions:
 
         Resending without this read doubles: of eleven commits abandoned for lost, three had taken effect.
         """
-        deadline = self._clock.monotonic() + self._pace.recover
+        deadline = self._clock.monotonic() + self._pace.recover_s
         try:
-            self._publisher.rebuild(timeout=self._pace.recover)
+            self._publisher.rebuild(timeout=self._pace.recover_s)
             effects = {partition: self._effect(partition, deadline) for partition in self._results.partitions}
         except TimeoutError as late:
             self._step(Step.NO_ANSWER)

@@ -14,8 +14,8 @@ def test_bytes_bound_the_intake_as_orders_do() -> None:
 
 
 def test_short_stop_does_not_pause() -> None:
-    """Within `pause_after`, intake opens as soon as there is any room."""
-    intake = Intake(BOUNDS, pause_after=2.0)
+    """Within `pause_after_s`, intake opens as soon as there is any room."""
+    intake = Intake(BOUNDS, pause_after_s=2.0)
     intake.update(room=0, now=10.0)
     assert (intake.open, intake.paused) == (False, False)
     intake.update(room=1, now=11.9)
@@ -23,8 +23,8 @@ def test_short_stop_does_not_pause() -> None:
 
 
 def test_long_stop_pauses_until_half_full() -> None:
-    """After `pause_after`, resuming costs a second, so it waits until it is worth it."""
-    intake = Intake(BOUNDS, pause_after=2.0)
+    """After `pause_after_s`, resuming costs a second, so it waits until it is worth it."""
+    intake = Intake(BOUNDS, pause_after_s=2.0)
     intake.update(room=0, now=10.0)
     intake.update(room=0, now=12.5)
     assert intake.paused

@@ -82,7 +82,7 @@ def test_stop_publishes_finished_orders_and_hurries_the_producer() -> None:
     thread.publisher.answers.append(ABORTED)
     thread.loop.stop()
     thread.loop.run()
-    assert thread.publisher.hurried == Pace().revoke
+    assert thread.publisher.hurried == Pace().revoke_s
     assert thread.group.offsets[A] == (2, "")
     assert thread.pool.cancelled[-1] is None
 
@@ -100,7 +100,7 @@ def test_stop_ends_although_every_transaction_aborts() -> None:
     thread.publisher.before_answer = second_passes
     thread.loop.stop()
     thread.loop.run()
-    assert 0 < len(thread.publisher.published) <= Pace().revoke
+    assert 0 < len(thread.publisher.published) <= Pace().revoke_s
     assert (thread.published(), thread.group.offsets[A]) == ([], (0, ""))
 
 

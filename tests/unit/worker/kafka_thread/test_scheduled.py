@@ -38,7 +38,7 @@ def test_due_order_is_not_stuck_behind_a_later_one() -> None:
 
 def test_scheduled_orders_are_bounded_by_partition() -> None:
     """A partition with every seat taken is full; others are not; `limit` bounds what leaves."""
-    room = ScheduledOrders(seats=2)
+    room = ScheduledOrders(max_orders=2)
     for offset in range(2):
         room.add(waiting(offset), 10)
     assert room.is_full(("orders.retry.1m", 0))
@@ -49,7 +49,7 @@ def test_scheduled_orders_are_bounded_by_partition() -> None:
 
 def test_scheduled_orders_of_an_ended_assignment_are_forgotten() -> None:
     """What another worker owns now does not wait here."""
-    room = ScheduledOrders(seats=1)
+    room = ScheduledOrders(max_orders=1)
     room.add(waiting(1, epoch=1), 10)
     room.add(waiting(2, epoch=2, partition=1), 10)
     room.forget(lambda admitted: admitted.epoch == 1)
@@ -59,7 +59,7 @@ def test_scheduled_orders_of_an_ended_assignment_are_forgotten() -> None:
 
 def test_due_time_of_a_retry_is_its_not_before_header() -> None:
     """`not-before` is milliseconds since the epoch; anything else means at once, and more than we ask for is cut."""
-    timetable = Schedule(retry_topics=frozenset({"orders.retry.1m"}), longest=3600.0, settle=1800.0)
+    timetable = Schedule(retry_topics=frozenset({"orders.retry.1m"}), longest_s=3600.0, settle_s=1800.0)
     base = waiting(1).message
     for value, expected in (
         (b"1700", 1700),
@@ -76,8 +76,8 @@ def test_due_time_of_a_retry_is_its_not_before_header() -> None:
 
 def test_new_order_is_due_after_the_settle_time() -> None:
     """The time that its record bears counts, up to now: a clock that is ahead keeps no order waiting for longer."""
-    settled = Schedule(retry_topics=frozenset(), longest=0.0, settle=1.5)
+    settled = Schedule(retry_topics=frozenset(), longest_s=0.0, settle_s=1.5)
     base = waiting(1).message
     for written, expected in ((7000, 8500), (9000, 10_500), (99_000, 10_500), (None, None)):
         assert settled.due_ms(replace(base, timestamp_ms=written), 9000) == expected
-    assert Schedule(retry_topics=frozenset(), longest=0.0, settle=0).due_ms(base, 9000) is None
+    assert Schedule(retry_topics=frozenset(), longest_s=0.0, settle_s=0).due_ms(base, 9000) is None
