@@ -71,7 +71,6 @@ GROUPS: Final = (
     Group(
         name="bodies",
         faults=_again(
-            ("nodata", "no-data"),
             ("noevents", "no-events"),
             ("wrongtypes", "wrong-types"),
             ("wrongorder", "wrong-order"),
@@ -91,6 +90,7 @@ GROUPS: Final = (
             Fault(word="n1001", ends="for-good", reason="journey-too-large"),
             Fault(word="404", ends="later", reason="journey-unsettled", times=1),
             Fault(word="code4004", ends="later", reason="journey-unsettled", times=1),
+            Fault(word="nodata", ends="later", reason="journey-unsettled", times=1),
             Fault(word="n0", ends="for-good"),
         ),
     ),

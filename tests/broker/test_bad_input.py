@@ -84,7 +84,6 @@ def test_each_api_fault_ends_in_a_retry_tier_or_a_dead_letter(stack: Stack, name
         "x-hangup-a",
         "x-reset-a",
         "x-silent-a",
-        "x-nodata-a",
         "x-noevents-n5-a",
         "x-wrongtypes-n5-a",
         "x-wrongorder-n5-a",
@@ -185,14 +184,14 @@ def test_a_retry_is_published_when_it_is_due(stack: Stack, namespace: str) -> No
 
 
 def test_a_404_waits_and_is_then_published_as_empty(stack: Stack, namespace: str) -> None:
-    """404 and `total` 0 wait as long as EMPTY_AFTER says; then an empty summary is published and no dead letter."""
+    """404, no data and no events wait as long as EMPTY_AFTER says; then an empty summary is published."""
     environment = {"JOURNEYS_ORDERS__RETRY_TIERS": "1s", "JOURNEYS_API__EMPTY_AFTER": "1s"}
     with open_shop(stack, namespace, environment=environment) as shop:
-        shop.place("n0-a", "x-404-n3-b", "x-404x1-n3-c")
+        shop.place("n0-a", "x-404-n3-b", "x-404x1-n3-c", "x-nodata-n3-d")
         worker = shop.crew.hire()
-        shop.until_published(3)
+        shop.until_published(4)
         assert worker.stop() == 0
         totals = {order: found[0]["api_total"] for order, found in shop.summaries().items()}
-        assert totals == {"n0-a": 0, "x-404-n3-b": 0, "x-404x1-n3-c": 3}
+        assert totals == {"n0-a": 0, "x-404-n3-b": 0, "x-404x1-n3-c": 3, "x-nodata-n3-d": 0}
         assert shop.read(shop.dead_letters) == []
-        assert len(worker.lines("order.retried")) == 3
+        assert len(worker.lines("order.retried")) == 4

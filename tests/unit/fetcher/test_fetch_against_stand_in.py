@@ -152,7 +152,6 @@ def test_many_orders_at_once_are_fetched_whole() -> None:
         "truncatedx2",
         "hangupx2",
         "resetx2",
-        "nodatax2",
         "noeventsx2",
         "wrongtypesx2",
         "wrongorderx2",
@@ -190,7 +189,6 @@ def test_a_journey_that_changes_between_two_pages_is_read_again(fault: str) -> N
         ("truncated", TransientError, "disconnected"),
         ("hangup", TransientError, "disconnected"),
         ("reset", TransientError, "disconnected"),
-        ("nodata", TransientError, "no-data"),
         ("noevents", TransientError, "no-events"),
         ("wrongtypes", TransientError, "wrong-types"),
         ("wrongorder", TransientError, "wrong-order"),
@@ -200,6 +198,7 @@ def test_a_journey_that_changes_between_two_pages_is_read_again(fault: str) -> N
         ("code5", RejectedOrderError, "code-5"),
         ("404", NotFoundYetError, "status-404"),
         ("code4", NotFoundYetError, "code-4"),
+        ("nodata", NotFoundYetError, "no-journey"),
         ("restless", TransientError, "journey-unsettled"),
     ],
 )
@@ -213,7 +212,7 @@ def test_a_lasting_fault_raises_its_verdict(fault: str, kind: type[OrderError], 
 def test_an_absent_journey_raises_or_is_accepted() -> None:
     """An order without events waits, until it has waited long enough."""
     assert isinstance(failure("n0-abc"), NotFoundYetError)
-    for order_id in ("n0-abc", "x-404-abc", "x-code4-abc"):
+    for order_id in ("n0-abc", "x-404-abc", "x-code4-abc", "x-nodata-abc"):
         journey = fetch(order_id, accept_empty=True)
         assert (journey.events, journey.total, journey.consistent) == ((), 0, True)
 
