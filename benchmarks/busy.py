@@ -34,7 +34,6 @@ from tests.broker.workers import crew
 from journeys import logs
 from journeys.settings import load
 from journeys.worker.service import run
-from journeys.worker.subprocess_call import schema_ids
 from journeys_sandbox.stack.stack import Stack
 
 PARTS: Final[Mapping[str, str]] = {
@@ -156,9 +155,8 @@ def profile(options: argparse.Namespace) -> Done:
         done = Done(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic, options.orders)
         done.start()
         settings = load(None, names)
-        with schema_ids(settings) as ids:
-            if run(settings, ids, log_output):
-                raise AssertionError("the worker failed")
+        if run(settings, log_output):
+            raise AssertionError("the worker failed")
         return done
 
 

@@ -23,7 +23,6 @@ from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.settings import load
 from journeys.worker.service import Service
-from journeys.worker.subprocess_call import schema_ids
 from journeys_sandbox.stack.stack import Stack
 
 P = TypeVar("P", bound=Publisher)
@@ -172,9 +171,8 @@ def work(shop: Shop, publisher: Callable[[dict[str, Any]], P], *, published: int
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     watcher.start()
     try:
-        with schema_ids(settings) as ids:
-            output = LogOutput(sys.stderr, for_people=False)
-            assert asyncio.run(Service(settings, ids, output, publisher=make).main()) == 0
+        output = LogOutput(sys.stderr, for_people=False)
+        assert asyncio.run(Service(settings, output, publisher=make).main()) == 0
     finally:
         watcher.join()
         for number, handler in before.items():

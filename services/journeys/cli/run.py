@@ -36,14 +36,12 @@ def run(
     settings = settings_of(config, {name: value for name, value in overrides.items() if value})
 
     from journeys import logs
-    from journeys.worker.subprocess_call import schema_ids
 
     log_output = logs.configure(log_format=settings.logs.format, level=settings.logs.level)
     try:
-        with schema_ids(settings) as ids:  # begins before the slowest imports
-            from journeys.worker.service import run as work
+        from journeys.worker.service import run as work
 
-            code = work(settings, ids, log_output)
+        code = work(settings, log_output)
     except JourneysError as error:
         if log_output.for_people or isinstance(error, SettingsError):
             raise

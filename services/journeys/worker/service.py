@@ -51,7 +51,6 @@ from journeys.worker.assembly import (
 )
 from journeys.worker.hooks import Hooks
 from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
-from journeys.worker.subprocess_call import Child
 from journeys.worker.threads import in_daemon_thread
 from journeys.worker.watchdog import Watchdog
 
@@ -64,14 +63,14 @@ _CLOSE_S = 5.0
 """The longest wait for leaving the groups."""
 
 
-def run(settings: Settings, ids: Child[dict[str, int]], log_output: LogOutput) -> int:
-    """Run a worker until a signal stops it. Returns the exit code: 0 after a clean stop. `ids` looks up schema ids.
+def run(settings: Settings, log_output: LogOutput) -> int:
+    """Run a worker until a signal stops it. Returns the exit code: 0 after a clean stop.
 
     Raises HaltError if it cannot start or go on, SettingsError for a setting that librdkafka refuses.
     """
     collect_rarely()
     try:
-        return asyncio.run(Service(settings, ids, log_output).main())
+        return asyncio.run(Service(settings, log_output).main())
     finally:
         # At exit, Python drops handlers but leaves ignored signals ignored: a late signal must not kill it.
         for number in _SIGNALS:
@@ -89,7 +88,7 @@ def collect_rarely() -> None:
 
 
 class Service:
-    """One worker. `ids` looks up schema ids, `publisher` makes the producer from librdkafka's settings.
+    """One worker. `publisher` makes the producer from librdkafka's settings.
 
     To be made and run on the main thread, because it handles SIGTERM and SIGINT.
     """
@@ -97,13 +96,11 @@ class Service:
     def __init__(
         self,
         settings: Settings,
-        ids: Child[dict[str, int]],
         log_output: LogOutput,
         *,
         publisher: Callable[[dict[str, Any]], Publisher] = Publisher,
     ) -> None:
         self._settings = settings
-        self._ids = ids
         self._publisher = publisher
         self._instance_id = settings.kafka.instance_id or secrets.token_hex(8)
         self._metrics = Metrics()
@@ -155,7 +152,8 @@ class Service:
     async def _prepare(self) -> dict[str, int]:
         """The schema ids, once all topics were found too. Raises SetupError for a missing topic or subject."""
         cluster = in_daemon_thread(lambda: KafkaAdmin(self._settings).topics(), name="kafka-topics")
-        ids = asyncio.create_task(self._ids.result())
+        place, prefix = self._settings.registry, self._settings.publish.topic_prefix
+        ids = in_daemon_thread(lambda: registry.lookup(place.url, place.config, prefix), name="schema-ids")
         try:
             topics.require(self._settings, await cluster)
             found = await ids
