@@ -50,6 +50,7 @@ class RecordHeader(StrEnum):
     ORDER_ID = "order_id"
     ACCOUNT = "account"
     EDITION = "edition"
+    REVISION = "revision"
     POSITION = "position"
     SCHEMA = "schema"
     """The name of the record's Avro schema, such as `AdsEvent`."""

@@ -20,6 +20,7 @@ from libc.string cimport memcpy, memmove
 
 from datetime import UTC
 
+from journeys.headers import RecordHeader
 from journeys.model import Record
 from journeys.producer.channels import LONGEST
 from journeys.producer.encoding.coerce import ON_SITE
@@ -484,9 +485,9 @@ cdef class EventEncoder:
                 conversions.append((times[timed] if len(times) > timed else None, position))
             headers = []
             if (event_id := _text(<dict>item, "event_id")) is not None:
-                headers.append(("event_id", event_id.encode()))
+                headers.append((_EVENT_ID, event_id.encode()))
             if event_type is not None:
-                headers.append(("event_type", event_type.encode()))
+                headers.append((_EVENT_TYPE, event_type.encode()))
             headers += identity
             headers.append(_POSITIONS[position] if position < len(_POSITIONS) else _position(position))
             headers.append(channel.schema_header)
@@ -501,8 +502,11 @@ cdef str _text(dict event, str name):
 
 
 cdef tuple _position(Py_ssize_t position):
-    return "position", b"%d" % position
+    return _POSITION, b"%d" % position
 
 
 cdef Py_ssize_t _LONGEST = LONGEST
+cdef str _EVENT_ID = RecordHeader.EVENT_ID.value
+cdef str _EVENT_TYPE = RecordHeader.EVENT_TYPE.value
+cdef str _POSITION = RecordHeader.POSITION.value
 cdef list _POSITIONS = [_position(position) for position in range(1024)]

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from journeys.avro import wire
+from journeys.headers import RecordHeader
 from journeys.model import Journey, Record
 from journeys.producer import schemas
 from journeys.producer.encoding.body import Encode
@@ -35,7 +36,7 @@ class RecordType:
         record = schemas.RECORDS[name]
         self.schema = schemas.load(record)
         self.header = wire.header(schema_ids[schemas.subject(prefix, name)])
-        self.schema_header: Header = ("schema", record.encode())
+        self.schema_header: Header = (RecordHeader.SCHEMA, record.encode())
         self._encode = encoder(self.schema)
 
     def value(self, datum: Datum) -> bytes:
@@ -82,10 +83,10 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             key=key,
             identity=[
-                ("order_id", key),
-                ("account", journey.account.encode()),
-                ("edition", edition.encode()),
-                ("revision", b"%d" % journey.revision),
+                (RecordHeader.ORDER_ID, key),
+                (RecordHeader.ACCOUNT, journey.account.encode()),
+                (RecordHeader.EDITION, edition.encode()),
+                (RecordHeader.REVISION, b"%d" % journey.revision),
             ],
             fields={
                 "account": journey.account,
@@ -107,9 +108,9 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         """The headers of the item at a position; an id or a type that is null is left out."""
         headers: Headers = []
         if (event_id := datum.get("event_id")) is not None:
-            headers.append(("event_id", event_id.encode()))
+            headers.append((RecordHeader.EVENT_ID, event_id.encode()))
         if (event_type := datum.get("event_type")) is not None:
-            headers.append(("event_type", event_type.encode()))
+            headers.append((RecordHeader.EVENT_TYPE, event_type.encode()))
         headers += self.identity
         headers.append(_position_header(position))
         return headers
@@ -117,4 +118,4 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 
 @lru_cache(maxsize=1024)
 def _position_header(position: int) -> Header:
-    return "position", b"%d" % position
+    return RecordHeader.POSITION, b"%d" % position
