@@ -80,7 +80,7 @@ class DeadLetterTopic:
 
     def read(self, partition: int, *, start: int, end: int) -> Iterator[OrderMessage]:
         """The records from `start` up to and without `end`. Raises HaltError if Kafka stops sending them."""
-        return self._reader.read(self._topic, partition, start=start, end=end)
+        return self._reader.read({(self._topic, partition): range(start, end)})
 
     def scan(self, wanted: Filter, on: Progress) -> Scan:
         """Read every letter once, and keep the facts about those that `wanted` matches. Raises HaltError."""
@@ -89,16 +89,20 @@ class DeadLetterTopic:
         unknown: dict[int, set[int]] = {each.partition: set() for each in partitions}
         letters: list[Letter] = []
         pending = 0
-        for each, message in self._read(partitions, on):
-            letter = self._letters.read(message, each.replayed)
-            offset = message.position.offset
-            if offset >= each.replayed.watermark:
-                offsets[each.partition].append(offset)
+        by_number = {each.partition: each for each in partitions}
+        total = sum(each.end - each.start for each in partitions)
+        wanted_offsets = {(self._topic, each.partition): range(each.start, each.end) for each in partitions}
+        for count, message in enumerate(self._reader.read(wanted_offsets), start=1):
+            number, offset = message.position.partition, message.position.offset
+            letter = self._letters.read(message, by_number[number].replayed)
+            if offset >= by_number[number].replayed.watermark:
+                offsets[number].append(offset)
             if letter.state is State.UNKNOWN:
-                unknown[each.partition].add(offset)
+                unknown[number].add(offset)
             pending += letter.state is not State.REPLAYED
             if wanted.matches(letter):
                 letters.append(letter)
+            on(count, total)
         return Scan(
             partitions=tuple(
                 replace(each, offsets=offsets[each.partition], unknown=frozenset(unknown[each.partition]))
@@ -112,9 +116,14 @@ class DeadLetterTopic:
         """These letters of a scan with their messages, partition by partition. Raises HaltError."""
         by_position = {letter.position: letter for letter in letters}
         numbers = {letter.position.partition for letter in letters}
-        for _, message in self._read([each for each in scan.partitions if each.partition in numbers], on):
-            if (letter := by_position.get(message.position)) is not None:
-                yield letter, message
+        chosen = [each for each in scan.partitions if each.partition in numbers]
+        count, total = 0, sum(each.end - each.start for each in chosen)
+        for each in chosen:
+            for message in self.read(each.partition, start=each.start, end=each.end):
+                count += 1
+                on(count, total)
+                if (letter := by_position.get(message.position)) is not None:
+                    yield letter, message
 
     def find(self, partition: int, offset: int) -> tuple[Letter, OrderMessage]:
         """The letter at an offset. Raises HaltError if there is none."""
@@ -132,20 +141,11 @@ class DeadLetterTopic:
         raise HaltError(f"there is no letter at {partition}/{offset}: a transaction uses that offset for itself")
 
     def _partition(self, partition: int) -> PartitionScan:
-        start, end = self._reader.bounds(self._topic, partition)
+        bounds = self._reader.bounds(self._topic, partition)
         replayed = self.replayed(partition)
         if replayed is None:
-            replayed = ReplayedOffsets(watermark=start, forgotten_before_ms=self._forgotten_before_ms)
-        return PartitionScan(partition=partition, start=start, end=end, replayed=replayed)
-
-    def _read(self, partitions: Sequence[PartitionScan], on: Progress) -> Iterator[tuple[PartitionScan, OrderMessage]]:
-        total, before = sum(each.end - each.start for each in partitions), 0
-        for each in partitions:
-            for message in self.read(each.partition, start=each.start, end=each.end):
-                yield each, message
-                on(before + message.position.offset + 1 - each.start, total)
-            before += each.end - each.start
-            on(before, total)
+            replayed = ReplayedOffsets(watermark=bounds.start, forgotten_before_ms=self._forgotten_before_ms)
+        return PartitionScan(partition=partition, start=bounds.start, end=bounds.stop, replayed=replayed)
 
 
 class _Schemas:

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from journeys.consumer.consumer import order_message
+from journeys.consumer.consumer import Partition, order_message
 from journeys.errors import HaltError, SettingsError
 from journeys.model import OrderMessage
 
@@ -41,7 +41,7 @@ _CONFIG: Mapping[str, Any] = {
 
 
 class PartitionReader:
-    """Reads committed records of partitions, one partition at a time; to be used in a `with` block, by one thread.
+    """Reads committed records of partitions; to be used in a `with` block, by one thread.
 
     `config` is librdkafka's: servers, security and the `group.id` for `committed` and `group_metadata`. Raises
     SettingsError for a setting that librdkafka does not take.
@@ -73,15 +73,23 @@ class PartitionReader:
         """The metadata that ties a transaction to the group."""
         return self._consumer.consumer_group_metadata()
 
-    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """The first offset of a partition, and the offset behind its last committed record. Raises HaltError."""
+    def partitions(self, topic: str) -> list[Partition]:
+        """The partitions of a topic; none if it does not exist. Raises HaltError."""
+        try:
+            found = self._consumer.list_topics(topic, timeout=_REPLY_S).topics[topic]
+        except KafkaException as error:
+            raise _halt(topic, error.args[0]) from error
+        return [(topic, number) for number in sorted(found.partitions)]
+
+    def bounds(self, topic: str, partition: int) -> range:
+        """The offsets of a partition, up to its last committed record. Raises HaltError."""
         try:
             bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_REPLY_S)
         except KafkaException as error:
             raise _halt(topic, error.args[0]) from error
         if bounds is None:
             raise HaltError(f"Kafka does not say where {topic}/{partition} begins and ends")
-        return bounds
+        return range(*bounds)
 
     def committed(self, topic: str, partition: int, *, patience_s: float) -> tuple[int, str] | None:
         """Offset and metadata that the group last committed; None if it has committed nothing.
@@ -104,28 +112,32 @@ class PartitionReader:
             if time.monotonic() > deadline:
                 raise TimeoutError(error.str())
 
-    def read(self, topic: str, partition: int, *, start: int, end: int) -> Iterator[OrderMessage]:
-        """The committed records from `start` up to and without `end`.
+    def read(self, wanted: Mapping[Partition, range]) -> Iterator[OrderMessage]:
+        """The committed records at these offsets, in order within each partition.
 
         Raises HaltError if Kafka refuses them, or sends nothing for a minute.
         """
-        if start >= end:
-            return
-        self._consumer.assign([TopicPartition(topic, partition, start)])
+        left = {place: offsets.stop for place, offsets in wanted.items() if offsets}
+        self._consumer.assign([TopicPartition(*place, wanted[place].start) for place in left])
         last_s = time.monotonic()
-        while time.monotonic() - last_s < _SILENCE_S:
+        while left:
             for message in self._poll():
-                error, offset = message.error(), message.offset()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                    _check(topic, error)
-                elif offset >= end:
-                    return
-                elif error is None:
-                    yield order_message(message)
-                    if offset + 1 >= end:
-                        return
                 last_s = time.monotonic()
-        raise HaltError(f"Kafka has sent nothing of {topic}/{partition} for {_SILENCE_S:g} s")
+                place, offset, error = (message.topic(), message.partition()), message.offset(), message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    _check(message.topic() or "Kafka", error)
+                    continue
+                if place not in left:
+                    continue
+                if error is None:
+                    if offset < left[place]:
+                        yield order_message(message)
+                    offset += 1
+                if offset >= left[place]:
+                    del left[place]
+            if left and time.monotonic() - last_s >= _SILENCE_S:
+                names = ", ".join(f"{topic}/{partition}" for topic, partition in left)
+                raise HaltError(f"Kafka has sent nothing of {names} for {_SILENCE_S:g} s")
 
     def _poll(self) -> list[Any]:
         first = self._consumer.poll(_POLL_S)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from journeys.avro.schema import Schema
 from journeys.avro.wire import Decoder, frame
 from journeys.errors import HaltError
+from journeys.kafka.reader import PartitionReader
 from journeys.producer.registry import schema_text
-from journeys_sandbox.demo.audit import Published
+from journeys_sandbox.demo.audit import SUMMARY, Published
 
 PREFIX = "journey."
 _ORDER_SCHEMA = {"type": "record", "name": "OrderCompleted", "fields": [{"name": "order_id", "type": "string"}]}
@@ -46,60 +45,37 @@ def place_orders(bootstrap_servers: str, topic: str, orders: Sequence[str], sche
         raise HaltError(f"{left} order messages could not be written")
 
 
-@contextmanager
-def reader(bootstrap_servers: str, topics: Iterable[str]) -> Iterator[Consumer]:
-    """A read_committed consumer at the beginning of every partition. It commits no offsets."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "group.id": "demo-reader",
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "log_level": 0,
-        }
-    )
-    try:
-        known = consumer.list_topics(timeout=10).topics
-        consumer.assign(
-            [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
-        )
-        yield consumer
-    finally:
-        consumer.close()
-
-
 class Summaries:
     """Counts published orders while the workers run."""
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
-        self._orders: set[Any] = set()
+    def __init__(self, reader: PartitionReader) -> None:
+        self._reader = reader
+        self._next = {place: reader.bounds(*place).start for place in reader.partitions(PREFIX + SUMMARY)}
+        self._orders: set[bytes | None] = set()
 
-    def count(self, wait: float) -> int:
-        """The number of orders with a summary so far. Waits at most `wait` seconds for more."""
-        for message in self._consumer.consume(500, timeout=wait):
-            if message.error() is None:
-                self._orders.add(message.key())
+    def count(self) -> int:
+        """The number of orders with a summary so far. Raises HaltError if Kafka cannot be read."""
+        ends = {place: self._reader.bounds(*place).stop for place in self._next}
+        new = {place: range(start, ends[place]) for place, start in self._next.items()}
+        self._orders.update(message.key for message in self._reader.read(new))
+        self._next = ends
         return len(self._orders)
+
+
+def open_reader(bootstrap_servers: str) -> PartitionReader:
+    """A reader of committed records, to be used in a `with` block."""
+    return PartitionReader({"bootstrap.servers": bootstrap_servers, "group.id": "demo-reader", "log_level": 0})
 
 
 def read_back(bootstrap_servers: str, registry_url: str, topics: Iterable[str]) -> list[Published]:
     """Every committed record of these topics (named without prefix), decoded with its schema from the registry.
 
-    Call it after all writers have ended. Raises KafkaException if a partition cannot be read.
+    Call it after all writers have ended. Raises HaltError if a partition cannot be read.
     """
     decoder = Decoder(lambda schema_id: schema_text(registry_url, {}, schema_id))
-    records: list[Published] = []
-    with reader(bootstrap_servers, [PREFIX + topic for topic in topics]) as consumer:
-        left = {(place.topic, place.partition) for place in consumer.assignment()}
-        while left:
-            for message in consumer.consume(1000, timeout=0.2):
-                topic, error, value = message.topic() or "", message.error(), message.value()
-                if error is None and isinstance(value, bytes):
-                    records.append(Published(topic=topic.removeprefix(PREFIX), value=decoder.decode(value)))
-                elif error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                    left.discard((topic, message.partition() or 0))
-                elif error is not None:
-                    raise KafkaException(error)
-    return records
+    with open_reader(bootstrap_servers) as reader:
+        places = [place for topic in topics for place in reader.partitions(PREFIX + topic)]
+        return [
+            Published(topic=message.position.topic.removeprefix(PREFIX), value=decoder.decode(message.value or b""))
+            for message in reader.read({place: reader.bounds(*place) for place in places})
+        ]

@@ -25,7 +25,7 @@ from typing import Final
 from journeys.errors import JourneysError, SetupError
 from journeys_sandbox.api.generator import journey_of
 from journeys_sandbox.demo.audit import CHANNELS, REJECTED, SUMMARY, Result, compare, telling
-from journeys_sandbox.demo.kafka import PREFIX, Summaries, place_orders, read_back, reader, register_order_schema
+from journeys_sandbox.demo.kafka import Summaries, open_reader, place_orders, read_back, register_order_schema
 from journeys_sandbox.demo.screen import Screen
 from journeys_sandbox.stack.artifacts import Progress
 from journeys_sandbox.stack.children import Child, run_command
@@ -43,6 +43,7 @@ _SPECIAL: Final = (
 _PATIENCE_S: Final = 120.0
 _START_S: Final = 30.0
 _LOOK_S: Final = 0.02
+_PAUSE_S: Final = 0.1
 
 ORDERS: Final = (*_SPECIAL, *(str(5_154_899_656_917 + 32_768 * number) for number in range(300 - len(_SPECIAL))))
 """The ids of the demo's orders."""
@@ -174,15 +175,16 @@ def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:
 
     Raises SetupError if a worker ends, or if no order is published for `_PATIENCE_S` seconds.
     """
-    with reader(stack.broker.bootstrap_servers, [PREFIX + SUMMARY]) as consumer:
-        summaries = Summaries(consumer)
+    with open_reader(stack.broker.bootstrap_servers) as reader:
+        summaries = Summaries(reader)
         last, seen = time.monotonic(), -1
-        while (count := summaries.count(0.1)) < len(ORDERS):
+        while (count := summaries.count()) < len(ORDERS):
             if count > seen:
                 last, seen = time.monotonic(), count
             update("orders published", count, len(ORDERS))
             for worker in workers:
                 worker.check()
+            time.sleep(_PAUSE_S)
             if time.monotonic() - last > _PATIENCE_S:
                 logs = "\n".join(f"--- {worker.name}\n{worker.log}" for worker in workers)
                 raise SetupError(f"{count} of {len(ORDERS)} orders are published, and no more follow:\n{logs}")
