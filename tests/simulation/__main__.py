@@ -74,7 +74,7 @@ def _run_all(seeds: range, jobs: int, defect: str | None) -> int:
 
 
 def _outcomes(stack: ExitStack, run_one: Callable[[int], Outcome], seeds: range, jobs: int) -> Iterable[Outcome]:
-    """As they come. One job alone needs no other process: so whoever measures this one sees it work."""
+    """The outcomes as they come. One job alone runs in this process, where coverage can measure it."""
     if jobs == 1:
         _collect_rarely()
         return map(run_one, seeds)

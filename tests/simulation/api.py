@@ -27,7 +27,7 @@ _CHANNELS = ("ads", "email", "direct")
 
 @dataclass(slots=True)
 class Journey:
-    """What the API knows of an order. `changes` are the times at which `growing` and `late` ones do."""
+    """An order as the API knows it. A `growing` or `late` journey changes at the times in `changes`."""
 
     order_id: str
     kind: Kind
@@ -79,7 +79,7 @@ class Api:
         self.scheduler.after(seconds, recover)
 
     def answer(self, order_id: str, page: int) -> Answer:
-        """What it says now. Raises TransientError where nobody listens."""
+        """The answer of the API now. Raises TransientError while it cannot be reached."""
         mood = self.mood
         if mood == "down":
             if self.random() < 0.5:

@@ -95,7 +95,7 @@ class Audit(Watcher):
             self._compare(place)
 
     def owed(self) -> list[str]:
-        """What is still to be done."""
+        """The orders that are still owed."""
         return list(self._owed)
 
     def left(self) -> str | None:

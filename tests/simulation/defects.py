@@ -156,7 +156,7 @@ class ReadUncommitted(OrderConsumer):
 
 
 class StaleMetadata(OrderConsumer):
-    """Who we are in the group is asked once, not in each transaction."""
+    """Group metadata is asked for once, not in each transaction."""
 
     _first: object = None
 
@@ -170,7 +170,7 @@ class StaleMetadata(OrderConsumer):
 
 
 class AbortForgets(Transactions):
-    """What an aborted transaction held is taken for done."""
+    """The orders of an aborted transaction are taken for published."""
 
     def _aborted(self, oversized: Sequence[FinishedOrder]) -> Outcome:
         outcome = super()._aborted(oversized)
@@ -231,7 +231,7 @@ class ProducerReused(Publisher):
 
 
 class EpochNotChecked(Assignments):
-    """A result of an assignment gone by is taken for one of the present assignment."""
+    """A result of an ended assignment is taken for one of the present assignment."""
 
     def __init__(self, consumers: OrderConsumers, **options: Any) -> None:
         super().__init__(consumers, **options)
@@ -311,7 +311,7 @@ class NeverResumed(KafkaLoop):
 
 
 class StarvedHeir(Assignments):
-    """Intake asks for room in the map even where nothing is in hand: so it was once."""
+    """Intake asks for room in the map even where nothing is in hand: a real bug once."""
 
     def _open(self, partition: Partition, timeout: float) -> bool:
         opened = super()._open(partition, timeout)
@@ -327,7 +327,7 @@ class _Starved(Ledger):
 
 
 class HoldUpUntold(Transactions):
-    """An order that finds no room to be read waits for results that wait for it: so it was once."""
+    """An order that finds no room to be read waits for results that wait for it: a real bug once."""
 
     def burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
         """Without a word about what is blocked."""
@@ -337,7 +337,7 @@ class HoldUpUntold(Transactions):
 
 
 class AnonymousLetter(PendingResults):
-    """The dead letter of a journey that is too large knows nothing of its order: so it was once."""
+    """The dead letter of a journey that is too large knows nothing of its order: a real bug once."""
 
     def replace(self, finished: FinishedOrder, by: FinishedOrder) -> None:
         """As if the order's message had never been read."""
@@ -351,7 +351,7 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
-    """What is wrong, and within how many seeds that is found."""
+    """A defect, and within how many seeds the simulation must find it."""
 
     parts: Callable[[], Parts]
     within: int

@@ -1,4 +1,4 @@
-"""What befalls a run, by seed: which disasters, when, and to whom."""
+"""The disasters of a run. The seed draws which ones strike, when, and which worker."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Event(msgspec.Struct):
 
 
 class Summary(msgspec.Struct):
-    """What a consumer is told to expect."""
+    """The summary of a journey, from which a reader knows the records to expect."""
 
     edition: str
     order_id: str

@@ -1,4 +1,4 @@
-"""What Kafka does at the edges, as scenarios that run on the model and on a real broker alike.
+"""Edge cases of Kafka, as scenarios that run on the model and on a real broker alike.
 
 They use confluent_kafka's interface only. A scenario that the model cannot pass is a gap of the model: it stands in
 `GAPS`, with what that means for the simulation.
@@ -47,7 +47,7 @@ class Member:
 
     @property
     def metadata(self) -> Any:
-        """Who it is, now."""
+        """Its id and generation in the group, now."""
         return self.consumer.consumer_group_metadata()
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
@@ -85,7 +85,7 @@ def send(producer: Any, member: Member, topic: str, offset: int, *, metadata: st
 
 
 def committed(consumer: Any, topic: str, *, partition: int = 0, timeout: float = 10) -> tuple[int, str]:
-    """What the group has."""
+    """The offsets that the group has committed."""
     [found] = consumer.committed([TopicPartition(topic, partition)], timeout=timeout)
     return found.offset, found.metadata or ""
 
@@ -200,7 +200,7 @@ def markers_leave_holes(lab: Lab) -> None:
 
 
 def a_namesake_fences(lab: Lab) -> None:
-    """A new producer with the same transactional.id: the old one's transaction is aborted, and it is told so."""
+    """A new producer with the same transactional.id aborts the old one's transaction, and the old one gets an error."""
     topic, out = lab.topic(1), lab.topic(1)
     before = len(lab.visible(out))
     member = joined(lab, "group", topic, owning=1)
@@ -236,7 +236,7 @@ def a_transaction_out_of_time_is_aborted(lab: Lab) -> None:
 
 
 def a_generation_gone_by_is_refused(lab: Lab) -> None:
-    """What was asked before a rebalance is stale; the transaction must be aborted, and is good when sent again."""
+    """Group metadata from before a rebalance is stale. The transaction must be aborted, and sent again."""
     topic = lab.topic(2)
     member = joined(lab, "group", topic, owning=2)
     producer = started(lab, "producer")

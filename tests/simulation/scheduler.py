@@ -57,7 +57,7 @@ class Scheduler:
 
 
 class Process:
-    """What dies and freezes together: threads and an event loop. `random` gives numbers in [0, 1)."""
+    """Threads and an event loop that die and freeze together. `random` gives numbers in [0, 1)."""
 
     def __init__(self, scheduler: Scheduler, name: str, random: Callable[[], float]) -> None:
         self.scheduler = scheduler
@@ -182,7 +182,7 @@ class Thread:
             self._greenlet.throw(Died)
 
     def _waker(self) -> Callable[[], object]:
-        """What ends this wait, and no later one."""
+        """A function that ends this wait, and no later one."""
         number = self._waits
 
         def resume() -> None:
@@ -206,7 +206,7 @@ class Thread:
                 self._run()
         except Died:
             pass
-        except BaseException as error:  # noqa: BLE001 - whoever started the thread looks at it
+        except BaseException as error:  # noqa: BLE001 - the starter of the thread looks at it
             self.error = error
         self.done = True
         self.ended.fire()
@@ -229,7 +229,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._calls = 0  # from other threads, not heard yet
         self._latest_call = 0.0
         self.failures: list[str] = []
-        """What went wrong and was nobody's to catch."""
+        """Exceptions that no task caught."""
         self.set_exception_handler(lambda _loop, context: self.failures.append(repr(context)))
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self.set_task_factory(self._task)
@@ -252,7 +252,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """What is built here finds this loop running."""
+        """Let code that asks for the running event loop find this one."""
         asyncio._set_running_loop(self)
         try:
             yield
@@ -261,7 +261,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._arm()
 
     def drop(self) -> None:
-        """Cancel every task: nobody sees what they still do."""
+        """Cancel every task."""
         with self.running():
             while self._tasks:
                 for task in list(self._tasks):

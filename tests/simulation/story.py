@@ -27,7 +27,7 @@ class Story:
         self.deaf = deaf
         self.lines: list[str] = []
         self.counts: Counter[str] = Counter()
-        """What the run came through, so that one can see that nothing is tested in vain."""
+        """How often each thing happened in the run: a count of 0 would mean that it is not tested."""
 
     def tell(self, who: str, what: str) -> None:
         """Write a line."""

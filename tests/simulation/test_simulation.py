@@ -60,7 +60,7 @@ def test_a_violation_names_the_command_that_replays_it() -> None:
 
 @pytest.fixture(scope="module")
 def proof() -> str:
-    """What became of each deliberate defect."""
+    """The report on every planted defect."""
     return simulation("--prove").stdout
 
 

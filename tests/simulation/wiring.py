@@ -61,7 +61,7 @@ class WorkerSettings:
     settle: float = 0.0
 
     def rules(self, map_limit: int | None) -> Rules:
-        """What they mean for the parts of a worker."""
+        """The rules of a worker with these settings; `map_limit` overrides theirs."""
         return Rules(
             account="default",
             order_format="text",

@@ -118,8 +118,8 @@ class World:
         )
 
     def stop(self, worker: Worker) -> None:
-        """SIGTERM; whoever is frozen hears it later."""
-        self.story.tell(worker.process.name, "is told to stop")
+        """Send SIGTERM; a frozen process handles it later."""
+        self.story.tell(worker.process.name, "gets SIGTERM")
         self._leaving[worker] = self.scheduler.now
         worker.process.when_running(worker.stop)
 
@@ -245,13 +245,13 @@ class World:
                     )
 
     def _tick(self) -> None:
-        """The supervisor: whoever has ended is started again."""
+        """Act as the supervisor: start a worker again that has ended."""
         for worker in list(self.workers):
             if worker.process.alive and not worker.thread.done:
                 self._look_at_times(worker)
                 continue
             self._bury(worker)
-            is_twin = isinstance(worker.thread.error, HaltError)  # whoever runs it gives it an id of its own
+            is_twin = isinstance(worker.thread.error, HaltError)  # its operator then gives it an id of its own
             again = worker.instance_id if self._stable_ids and not is_twin else None
             self.scheduler.after(self.random.uniform(0.0, 3.0), partial(self.start, again))
         self.scheduler.after(0.5, self._tick)
@@ -259,9 +259,13 @@ class World:
     def _look_at_times(self, worker: Worker) -> None:
         if any(consumer.overdue for consumer in worker.consumers):
             self.audit.violated(f"{worker.process.name} did not poll for {self.settings.max_poll:g} s")
-        told = self._leaving.get(worker)
-        if told is not None and not worker.process.was_frozen_after(told) and self.scheduler.now - told > _STOPPING:
-            self.audit.violated(f"{worker.process.name} was told to stop {_STOPPING:g} s ago")
+        asked_at = self._leaving.get(worker)
+        if (
+            asked_at is not None
+            and not worker.process.was_frozen_after(asked_at)
+            and self.scheduler.now - asked_at > _STOPPING
+        ):
+            self.audit.violated(f"{worker.process.name} has not stopped {_STOPPING:g} s after SIGTERM")
 
     def _bury(self, worker: Worker) -> None:
         self.workers.remove(worker)

@@ -22,14 +22,14 @@ COMMITTED = Result(outcome=Outcome.COMMITTED)
 
 @dataclass
 class Group:
-    """What Kafka keeps: committed offsets, and what was published."""
+    """The state that Kafka keeps: committed offsets and published records."""
 
     offsets: dict[Partition, tuple[int, str]] = field(default_factory=dict)
     unstable: set[Partition] = field(default_factory=set)
     records: list[Record] = field(default_factory=list)
 
     def commit(self, batches: Sequence[Iterable[Record]], offsets: Sequence[OffsetCommit]) -> None:
-        """All or nothing, as far as anybody can see."""
+        """Publish records and commit offsets."""
         self.records += [record for batch in batches for record in batch]
         for commit in offsets:
             self.offsets[commit.topic, commit.partition] = (commit.offset, commit.metadata)
@@ -76,7 +76,7 @@ class FakeConsumer(OrderConsumer):
         return None
 
     def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
-        """As the group has it; an unstable one takes for ever."""
+        """The group's offset; an unstable one times out."""
         if partition in self.group.unstable:
             raise TimeoutError(f"{partition} within {timeout:g} s")
         return self.group.offsets.get(partition)
@@ -115,7 +115,7 @@ class FakeConsumer(OrderConsumer):
 
 
 class FakePublisher(Publisher):
-    """A producer that answers as it is told; by default every transaction is committed."""
+    """A producer that gives the answers that the test queues; by default it commits every transaction."""
 
     def __init__(self, group: Group) -> None:
         super().__init__({})
@@ -197,7 +197,7 @@ class FakePool(OrderPool):
 
 @dataclass
 class FakeGate:
-    """A gate that the test shuts, and that remembers what it was told."""
+    """A gate that the test shuts, and that remembers how orders ended."""
 
     is_shut: bool = False
     is_held: bool = False

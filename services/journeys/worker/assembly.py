@@ -101,7 +101,7 @@ class Parts:
 
 
 def rules_of(settings: Settings) -> Rules:
-    """What the settings mean for the parts."""
+    """Derive the rules from the settings."""
     orders, api, publish = settings.orders, settings.api, settings.publish
     dead_letters = replace(GatePolicy().dead_letters, run=orders.flood_run, share=orders.flood_share)
     # The broker aborts a transaction that is older than its time-out: to wait longer is in vain, and no rebalance is

@@ -26,7 +26,7 @@ from tests.simulation.scheduler import Scheduler
 from journeys.model import Record
 
 WALL = 1_700_000_000.0
-"""What the wall clock shows at the start."""
+"""The wall clock at the start, in seconds since the epoch."""
 
 
 class RefusedByBrokerError(Exception):
@@ -45,7 +45,7 @@ class _Producer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
-    """What an administrator may set; times in seconds."""
+    """The settings of the broker; times in seconds."""
 
     metadata_limit: int = 4095
     message_limit: int = 1_000_000
@@ -57,7 +57,7 @@ class BrokerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Who commits offsets: what a consumer says of itself."""
+    """The member that commits offsets, as a consumer gives it."""
 
     group: str
     member_id: str
@@ -65,7 +65,7 @@ class Member:
 
 
 class Watcher:
-    """Is told what becomes true at the broker, at the moment when it does."""
+    """Gets every change at the broker, at the moment when it takes effect."""
 
     def decided(self, transaction: Transaction) -> None:
         """A transaction is going to be committed, whatever happens."""
@@ -99,7 +99,7 @@ class Cluster:
         return sorted(place for place in self.logs if place[0] in wanted)
 
     def place_of(self, topic: str, key: bytes | None) -> Place:
-        """Where a record with this key goes."""
+        """The partition that a record with this key goes to."""
         partitions = self.partitions([topic])
         if not partitions:
             raise RefusedByBrokerError(KafkaError.UNKNOWN_TOPIC_OR_PART)
@@ -166,7 +166,7 @@ class Cluster:
             group.pending[place].add(transaction)
 
     def end(self, transactional_id: str, epoch: int, *, commit: bool) -> None:
-        """End the transaction that is open now, whoever asks: only the epoch is looked at."""
+        """End the transaction that is open now. The broker checks only the epoch of the caller."""
         producer = self._checked(transactional_id, epoch)
         latest = producer.latest
         if latest is None or latest.epoch != epoch:
@@ -226,7 +226,7 @@ class Cluster:
     # -- groups
 
     def group(self, name: str) -> Group:
-        """A consumer group; it exists once somebody asks."""
+        """A consumer group; the first request creates it."""
         if name not in self.groups:
             self.groups[name] = Group(self.scheduler, self.random, self.partitions)
         return self.groups[name]
@@ -237,7 +237,7 @@ class Cluster:
 
 
 def visible(logs: Iterable[Log]) -> list[Entry]:
-    """What a consumer with read_committed reads in these partitions, from start to end."""
+    """The records that a consumer with read_committed reads in these partitions, from start to end."""
     return [entry for log in logs for entry in log.read(0, len(log.entries))]
 
 

@@ -23,7 +23,7 @@ Callback = Callable[["ModelConsumer", list[TopicPartition]], object]
 _RESUMING = 0.8
 """Seconds until a resumed partition delivers again."""
 _INSTANT = 0.0001
-"""What a poll takes that does not wait."""
+"""Seconds that a poll takes that does not wait."""
 _NO_OFFSET = -1001
 
 
@@ -126,7 +126,7 @@ class ModelConsumer:
         return found[0] if found else None
 
     def consume(self, num_messages: int, timeout: float) -> list[ModelMessage]:
-        """What is there; serves no callbacks."""
+        """Take prefetched messages; serves no callbacks."""
         self._weather.call("consume")
         assert timeout == 0, "with a time-out, this waits for all the messages"
         return self._take(num_messages)
@@ -137,7 +137,7 @@ class ModelConsumer:
         return self._id or None
 
     def consumer_group_metadata(self) -> Member:
-        """Who we are in the group, now."""
+        """This member's id and generation, now."""
         return Member(group=self._name, member_id=self._id, generation=self._generation)
 
     @property
@@ -191,7 +191,7 @@ class ModelConsumer:
             self._reading.pop((partition.topic, partition.partition), None)
 
     def assignment(self) -> list[TopicPartition]:
-        """What is being read."""
+        """The partitions being read."""
         return [TopicPartition(*place) for place in self._reading]
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
@@ -304,7 +304,7 @@ class ModelConsumer:
         """Serve one rebalance, if any waits."""
         if not self._ops:
             return False
-        served = self._ops[0]  # it stays there: nobody rejoins while a callback runs
+        served = self._ops[0]  # it stays there: no member rejoins while a callback runs
         kind, places = served
         self._call(f"on_{kind}", places)
         if self._ops and self._ops[0] is served:

@@ -169,7 +169,7 @@ class Group:
             self._complete_if_ready()
 
     def _aim(self, *, shuffle: bool) -> None:
-        """Who should have each partition, once everybody has given back what is to move."""
+        """The owner that each partition should have, once the members have given back those that move."""
         members = list(self._members)
         if not members:
             self._target = {}

@@ -102,7 +102,7 @@ class Log:
 
     @property
     def stable_end(self) -> int:
-        """What read_committed reads up to: the first record of the oldest open transaction."""
+        """The last stable offset: read_committed reads up to the first record of the oldest open transaction."""
         return min(self._open.values(), default=self.end)
 
     def read(self, position: int, limit: int) -> list[Entry]:

@@ -17,7 +17,7 @@ from journeys.model import Record
 Delivered = Callable[[KafkaError | None, Any], object]
 
 _FORGETFUL = 10.0
-"""Seconds that `send_offsets_to_transaction` takes against a silent broker, whatever it was told."""
+"""Seconds that `send_offsets_to_transaction` takes against a silent broker, whatever its time-out is."""
 _ABORTABLE = frozenset(
     {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.OFFSET_METADATA_TOO_LARGE}
 )

@@ -1,4 +1,4 @@
-"""What goes wrong with the calls of one process, by seed: errors, lost answers, death or a stop at some call."""
+"""Mishaps of the calls of one process, by seed: errors, lost answers, death or a stop at some call."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class Weather:
 def failure(
     code: int, reason: str, *, fatal: bool = False, retriable: bool = False, abort: bool = False
 ) -> KafkaException:
-    """What librdkafka raises."""
+    """The exception that librdkafka raises."""
     return KafkaException(KafkaError(code, reason, fatal=fatal, retriable=retriable, txn_requires_abort=abort))
 
 
 def timed_out(what: str) -> KafkaException:
-    """What librdkafka raises when time is up."""
+    """The exception that librdkafka raises for a time-out."""
     return failure(KafkaError._TIMED_OUT, f"{what}: timed out", retriable=True)

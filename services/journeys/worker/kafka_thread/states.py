@@ -38,7 +38,7 @@ class Step(StrEnum):
 
 
 Trigger: TypeAlias = Step | Outcome
-"""What leads to the next state: a step of ours, or the outcome of a transaction."""
+"""A trigger leads to the next state: a step of the thread, or the outcome of a transaction."""
 
 FIRST: Final = State.IN_DOUBT
 """The transaction that an earlier worker may have left open is settled first."""
