@@ -38,6 +38,9 @@ from journeys.worker.service import collect_rarely
 class Silent:
     """An observer that does nothing."""
 
+    def extra_page(self) -> None:
+        """Record a request for an extra page."""
+
     def request(self, outcome: str, seconds: float) -> None:
         """A request ended."""
 

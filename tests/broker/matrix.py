@@ -90,7 +90,7 @@ GROUPS: Final = (
             Fault(word="n1001", ends="for-good", reason="journey-too-large"),
             Fault(word="404", ends="later", reason="journey-unsettled", times=1),
             Fault(word="code4004", ends="later", reason="journey-unsettled", times=1),
-            Fault(word="nodata", ends="later", reason="journey-unsettled", times=1),
+            Fault(word="nodata", ends="later", reason="no-data", times=1),
             Fault(word="n0", ends="for-good"),
         ),
     ),

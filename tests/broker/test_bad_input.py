@@ -84,6 +84,7 @@ def test_each_api_fault_ends_in_a_retry_tier_or_a_dead_letter(stack: Stack, name
         "x-hangup-a",
         "x-reset-a",
         "x-silent-a",
+        "x-nodatap2-n150-a",
         "x-noevents-n5-a",
         "x-wrongtypes-n5-a",
         "x-wrongorder-n5-a",

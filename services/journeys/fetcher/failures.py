@@ -71,7 +71,7 @@ FAILURES: Final = tuple(
         ("wrong-types", Verdict.AGAIN, "`code`, `total`, `page` or `page_size` is not a valid integer"),
         ("wrong-order", Verdict.AGAIN, "the answer is for another order"),
         ("wrong-page", Verdict.AGAIN, "the answer is for another page"),
-        ("journey-unsettled", Verdict.AGAIN, "the journey changed at each reading, or vanished meanwhile"),
+        ("journey-unsettled", Verdict.AGAIN, "the journey vanished while it was read"),
         (ANY_CODE, Verdict.AGAIN, "a `code` other than 1; JOURNEYS_API__CODES gives it another verdict"),
     )
 )

@@ -44,11 +44,16 @@ class Observer(Protocol):
     def request(self, outcome: str, seconds: float) -> None:
         """Record the end of a request: `ok`, `cancelled`, or the reason of its failure."""
 
+    def extra_page(self) -> None:
+        """Record a request for a page after the last one that `total` speaks of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How often to try, and how much to read."""
 
+    page_size: int = 100
+    """Events that are requested per page."""
     pages_per_order: int = 8
     """Pages of one order that may be requested at the same time."""
     max_events: int = 10_000
@@ -135,7 +140,7 @@ class Fetcher:
 
         Raises OrderError; NotFoundYetError if there is no journey, unless `accept_empty`: then it has no events.
         """
-        paging = Paging(max_events=self._policy.max_events)
+        paging = Paging(max_events=self._policy.max_events, page_size=self._policy.page_size)
         work = _Work(order=order, paging=paging, reservation=Reservation())
         try:
             await self.memory.reserve_first_page(work.reservation)
@@ -171,20 +176,23 @@ class Fetcher:
         while wanted := work.paging.wanted():
             if 1 in wanted:
                 work.began_ms = self._clock.wall_ms()
-            elif not work.reservation.reads_rest and not await self._reserve_rest(work, pages=len(wanted)):
+            elif not work.reservation.reads_rest and not await self._reserve_rest(work):
                 continue
-            if len(wanted) == 1:  # most orders have one page: no task is made for it
+            if work.paging.is_extra:
+                await self._extra_page(work, wanted[0])
+            elif len(wanted) == 1:  # most orders have one page: no task is made for it
                 self._receive(work, await self._page(work.order.order_id, wanted[0]))
             else:
                 await self._side_by_side(work, wanted)
         assert work.paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
         return work.paging.result
 
-    async def _reserve_rest(self, work: _Work, *, pages: int) -> bool:
-        """Wait for memory for more pages, each as large as the first. False: the order begins again at page 1."""
+    async def _reserve_rest(self, work: _Work) -> bool:
+        """Wait for memory for the other pages, each as large as the first. False: the order begins again at page 1."""
         position, reservation = work.order.message.position, work.reservation
         self._active.pop(position, None)
-        if not (is_granted := await self.memory.reserve_rest(reservation, reservation.received_bytes * pages)):
+        size_bytes = reservation.received_bytes * work.paging.pages_left
+        if not (is_granted := await self.memory.reserve_rest(reservation, size_bytes)):
             work.paging.forget()
             await self.memory.reserve_first_page(reservation)
         self._active[position] = work.paging
@@ -230,6 +238,31 @@ class Fetcher:
             else:
                 self._keeper.answered(turn)
                 return page
+
+    async def _extra_page(self, work: _Work, number: int) -> None:
+        """Request the page after the last one, once: a failure means that there is none.
+
+        It counts neither against the order nor against the API. Only throttling and a refused key keep their meaning.
+        """
+        self._observer.extra_page()
+        effort = _Effort()
+        while True:
+            turn = await self._keeper.turn(work.order.order_id)
+            try:
+                page = await self._request(work.order.order_id, number)
+            except (ThrottledError, UnauthorizedError) as error:
+                self._excuse(error, effort, turn)
+            except OrderError:
+                self._keeper.cancelled(turn)
+                work.paging.end()
+                return
+            except BaseException:
+                self._keeper.cancelled(turn)
+                raise
+            else:
+                self._keeper.answered(turn)
+                self._receive(work, page)
+                return
 
     async def _retry_later(self, error: TransientError, effort: _Effort, turn: Turn) -> None:
         """Wait before the next try. Raises the error if no try is left."""

@@ -1,169 +1,194 @@
 """The paging rule, without I/O: pages in, one whole journey out.
 
-    first ──► rest ──► whole?  ── yes ─────────────────────────────► done
-      ▲                  │ no, or it moved
-      └── read again ◄───┤
-                         └─ the same as last time, or enough ──► done, inconsistent (or give up)
+    first page ──► other pages ──► complete? ── yes ─────────────────────────► done
+        ▲              ▲   │           │ no, or pages may have shifted
+        │              └───┘           ▼
+        └──────────── read again ◄─────┴─ same as last time, or often enough ──► done
 
-A driver asks `wanted` for the pages to fetch now, side by side if it likes, and hands each to `receive`, in any
-order. A journey is whole when distinct ids and events without an id together make the newest `total`, and `total`
-did not move while reading. What still disagrees when read again is accepted, marked inconsistent, once two readings
-in a row are identical.
+A driver requests the pages that `wanted` returns and passes each to `receive`, in any order. The pages decide how many
+there are; the `total` and the page size in an answer are hints:
+
+- While fewer distinct events than `total` are there and the last page brought something new, there are more pages.
+- After a full page that brought something new there may be more, even if `total` is reached.
+- Once as many items are read as `total` says, the next page is *extra*: it counts only if it brings something new, and
+  any failure means that there is none.
+
+A journey is consistent if `total` did not change and equals the items read or the distinct events. If it is not, or if
+pages may have shifted while they were read, it is read again. The second of two equal readings is accepted, and so is
+the last one of `max_readings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
+from journeys.fetcher.events import Events
 from journeys.fetcher.failures import failure
 from journeys.fetcher.pages import Page
 from journeys.model import Json
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """All pages of an order, read once and put in order."""
+    """All pages of an order, read once and joined."""
 
     events: tuple[Json, ...]
     total: int
+    """The newest one."""
     pages: int
     repeated: int
     shared_ids: int
-    moved: bool
-    """Whether `total` or the page size changed while reading, or ids came twice: pages may have shifted."""
+    is_shifted: bool
+    """Whether `total`, the page size or an event changed while reading: pages may have shifted."""
+    consistent: bool
+    """Whether `total` did not change and equals the items read or the distinct events."""
     shop_currency: str | None
     extra: dict[str, Json]
-    consistent: bool = True
-
-    @property
-    def whole(self) -> bool:
-        """Whether there are as many events as `total` says."""
-        return len(self.events) == self.total
 
 
-EMPTY = Reading(events=(), total=0, pages=1, repeated=0, shared_ids=0, moved=False, shop_currency=None, extra={})
-"""The journey of an order that the API knows nothing of, and says nothing about."""
+EMPTY = Reading(
+    events=(),
+    total=0,
+    pages=1,
+    repeated=0,
+    shared_ids=0,
+    is_shifted=False,
+    consistent=True,
+    shop_currency=None,
+    extra={},
+)
+"""The journey of an order that the API does not know."""
 
 
 class Paging:
-    """The state of one order's reading. `max_readings` bounds how often it is read in all."""
+    """The state of one order's reading. `page_size` is the number of events that is asked for."""
 
-    def __init__(self, *, max_events: int, max_readings: int = 3) -> None:
+    def __init__(self, *, max_events: int, page_size: int = 100, max_readings: int = 3) -> None:
         self._max_events = max_events
+        self._page_size = page_size
         self._readings_left = max_readings
         self._previous: Reading | None = None
-        self._pages: dict[int, Page] = {}
-        self._asked: set[int] = set()
-        self._events = 0
-        """That came with these pages, repeated ones included, whatever their totals."""
         self.bytes = 0
-        """Bytes of all pages that came, also of an earlier reading, or forgotten."""
+        """Size of all pages received, those of earlier readings included."""
         self.promised = False
-        """Whether any page spoke of events, or held some."""
+        """Whether any page held events or named a `total` above 0."""
         self.empty: Reading | None = None
-        """What an API that knows of no events said all the same; set before NotFoundYetError is raised for it."""
+        """The journey without events that the API answered with; set before NotFoundYetError is raised for it."""
         self.result: Reading | None = None
         """The accepted reading; None while pages are wanted."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the pages received so far and begin again at page 1."""
+        self._pages: dict[int, Page] = {}  # in the order of their arrival
+        self._events = Events()
+        self._read = 0  # items of these pages
+        self._joined = 0
+        self._asked = 0
+        self._next = 1
+        self.is_extra = False
+        """Whether the wanted page is extra: as many items are read as `total` says."""
 
     def wanted(self) -> list[int]:
-        """Numbers of the pages to fetch now, from 1; each is named once per reading."""
-        if self.result is not None:
-            return []
-        numbers = [number for number in range(1, self._count() + 1) if number not in self._asked]
-        self._asked.update(numbers)
-        return numbers
+        """Return the numbers of the pages to request now, from 1; each is returned once in a reading."""
+        numbers = [*range(self._asked + 1, self._next + 1)]
+        self._asked = self._next
+        return [] if self.result is not None else numbers
+
+    @property
+    def pages_left(self) -> int:
+        """How many pages are still to come, about; at least the wanted ones."""
+        return max(self._needed(), self._next) - len(self._pages)
 
     def receive(self, page: Page) -> None:
         """Take a page that was wanted.
 
-        Raises NotFoundYetError, RejectedOrderError or TransientError where that settles it.
+        Raises NotFoundYetError, RejectedOrderError or TransientError if that decides the order.
         """
-        self.bytes += page.bytes
-        self.promised |= page.total > 0 or len(page.events) > 0
-        if page.number not in self._asked or page.number in self._pages:
+        if not 1 <= page.number <= self._asked or page.number in self._pages:
             raise ValueError(f"page {page.number} was not asked for")
-        self._events += len(page.events)
-        if (events := max(page.total, self._events)) > self._max_events:
+        self.bytes += page.bytes
+        self.promised = self.promised or page.total > 0 or len(page.events) > 0
+        if self.is_extra and not self._events.has_news(page.events):
+            self.end()
+            return
+        self._read += len(page.events)
+        if (events := max(page.total, self._read)) > self._max_events:
             raise failure(
                 "journey-too-large",
                 f"the journey has {events} events; the most is {self._max_events} (JOURNEYS_API__MAX_EVENTS)",
             )
         self._pages[page.number] = page
-        if len(self._pages) == len(self._asked) and self._count() == len(self._pages):
+        if len(self._pages) == self._asked:
+            self._continue()
+
+    def end(self) -> None:
+        """Note that there is no extra page."""
+        self._judge(self._reading())
+
+    def _continue(self) -> None:
+        """Decide, once all wanted pages are here, whether there are more."""
+        has_news = False
+        for number in range(self._joined + 1, self._asked + 1):
+            has_news = self._events.add(self._pages[number].events)
+        self._joined = self._asked
+        total = self._newest.total
+        self.is_extra = self._events.read >= total
+        if not has_news or (len(self._events.items) >= total and not self._is_full(self._pages[self._asked])):
             self._judge(self._reading())
+        elif self.is_extra or self._needed() <= self._asked:
+            self._next = self._asked + 1
+        elif self._is_full(self._pages[1]):
+            self._next = self._needed()
+        else:  # the first page is short, so its size says little of the others: as many pages again, at most
+            self._next = min(self._needed(), 2 * self._asked)
 
-    def forget(self) -> None:
-        """Drop the pages taken so far: they are wanted again."""
-        self._pages, self._asked, self._events = {}, set(), 0
+    def _is_full(self, page: Page) -> bool:
+        """Whether a page holds as many events as fit on it, by all that is known."""
+        first = len(self._pages[1].events)
+        return len(page.events) >= min(self._page_size, page.size) or (page.number > 1 and len(page.events) >= first)
 
-    def _count(self) -> int:
-        """How many pages there are, by the newest answer; 1 until the first page is in."""
-        if 1 not in self._pages:
-            return 1
-        newest = next(reversed(self._pages.values()))
-        # The first page's size counts: the others were cut by it. A total that shrinks takes no page back.
-        needed = -(-newest.total // self._pages[1].size)
-        return max(needed, len(self._asked), 1)
+    def _needed(self) -> int:
+        """How many pages there are, if each has as many events as the first."""
+        return -(-self._newest.total // max(1, len(self._pages[1].events))) if 1 in self._pages else 1
+
+    @property
+    def _newest(self) -> Page:
+        return next(reversed(self._pages.values()))
 
     def _judge(self, reading: Reading) -> None:
         if reading.total == 0 and not reading.events:
             self.empty = reading
             raise failure("no-journey", "the API has no journey for this order")
-        if reading.whole and not reading.moved:
-            self.result = reading
-            return
         self._readings_left -= 1
-        if self._previous is not None and _same(reading, self._previous):
-            self.result = reading if reading.whole else msgspec.structs.replace(reading, consistent=False)
-        elif self._readings_left <= 0:
-            raise failure("journey-unsettled", "the journey keeps changing while it is read")
+        is_settled = reading.consistent and not reading.is_shifted
+        if is_settled or self._readings_left <= 0 or _are_equal(reading, self._previous):
+            self.result = reading
         else:
             self._previous = reading
             self.forget()
 
     def _reading(self) -> Reading:
         pages = [self._pages[number] for number in sorted(self._pages)]
-        newest = next(reversed(self._pages.values()))
-        events, repeated = _distinct(event for page in pages for event in page.events)
+        total = self._newest.total
+        is_fixed = all(page.total == total for page in pages)
+        if is_fixed and self._events.read > total:
+            self._events.drop_unnamed_repeats()
+        events = tuple(self._events.items)
         return Reading(
             events=events,
-            total=newest.total,
+            total=total,
             pages=len(pages),
-            repeated=repeated,
-            shared_ids=0,
-            moved=repeated > 0 or len({(page.total, page.size) for page in pages}) > 1,
+            repeated=self._events.repeated,
+            shared_ids=self._events.shared_ids,
+            is_shifted=self._events.is_shifted or not is_fixed or len({page.size for page in pages}) > 1,
+            consistent=is_fixed and total in {self._events.read, len(events)},
             shop_currency=next((page.shop_currency for page in pages if page.shop_currency is not None), None),
             extra=pages[0].extra,
         )
 
 
-def _same(one: Reading, other: Reading) -> bool:
-    return one.events == other.events and one.total == other.total and one.repeated == other.repeated
-
-
-def _distinct(events: Iterator[Json]) -> tuple[tuple[Json, ...], int]:
-    """Events with one of each id, in the place of its first reading and with the content of its last."""
-    kept: list[Json] = []
-    place: dict[str, int] = {}
-    repeated = 0
-    for event in events:
-        identity = _identity(event)
-        if identity is not None and identity in place:
-            kept[place[identity]] = event
-            repeated += 1
-            continue
-        if identity is not None:
-            place[identity] = len(kept)
-        kept.append(event)
-    return tuple(kept), repeated
-
-
-def _identity(event: Json) -> str | None:
-    """An event's id as text; None for one without, or for what is no event at all."""
-    if type(event) is not dict:
-        return None
-    value = event.get("event_id")
-    if isinstance(value, str):
-        return value or None
-    return None if value is None or isinstance(value, dict | list | bool) else str(value)
+def _are_equal(one: Reading, other: Reading | None) -> bool:
+    try:
+        return other is not None and one.events == other.events and one.total == other.total
+    except RecursionError:  # nested too deeply to compare
+        return False

@@ -33,6 +33,7 @@ CounterName: TypeAlias = Literal[
     "journeys.inconsistent",  # journeys published though total and events read disagree
     "misfits",  # field values that did not fit their schema; by field
     "pages",  # pages read
+    "pages.extra",  # requests for a page after the last one, since that was full
     "retries",  # orders sent to a retry tier; by tier and reason
     "dead_letters",  # orders sent to the dead letters; by reason
     "transactions",  # transactions; by outcome
@@ -66,6 +67,7 @@ _COUNTERS: Final[Mapping[CounterName, tuple[str, Labels]]] = {
     "journeys.inconsistent": ("Journeys published though total and events read disagree.", ()),
     "misfits": ("Field values that did not fit their schema, kept as JSON.", ("field",)),
     "pages": ("Pages read from the order-event API.", ()),
+    "pages.extra": ("Requests for a page after the last one, because that one was full.", ()),
     "retries": ("Orders sent to a retry tier.", ("tier", "reason")),
     "dead_letters": ("Orders sent to the dead letters.", ("reason",)),
     "transactions": ("Transactions.", ("outcome",)),

@@ -118,6 +118,7 @@ def rules_of(settings: Settings) -> Rules:
         rate=api.ceiling,
         concurrency=api.max_concurrency,
         fetch=Policy(
+            page_size=api.page_size,
             pages_per_order=api.pages_per_order,
             max_events=api.max_events,
             tries=QuickTries(tries=api.tries),

@@ -24,6 +24,10 @@ class RequestEnded(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class ExtraPageRequested(msgspec.Struct, frozen=True):
+    """A page after the last one is requested, because that one was full. On the event loop."""
+
+
 class JourneyFetched(msgspec.Struct, frozen=True):
     """A journey was read, and is about to be encoded. On the event loop."""
 
@@ -100,6 +104,7 @@ class KafkaUnreachable(msgspec.Struct, frozen=True):
 
 Happening: TypeAlias = (
     RequestEnded
+    | ExtraPageRequested
     | JourneyFetched
     | FieldMisfit
     | GateChanged
@@ -137,6 +142,10 @@ class Hooks:
     def request(self, outcome: str, seconds: float) -> None:
         """As `RequestEnded`."""
         self.notify(RequestEnded(outcome, seconds))
+
+    def extra_page(self) -> None:
+        """As `ExtraPageRequested`."""
+        self.notify(ExtraPageRequested())
 
     def misfit(self, pointer: str) -> None:
         """As `FieldMisfit`."""

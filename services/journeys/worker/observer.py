@@ -16,6 +16,7 @@ from journeys.producer.publisher import Outcome
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.hooks import (
     Assigned,
+    ExtraPageRequested,
     FieldMisfit,
     GateChanged,
     Happening,
@@ -69,6 +70,8 @@ class MetricsHook:
         match happening:
             case RequestEnded(outcome, seconds):
                 self._metrics.observe("request.seconds", seconds, outcome)
+            case ExtraPageRequested():
+                self._metrics.count("pages.extra")
             case JourneyFetched(journey):
                 self._fetched(journey)
             case FieldMisfit(pointer):

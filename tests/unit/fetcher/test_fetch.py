@@ -71,7 +71,12 @@ class Notes:
     """What was observed."""
 
     outcomes: list[str] = field(default_factory=list)
+    extra_pages: int = 0
     states: list[str] = field(default_factory=list)
+
+    def extra_page(self) -> None:
+        """Record a request for an extra page."""
+        self.extra_pages += 1
 
     def request(self, outcome: str, seconds: float) -> None:
         """A request ended."""
@@ -111,6 +116,14 @@ def page(number: int, count: int, *, total: int, size: int = 2) -> Answer:
     return Answer(status=200, body=json.dumps(document).encode())
 
 
+def journey_of(events: int) -> dict[int, list[Answer]]:
+    """The answers of a journey with this many events, two a page."""
+    return {
+        number: [page(number, min(2, events - 2 * (number - 1)), total=events)]
+        for number in range(1, (events + 1) // 2 + 1)
+    }
+
+
 def fetch(
     script: Script,
     notes: Notes | None = None,
@@ -144,18 +157,18 @@ def fetch(
 
 def test_pages_of_one_order_are_fetched_side_by_side_within_their_bound() -> None:
     """The first page alone, then the others together, as many as the policy allows."""
-    script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
+    script = Script(journey_of(19))
     policy = Policy(tries=TRIES, pages_per_order=4)
     journey = fetch(script, policy=policy)
     assert [event["event_id"] for event in journey.events][:3] == ["1-0", "1-1", "2-0"]
-    assert (len(journey.events), journey.pages, journey.consistent) == (20, 10, True)
+    assert (len(journey.events), journey.pages, journey.consistent) == (19, 10, True)
     assert script.most_together == 4
     assert dict(script.asked) == dict.fromkeys(range(1, 11), 1)
 
 
 def test_requests_in_flight_are_bounded_over_everything() -> None:
     """No more requests than `max_concurrency`, whatever the orders would like."""
-    script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
+    script = Script(journey_of(19))
     fetch(script, slots=3)
     assert script.most_together == 3
 
@@ -184,6 +197,59 @@ def test_one_failing_page_fails_the_order() -> None:
     with pytest.raises(RejectedOrderError) as failed:
         fetch(script)
     assert failed.value.reason == "status-400"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        page(3, 0, total=4),
+        page(1, 2, total=4),
+        page(3, 0, total=0),
+        Answer(status=200, body=page(2, 2, total=4).body.replace(b'"page": 2', b'"page": 3')),
+        Answer(status=404, body=b""),
+        Answer(status=400, body=b""),
+        Answer(status=500, body=b""),
+        Answer(status=200, body=b'{"code": 2}'),
+        Answer(status=200, body=b"<html>"),
+        TransientError("silence", reason="timeout"),
+    ],
+    ids=["empty", "another", "no total", "again", "404", "400", "500", "code", "html", "timeout"],
+)
+def test_any_failure_of_an_extra_page_is_the_end(end: Answer | Exception) -> None:
+    """A full last page is followed by one more request: what brings nothing new ends the journey, without a try."""
+    script, notes = Script(journey_of(4) | {3: [end]}), Notes()
+    journey = fetch(script, notes)
+    assert (len(journey.events), journey.pages, journey.consistent, journey.repeated) == (4, 2, True, 0)
+    assert (dict(script.asked), notes.extra_pages) == ({1: 1, 2: 1, 3: 1}, 1)
+    assert notes.states == []
+
+
+def test_an_extra_page_with_news_belongs_to_the_journey() -> None:
+    """A `total` that is too small cuts nothing; the journey is read again, and is inconsistent."""
+    answers = {1: [page(1, 2, total=3)], 2: [page(2, 2, total=3)], 3: [page(3, 1, total=3)]}
+    script, notes = Script(answers), Notes()
+    journey = fetch(script, notes)
+    assert (len(journey.events), journey.total, journey.pages, journey.consistent) == (5, 3, 3, False)
+    assert (dict(script.asked), notes.extra_pages) == ({1: 2, 2: 2, 3: 2}, 2)
+
+
+def test_throttling_and_a_refused_key_keep_their_meaning_for_an_extra_page() -> None:
+    """They are waited for, and the page is requested again."""
+    refusals = [Answer(status=429, body=b"", retry_after="7"), Answer(status=401, body=b"")]
+    script, notes = Script(journey_of(2) | {2: [*refusals, page(2, 1, total=2)]}), Notes()
+    assert len(fetch(script, notes).events) == 3
+    assert notes.states == ["pace", "open", "auth", "open"]
+    assert script.keys_refreshed == 1
+
+
+def test_a_journey_is_dated_by_the_start_of_its_reading() -> None:
+    """`fetched_at_ms` is when the accepted reading began, not when it ended."""
+    moved = page(1, 1, total=3)
+    script = Script({1: [Answer(status=503, body=b""), moved, page(1, 2, total=2)], 2: [page(2, 0, total=3)]})
+    pauses: list[Answer | Exception] = [Answer(status=429, body=b"", retry_after="100"), page(2, 0, total=2)]
+    late = Script({1: [page(1, 2, total=2)], 2: pauses})
+    assert fetch(late).fetched_at_ms == fetch(Script({1: [page(1, 1, total=1)]})).fetched_at_ms
+    assert fetch(script).fetched_at_ms > fetch(late).fetched_at_ms
 
 
 def test_throttling_costs_no_try() -> None:
@@ -238,8 +304,8 @@ def test_a_missing_later_page_makes_no_empty_journey() -> None:
     """A 404 of page 2, or of a second reading, is a fault that passes, even where an empty journey is accepted."""
     gone = Answer(status=404, body=b"")
     later = Script({1: [page(1, 2, total=3)], 2: [gone]})
-    again = Script({1: [page(1, 1, total=2), gone]})
-    emptied = Script({1: [page(1, 1, total=2), page(1, 0, total=0)]})
+    again = Script({1: [page(1, 1, total=2), gone], 2: [page(2, 0, total=2)]})
+    emptied = Script({1: [page(1, 1, total=2), page(1, 0, total=0)], 2: [page(2, 0, total=2)]})
     for script in (later, again, emptied):
         with pytest.raises(TransientError) as failed:
             fetch(script, accept_empty=True)
@@ -264,7 +330,7 @@ def test_throttling_does_not_use_up_the_time_budget() -> None:
 def test_throttling_holds_back_queued_requests() -> None:
     """With one slot for ten pages, the first 429 holds back those that were waiting for the slot."""
     busy = Answer(status=429, body=b"", retry_after="30")
-    answers: dict[int, list[Answer]] = {number: [page(number, 2, total=20)] for number in range(1, 11)}
+    answers = journey_of(19)
     answers[2].insert(0, busy)
     script, notes = Script(answers), Notes()
     fetch(script, notes, slots=1)
@@ -313,7 +379,7 @@ def with_memory(memory: MemoryBudget, script: Script, work: Callable[[Fetcher], 
 
 def test_a_journey_waits_for_memory_after_its_first_page() -> None:
     """Its first page says how large it is: until there is memory for that, no other page is asked for."""
-    script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
+    script = Script(journey_of(19))
     backlog = Backlog(script)
     memory = MemoryBudget(10**6, backlog=backlog)
 
@@ -325,20 +391,20 @@ def test_a_journey_waits_for_memory_after_its_first_page() -> None:
         backlog.is_published = True
         return await fetching
 
-    assert len(with_memory(memory, script, work).events) == 20
+    assert len(with_memory(memory, script, work).events) == 19
     assert memory.received_bytes == 0
 
 
 def test_a_dropped_first_page_is_requested_again() -> None:
     """Of two journeys that do not fit into memory side by side; in the end both are whole."""
-    script = Script({number: [page(number, 2, total=20)] for number in range(1, 11)})
-    size = 3 * len(page(1, 2, total=20).body)
+    script = Script(journey_of(19))
+    size = 3 * len(page(1, 2, total=19).body)
     memory = MemoryBudget(10.9 * size, first_page_bytes=size)
 
     async def work(fetcher: Fetcher) -> list[Journey]:
         other = replace(ORDER, message=replace(ORDER.message, position=Position(topic="o", partition=0, offset=2)))
         return [*await asyncio.gather(fetcher.fetch(ORDER), fetcher.fetch(other))]
 
-    assert [len(journey.events) for journey in with_memory(memory, script, work)] == [20, 20]
+    assert [len(journey.events) for journey in with_memory(memory, script, work)] == [19, 19]
     assert dict(script.asked) == {1: 3} | dict.fromkeys(range(2, 11), 2)
     assert memory.received_bytes == 0

@@ -34,6 +34,9 @@ class Notes:
     outcomes: list[str] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
 
+    def extra_page(self) -> None:
+        """Record a request for an extra page."""
+
     def request(self, outcome: str, seconds: float) -> None:
         """A request ended."""
         assert seconds >= 0
@@ -199,7 +202,6 @@ def test_a_journey_that_changes_between_two_pages_is_read_again(fault: str) -> N
         ("404", NotFoundYetError, "status-404"),
         ("code4", NotFoundYetError, "code-4"),
         ("nodata", NotFoundYetError, "no-journey"),
-        ("restless", TransientError, "journey-unsettled"),
     ],
 )
 def test_a_lasting_fault_raises_its_verdict(fault: str, kind: type[OrderError], reason: str) -> None:
@@ -226,17 +228,29 @@ def test_events_that_are_none_keep_their_place() -> None:
     assert journey.consistent
 
 
-@pytest.mark.parametrize("fault", ["repeat2", "revise2"])
-def test_events_told_twice_go_out_once(fault: str) -> None:
-    """What a page repeats is counted and, where it says something else, the later reading wins."""
-    order_id = f"x-{fault}-cap50-n150-abc"
+def test_events_that_pages_repeat_are_published_once() -> None:
+    """Each page begins with the last two events of the page before: they are counted as repeated."""
+    order_id = "x-repeat2-cap50-n150-abc"
     journey = fetch(order_id)
-    held = journey_of(order_id)
-    with_id = [event for event in journey.events if event.get("event_id")]
-    assert [event["event_id"] for event in with_id] == [event["event_id"] for event in held if event.get("event_id")]
-    assert journey.repeated == sum(1 for place in (48, 49, 98, 99) if held[place].get("event_id"))
-    revised = [event for event in with_id if event.get("event_page_title") == "Revised"]
-    assert len(revised) == (journey.repeated if fault == "revise2" else 0)
+    assert list(journey.events) == journey_of(order_id)
+    assert (journey.repeated, journey.shared_ids, journey.consistent) == (4, 0, True)
+
+
+def test_events_that_pages_repeat_with_other_content_are_events() -> None:
+    """The same ids, but other content: these are other events, and there are more than `total` says."""
+    order_id = "x-revise2-cap50-n150-abc"
+    journey = fetch(order_id)
+    shared = [place for place in (48, 49, 98, 99) if journey_of(order_id)[place].get("event_id")]
+    assert [event for event in journey.events if event.get("event_page_title") != "Revised"] == journey_of(order_id)
+    assert (len(journey.events), journey.repeated, journey.shared_ids) == (154, 0, 2 * len(shared))
+    assert not journey.consistent
+
+
+def test_a_total_that_never_settles_is_inconsistent() -> None:
+    """Readings that never agree are bounded, and end as a journey."""
+    journey = fetch("x-restless-n250-abc")
+    assert list(journey.events) == journey_of("x-restless-n250-abc")
+    assert not journey.consistent
 
 
 def test_a_wrong_key_holds_orders_until_it_is_right() -> None:

@@ -89,6 +89,9 @@ class Account:
             self.api, Policy(), keeper=self.keeper, observer=self, clock=self.loop.clock, chance=lambda: 0.5
         )
 
+    def extra_page(self) -> None:
+        """Record a request for an extra page."""
+
     def request(self, outcome: str, seconds: float) -> None:
         """Not remembered."""
 
