@@ -1,4 +1,4 @@
-"""How letters are shown to people."""
+"""Letters on the terminal."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def letter(order: str | None, *, replays: int = 0, state: State = State.PENDING)
 
 
 def shown(*letters: Letter, terminal: bool = False) -> str:
-    """What is printed for these letters."""
+    """The printed table of these letters."""
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=terminal, color_system="standard" if terminal else None)
     screen.letters(console, letters)
     return out.getvalue()
 
 
-def test_a_letter_is_one_line_without_colours_where_it_is_no_terminal() -> None:
-    """Position, time, reason, stage, order, attempts and state."""
+def test_letter_is_one_line_without_colours_on_a_pipe() -> None:
+    """The line holds position, time, reason, stage, order, attempts and state."""
     line = shown(letter("A-1", replays=2)).splitlines()[3]
     assert " ".join(line.split()) == "3/17 2025-11-25 10:00:00 status-400 fetch A-1 1 pending, after replay 2"
     assert "\x1b" not in line
@@ -52,35 +52,35 @@ def test_a_letter_is_one_line_without_colours_where_it_is_no_terminal() -> None:
 
 @pytest.mark.parametrize("order", ["A\x1b[2J", "A\nB", "A\u202eB", "A\u009b2J"])
 @pytest.mark.parametrize("terminal", [True, False])
-def test_an_order_cannot_speak_to_the_terminal(order: str, terminal: bool) -> None:
+def test_terminal_codes_in_an_order_id_are_escaped(order: str, terminal: bool) -> None:
     """Terminal codes, line breaks and replayed of direction are written out."""
     text = shown(letter(order), terminal=terminal)
     assert order not in text
     assert '"A\\' in text
 
 
-def test_a_line_of_a_table_has_an_end() -> None:
-    """A header may be as long as a record; `show` and --json tell it whole."""
+def test_long_values_are_shortened_in_a_table() -> None:
+    """A header may be as long as a record; `show` and --json give all of it."""
     text = shown(letter("A" * 60_000 + "B"))
     assert 1_000 < text.count("A") < 2_000
     assert "B" in text
 
 
-def test_an_order_is_no_markup() -> None:
-    """Brackets stay brackets; what is not there is a dash."""
+def test_order_id_is_not_read_as_markup() -> None:
+    """Brackets stay brackets; a missing value is a dash."""
     assert "[red]A[/red]" in shown(letter("[red]A[/red]"))
     assert " - " in shown(letter(None))
 
 
-@pytest.mark.parametrize(("count", "told"), [(0, "0 letters"), (1, "1 letter"), (2, "2 letters")])
-def test_one_is_one(count: int, told: str) -> None:
-    """As people say it."""
-    assert screen.some(count) == told
+@pytest.mark.parametrize(("count", "text"), [(0, "0 letters"), (1, "1 letter"), (2, "2 letters")])
+def test_counts_use_the_plural(count: int, text: str) -> None:
+    """One letter is a letter, every other number are letters."""
+    assert screen.some(count) == text
 
 
 @pytest.mark.slow
-def test_a_bar_on_a_terminal_leaves_stdout_alone() -> None:
-    """`export > file` on a terminal: the file gets every line, and none of the bar."""
+def test_progress_bar_leaves_stdout_alone() -> None:
+    """With `export > file` on a terminal, the file gets every line and nothing of the bar."""
     code = "from journeys.cli.dead_letters import screen as s\nwith s.progress('x') as on: on(1, 2); print('a line')"
     terminal, stderr = pty.openpty()
     try:
