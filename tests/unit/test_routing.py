@@ -112,7 +112,7 @@ def test_a_dead_letter_keeps_the_original_message_and_its_error() -> None:
 
 @pytest.mark.parametrize("attempt", [0, 3])
 def test_an_order_keeps_the_count_of_its_replays(attempt: int) -> None:
-    """Given up again, at once or after retries: the header came with the message, and the next replay adds to it."""
+    """The header stays through retries and dead letters, and the next replay adds to it."""
     letter = routed(order(attempt=attempt, headers=(("replay-count", b"1"),)), PASSING if attempt else REFUSED)
     assert (letter[0], letter[1]["replay-count"]) == ("orders.dead-letter", b"1")
     assert routed(order(headers=(("replay-count", b"1"),)), PASSING)[1]["replay-count"] == b"1"
@@ -156,7 +156,7 @@ def test_a_rejected_order_is_a_dead_letter_even_during_an_outage() -> None:
 
 
 def test_replayed_stripped_letter_can_be_stripped_again() -> None:
-    """A replay removes `error-left-out` with the other error headers, so the next dead letter is not taken for bare."""
+    """A replay removes `error-left-out` with the other error headers, so the next one can be stripped too."""
     first = strip_letter(route_failure(order().message, order(), REFUSED, ROUTES, now_ms=5)[0], order())
     assert first is not None
     headers = tuple((name, str(value).encode()) for name, value in first.headers)
@@ -164,3 +164,12 @@ def test_replayed_stripped_letter_can_be_stripped_again() -> None:
         structs.replace(order().message, value=first.value, headers=headers), "orders.completed"
     )
     assert replayed.headers == [("replay-count", "1")]
+
+
+def test_dead_letter_replaces_error_headers_of_its_message() -> None:
+    """A letter that was copied into an order topic by hand has them; so it can still be stripped."""
+    copied = order(headers=(("error-reason", b"old"), ("error-left-out", b"9"), ("error-code", b"theirs")))
+    letter, _ = route_failure(copied.message, copied, REFUSED, ROUTES, now_ms=5)
+    assert [value for name, value in letter.headers if name == "error-reason"] == ["status-400"]
+    assert ("error-code", b"theirs") in letter.headers
+    assert strip_letter(letter, copied) is not None

@@ -36,23 +36,23 @@ def create(
     kept = _duration(retention)
 
     from journeys.kafka.admin import KafkaAdmin
-    from journeys.kafka.topics import plan
+    from journeys.kafka.topics import plan_topics
     from journeys.settings.values import format_duration
 
     broker = KafkaAdmin(settings)
-    work = plan(
+    plan = plan_topics(
         settings,
         broker.topics(),
         partitions=partitions,
         replication_factor=replication_factor,
         retention_ms=int(kept * 1000),
     )
-    if work.problem:
-        raise SetupError(work.problem, remedy=work.remedy)
-    created = broker.create(work.create, dry_run=dry_run)
+    if plan.problem:
+        raise SetupError(plan.problem, remedy=plan.remedy)
+    created = broker.create(plan.create, dry_run=dry_run)
     verb = "would create" if dry_run else "created"
     new = [name for name, is_new in created.items() if is_new]
-    old = [*work.existing, *(name for name, is_new in created.items() if not is_new)]
+    old = [*plan.existing, *(name for name, is_new in created.items() if not is_new)]
     if as_json:
         typer.echo(json.dumps({"created": new, "existing": old, "dry_run": dry_run}))
         return

@@ -27,7 +27,7 @@ class TopicSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TopicPlan:
     """The actions of `topics create`: topics to create, existing ones, or a problem that prevents both."""
 
     create: tuple[TopicSpec, ...]
@@ -47,14 +47,14 @@ def journey_topics(settings: Settings) -> list[str]:
     return [f"{settings.publish.topic_prefix}{end}" for end in (*Channel, "summary", "rejected")]
 
 
-def plan(
+def plan_topics(
     settings: Settings,
     existing: Mapping[str, int],
     *,
     partitions: int,
     replication_factor: int,
     retention_ms: int,
-) -> Plan:
+) -> TopicPlan:
     """The plan, from the `existing` topics (name → partition count). `retention_ms` is in milliseconds."""
     wanted = [*order_topics(settings), *journey_topics(settings)]
     config = {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
@@ -75,7 +75,7 @@ def plan(
         if topic not in existing
     ]
     count = next(iter(others.values())) if len(set(others.values())) == 1 else None
-    return Plan(
+    return TopicPlan(
         create=() if others else tuple(create),
         existing=tuple(topic for topic in wanted if topic in existing),
         problem=f"{_UNEQUAL}, and {partitions} were asked for, but there are: {_told(others)}" if others else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from journeys.errors import SetupError
-from journeys.kafka.topics import Plan, journey_topics, order_topics, plan, require
+from journeys.kafka.topics import TopicPlan, journey_topics, order_topics, plan_topics, require
 from journeys.producer import schemas
 from journeys.settings import OrdersSettings, Settings, load
 
@@ -14,24 +14,26 @@ EVENTS = ["ads", "email", "social-media", "organic-search", "referral", "influen
 JOURNEYS = [f"journey.{end}" for end in (*EVENTS, "summary", "rejected")]
 
 
-def planned(existing: dict[str, int], *, replication_factor: int = 1) -> Plan:
+def planned(existing: dict[str, int], *, replication_factor: int = 1) -> TopicPlan:
     """The plan for six partitions and a day."""
-    return plan(Settings(), existing, partitions=6, replication_factor=replication_factor, retention_ms=86_400_000)
+    return plan_topics(
+        Settings(), existing, partitions=6, replication_factor=replication_factor, retention_ms=86_400_000
+    )
 
 
-def test_the_topics_are_those_of_orders_and_of_events() -> None:
-    """A topic for each retry tier, for each channel, and the four beside them."""
+def test_topics_follow_retry_tiers_and_channels() -> None:
+    """There is one for each retry tier and channel, and for orders, dead letters, summaries and rejected events."""
     assert order_topics(Settings()) == ORDERS
     assert journey_topics(Settings()) == JOURNEYS
 
 
-def test_each_topic_of_events_has_a_schema() -> None:
-    """Two lists, of topics here and of schemas there, hold the same."""
+def test_each_journey_topic_has_a_schema() -> None:
+    """The topics here and the schemas of the producer are two lists; they agree."""
     subjects = {schemas.subject("journey.", name) for name in schemas.RECORDS}
     assert {f"{topic}-value" for topic in JOURNEYS} == subjects
 
 
-def test_names_follow_the_settings() -> None:
+def test_topic_names_follow_the_settings() -> None:
     """A prefix lets two deployments share a cluster."""
     settings = load(
         None,
@@ -45,8 +47,8 @@ def test_names_follow_the_settings() -> None:
     assert "eu.journey.ads" in journey_topics(settings)
 
 
-def test_all_is_created_where_nothing_exists() -> None:
-    """Each with the same partitions, and deleted after a while rather than compacted."""
+def test_missing_topics_are_created() -> None:
+    """All get the same partition count, and retention instead of compaction."""
     work = planned({"something.else": 1})
     assert [spec.name for spec in work.create] == ORDERS + JOURNEYS
     assert {spec.partitions for spec in work.create} == {6}
@@ -54,24 +56,24 @@ def test_all_is_created_where_nothing_exists() -> None:
     assert (work.existing, work.problem, work.remedy) == ((), None, None)
 
 
-def test_three_copies_need_two_to_acknowledge() -> None:
-    """One broker may be lost with nothing that was acknowledged."""
+def test_three_replicas_get_two_in_sync() -> None:
+    """So one broker may be lost without an acknowledged record."""
     assert planned({}, replication_factor=3).create[0].config["min.insync.replicas"] == "2"
 
 
-def test_what_exists_is_left_alone() -> None:
+def test_existing_topics_are_left_alone() -> None:
     """A second run creates nothing."""
     work = planned(dict.fromkeys(ORDERS + JOURNEYS, 6))
     assert work.create == ()
     assert list(work.existing) == ORDERS + JOURNEYS
 
 
-def test_topics_of_orders_may_have_any_partition_count() -> None:
-    """They belong to whoever writes orders."""
+def test_order_topics_may_have_any_partition_count() -> None:
+    """They belong to the programs that write orders."""
     assert planned({"orders.completed": 3}).problem is None
 
 
-def test_another_partition_count_is_a_problem_and_nothing_is_created() -> None:
+def test_unequal_partition_counts_create_nothing() -> None:
     """Unequal counts would break joins silently."""
     work = planned({"journey.ads": 3, "journey.email": 6})
     assert work.create == ()
@@ -80,13 +82,13 @@ def test_another_partition_count_is_a_problem_and_nothing_is_created() -> None:
     assert work.remedy == "journeys topics create --partitions 3"
 
 
-def test_there_is_no_remedy_for_topics_that_differ_among_themselves() -> None:
-    """No partition count would suit them all."""
+def test_topics_of_different_counts_have_no_remedy() -> None:
+    """No partition count fits them all."""
     assert planned({"journey.ads": 3, "journey.email": 4}).remedy is None
 
 
-def test_a_worker_is_told_what_is_missing() -> None:
-    """Each topic is named, and so is the command."""
+def test_missing_topics_are_refused_at_start() -> None:
+    """The error names each topic and the command that creates them."""
     existing = dict.fromkeys(ORDERS + JOURNEYS, 6)
     require(Settings(), existing)
     del existing["orders.retry.1m"], existing["journey.summary"]
@@ -95,8 +97,8 @@ def test_a_worker_is_told_what_is_missing() -> None:
     assert caught.value.remedy == "journeys topics create"
 
 
-def test_a_missing_topic_of_orders_may_be_misspelt() -> None:
-    """Where the others are there; made anew, it would stay empty."""
+def test_missing_order_topic_may_be_misspelt() -> None:
+    """If all other topics exist, the remedy asks for the spelling: a new topic would stay empty."""
     existing = dict.fromkeys(ORDERS + JOURNEYS, 6)
     settings = Settings(orders=OrdersSettings(topics=("orders.complete",)))
     for found, said in ((existing, "if JOURNEYS_ORDERS__TOPICS is spelt right"), ({}, "journeys topics create")):
@@ -105,8 +107,8 @@ def test_a_missing_topic_of_orders_may_be_misspelt() -> None:
         assert (caught.value.remedy or "").endswith(said)
 
 
-def test_a_worker_is_told_of_unequal_partition_counts() -> None:
-    """With the counts, so that the odd one is seen."""
+def test_unequal_partition_counts_are_refused_at_start() -> None:
+    """The error shows all counts."""
     existing = dict.fromkeys(ORDERS + JOURNEYS, 6) | {"journey.ads": 3}
     with pytest.raises(SetupError, match=r"journey\.ads 3, journey\.email 6"):
         require(Settings(), existing)
