@@ -199,7 +199,11 @@ class Publisher:
         return max(0.1, min(_SLICE_S, deadline - self._clock()))
 
     def discard(self) -> None:
-        """Drop the producer and its unsent records. Never raises."""
+        """Drop the producer and its unsent records, at once. Never raises.
+
+        `Producer.close` would abort an open transaction, and wait for a silent broker without end (measured;
+        confluent-kafka 2.16.1).
+        """
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(KafkaException):

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from journeys.settings.librdkafka import unfit
 from journeys.settings.values import (
     AutoDuration,
     AutoRate,
@@ -95,10 +96,13 @@ class KafkaSettings(_Group):
     config: dict[str, Scalar] = Field(default_factory=dict, repr=False)
     """More librdkafka properties, as JSON (TLS, SASL, tuning). Properties that exactly-once depends on are refused."""
 
-    @field_validator("config")
+    @field_validator("config", mode="before")
     @classmethod
-    def _leaves_exactly_once_alone(cls, config: dict[str, Scalar], info: ValidationInfo) -> dict[str, Scalar]:
-        problems = [f"{key} has its own setting, {_GIVEN_BY[key]}" for key in config if key in _GIVEN_BY]
+    def _leaves_exactly_once_alone(cls, config: Any, info: ValidationInfo) -> Any:
+        if not isinstance(config, dict):
+            return config
+        problems = [problem for key in config if (problem := unfit(key)) is not None]
+        problems += [f"{key} has its own setting, {_GIVEN_BY[key]}" for key in config if key in _GIVEN_BY]
         problems += [f"{key} cannot be set: exactly-once depends on it" for key in config if key in _RESERVED]
         if info.data.get("group_protocol") == "consumer":
             problems += [

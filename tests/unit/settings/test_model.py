@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC
 from pathlib import Path
 from typing import get_args
@@ -35,8 +36,9 @@ def test_tiers_have_topics_and_seconds() -> None:
 
 def test_librdkafka_settings_keep_their_types() -> None:
     """Numbers stay numbers, texts stay texts."""
-    config = load(None, {"JOURNEYS_KAFKA__CONFIG": '{"a": 1, "b": true, "c": "1", "d": 0.5}'}).kafka.config
-    assert config == {"a": 1, "b": True, "c": "1", "d": 0.5}
+    given = {"batch.size": 1, "check.crcs": True, "client.id": "1", "queue.buffering.max.ms": 0.5}
+    config = load(None, {"JOURNEYS_KAFKA__CONFIG": json.dumps(given)}).kafka.config
+    assert config == given
     assert [type(value) for value in config.values()] == [int, bool, str, float]
 
 
