@@ -23,7 +23,7 @@ from typing import ClassVar
 
 
 class Verdict(StrEnum):
-    """What happens to an order after a failure."""
+    """The decision about an order after a failure."""
 
     AGAIN = "again"
     """Quick tries in the process; after the last one, a retry tier."""

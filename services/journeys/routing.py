@@ -48,8 +48,8 @@ def route_failure(
     """The record that takes the order on, and its outcome: `retried` or `dead-lettered`.
 
     `order` is None for a message that could not be read. `others_answered` says whether the API answered for any other
-    order since this one went into its tier. If it did not, the failure may be the API's and not this order's: after the
-    last tier the order waits there again instead of becoming a dead letter.
+    order since this one went into its tier. If it did not, the failure may be the API's and not this order's. The order
+    then waits in the last tier again instead of becoming a dead letter.
     """
     if order is not None and error.verdict is not Verdict.DEAD_LETTER:
         delay = _delay(order, error, routes, others_answered=others_answered)

@@ -4,8 +4,9 @@ The one Kafka thread calls everything here. Callbacks of a rebalance run inside 
 thread. This module rests on facts that were measured on Apache Kafka 4.1 through librdkafka 2.16:
 
 - `consume(0)` serves no callbacks; `poll(0)` does, and serves a pending rebalance before any prefetched message.
-- One partition whose offset fetch is held up by an open transaction holds up the whole call, and the delivery of
-  every partition assigned without an offset: so each is asked for by itself, and assigned with an explicit offset.
+- An open transaction delays the offset fetch of its partition. That delays the whole call, and the delivery of every
+  partition that was assigned without an offset. So this module asks for each partition separately, and assigns it with
+  an explicit offset.
 - A pause outlives the assignment it was made in: a partition that comes back is still paused until it is resumed.
 - Reading committed offsets as `read_uncommitted` returns stale ones at once; the default, `read_committed`, waits.
 """

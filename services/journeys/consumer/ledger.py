@@ -6,7 +6,7 @@ Orders finish out of order. A commit carries the watermark, below which everythi
 offsets published beyond it (`offset_map`), so that the next owner skips them. The ledger records only offsets that were
 polled: compaction and transaction markers leave holes, which need no work.
 
-A ledger ends with its assignment. Its `epoch` tells a late result of an ended assignment from a valid one.
+A ledger ends with its assignment. Its `epoch` distinguishes a late result of an ended assignment from a valid one.
 """
 
 from __future__ import annotations

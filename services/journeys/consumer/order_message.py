@@ -1,7 +1,7 @@
 """Reads an order message: it becomes an order, or is refused with the reason that its dead letter carries.
 
 Three formats are read: a plain string, JSON (an object with the id at a JSON Pointer, or just a string), and Avro in
-Confluent's wire format. `auto` tells them apart by the first byte: 0 is Avro's, `{` and `"` are JSON's. An id that
+Confluent's wire format. `auto` goes by the first byte: 0 is Avro, `{` and `"` are JSON. An id that
 is an integer keeps its digits, however many.
 
 Records of a retry tier carry the state of the order in headers. On any other topic such headers are ignored.

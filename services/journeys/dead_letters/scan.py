@@ -1,4 +1,4 @@
-"""What one reading of the dead-letter topic found. No I/O."""
+"""The result of one reading of the dead-letter topic. No I/O."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Ages:
 
     def oldest(self) -> dict[Partition, float]:
         """When the oldest order in hand of each partition was admitted; partitions without an order are left out."""
-        # `list` copies at once, whatever the Kafka thread does meanwhile.
+        # `list` copies at once, even while the Kafka thread changes the dict.
         in_hand = {partition: list(orders.values()) for partition, orders in list(self._in_hand.items())}
         return {partition: times[0] for partition, times in in_hand.items() if times}
 
