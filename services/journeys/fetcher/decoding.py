@@ -30,8 +30,8 @@ _strict = msgspec.json.Decoder(float_hook=Number).decode
 def decode(body: bytes, *, charset: str | None = None) -> Json:
     """Return the JSON value of a body. `charset` is the one that `Content-Type` names.
 
-    A body that is valid UTF-8 is read as UTF-8, even if the header names another charset (RFC 8259, section 8.1). Raises ValueError
-    for anything that is not JSON.
+    A body that is valid UTF-8 is read as UTF-8, even if the header names another charset (RFC 8259, section 8.1).
+    Raises ValueError for anything that is not JSON.
     """
     try:
         return _strict(body)
