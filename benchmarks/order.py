@@ -26,7 +26,7 @@ from statistics import median
 
 from benchmarks.client import orders
 
-from journeys.consumer.order_message import OrderReader
+from journeys.consumer.order_message import OrderMessageReader
 from journeys.fetcher.account.gate import Gate
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
@@ -76,7 +76,7 @@ class Reader:
     """Reads order messages that are not in Avro."""
 
     def __init__(self) -> None:
-        self._reader = OrderReader(account="default", decode_avro=lambda _: None)
+        self._reader = OrderMessageReader(account="default", decode_avro=lambda _: None)
 
     async def read(self, message: OrderMessage) -> Order:
         """The order of a message, at once."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from journeys.consumer.consumer import Listener, OrderConsumer, Partition
 from journeys.model import GroupOffsets, OffsetCommit, OrderMessage, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
-from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
 from journeys.worker.hooks import Happening, KafkaUnreachable
 
@@ -158,7 +157,7 @@ class FakePublisher(Publisher):
         return answer
 
 
-class FakePool(OrderPool):
+class FakePool:
     """A pool without an event loop: the test says when an order is finished."""
 
     def __init__(self, results: ResultQueue) -> None:

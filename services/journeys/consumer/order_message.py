@@ -27,7 +27,7 @@ AvroDecoder: TypeAlias = Callable[[bytes], Json]
 _UNREADABLE = "message-unreadable"
 
 
-class OrderReader:
+class OrderMessageReader:
     """Reads order messages. `pointer` says where the id is in JSON and Avro (RFC 6901).
 
     `decode_avro` takes a value in wire format and returns its record. It raises ValueError for an unreadable value.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Self
 
 from journeys.avro.wire import Decoder
-from journeys.consumer.order_message import OrderReader
+from journeys.consumer.order_message import OrderMessageReader
 from journeys.dead_letters.filters import Filter
 from journeys.dead_letters.letters import Letter, LetterReader, ReplayedOffsets, State
 from journeys.dead_letters.scan import PartitionScan, Scan
@@ -168,7 +168,7 @@ class _Schemas:
 
 def _letter_reader(settings: Settings, schemas: _Schemas) -> LetterReader:
     """A reader that finds order ids as the worker does."""
-    reader = OrderReader(
+    reader = OrderMessageReader(
         account=settings.api.account,
         order_format=settings.orders.format,
         pointer=settings.orders.id_pointer,

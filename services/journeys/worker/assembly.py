@@ -29,7 +29,7 @@ from journeys.producer.publisher import Publisher
 from journeys.routing import Routes
 from journeys.settings import Settings
 from journeys.worker.event_loop.order_pool import Encoder, OrderPool
-from journeys.worker.event_loop.order_reader import Orders
+from journeys.worker.event_loop.order_reader import OrderReader
 from journeys.worker.handover import Backlog
 from journeys.worker.hooks import Hooks
 from journeys.worker.kafka_thread.admission import Admission
@@ -81,7 +81,7 @@ class Clients:
     publisher: Publisher
     encoder: Encoder
     schema_text: Callable[[int], str]
-    """Asks the registry for the schema of an id; may block (see `Orders`)."""
+    """Asks the registry for the schema of an id; may block (see `OrderReader`)."""
     clock: Clock = field(default_factory=Clock)
     chance: Callable[[], float] = random.random
     """Gives numbers in [0, 1)."""
@@ -164,7 +164,7 @@ def assemble(
         ),
         clock=clock,
     )
-    reader = Orders(
+    reader = OrderReader(
         account=rules.account,
         order_format=rules.order_format,
         pointer=rules.id_pointer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from journeys.consumer.order_message import Format, OrderReader
+from journeys.consumer.order_message import Format, OrderMessageReader
 from journeys.errors import RejectedOrderError, Verdict
 from journeys.model import Headers, Json, Order, OrderMessage, Position
 
@@ -16,9 +16,9 @@ def avro(value: bytes) -> Json:
     raise ValueError("schema 9 is unknown")
 
 
-def reader(order_format: Format = "auto", pointer: str = "/order_id") -> OrderReader:
+def reader(order_format: Format = "auto", pointer: str = "/order_id") -> OrderMessageReader:
     """A reader for the account `default`."""
-    return OrderReader(
+    return OrderMessageReader(
         account="default",
         order_format=order_format,
         pointer=pointer,

@@ -21,7 +21,7 @@ from journeys.worker.hooks import Hooks, JourneyFetched
 
 
 class Reader(Protocol):
-    """Reads order messages; see `Orders`."""
+    """Reads order messages; see `OrderReader`."""
 
     async def read(self, message: OrderMessage, /) -> Order:
         """The order that a message asks for. Raises OrderError; may wait for the schema registry."""

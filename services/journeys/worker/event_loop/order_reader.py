@@ -10,7 +10,7 @@ from typing import Final
 from journeys.avro.schema import Schema, foreign
 from journeys.avro.wire import unframe
 from journeys.clock import Clock
-from journeys.consumer.order_message import Format, OrderReader
+from journeys.consumer.order_message import Format, OrderMessageReader
 from journeys.errors import SetupError
 from journeys.model import Json, Order, OrderMessage
 from journeys.worker.threads import in_daemon_thread
@@ -25,7 +25,7 @@ _MAX_REFUSED: Final = 1_000
 """Unknown ids that are remembered, at most."""
 
 
-class Orders:
+class OrderReader:
     """Reads order messages. `schema_text` asks the registry for a schema, and may block: it runs in a thread.
 
     A message waits for a registry that is down. If the registry does not know the schema, the message is refused.
@@ -49,7 +49,7 @@ class Orders:
             awaits=awaits,
             clock=clock or Clock(),
         )
-        self._reader = OrderReader(
+        self._reader = OrderMessageReader(
             account=account,
             order_format=order_format,
             pointer=pointer,

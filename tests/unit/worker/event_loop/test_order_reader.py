@@ -14,7 +14,7 @@ from journeys.avro.schema import Schema
 from journeys.avro.wire import frame
 from journeys.errors import RejectedOrderError, SetupError
 from journeys.model import OrderMessage, Position
-from journeys.worker.event_loop.order_reader import Orders, Schemas
+from journeys.worker.event_loop.order_reader import OrderReader, Schemas
 
 TEXT = Schema("string")
 DOWN = SetupError("the schema registry cannot be asked")
@@ -159,7 +159,7 @@ def test_lookup_ends_with_the_last_order_that_waits() -> None:
 
 def read(message: bytes, schema_text: Callable[[int], str]) -> str:
     """The order id of a message, with a registry that is asked in a thread."""
-    orders = Orders(
+    orders = OrderReader(
         account="default",
         order_format="auto",
         pointer="/order_id",
