@@ -1,4 +1,4 @@
-# One command does each thing, for people and for CI alike. `make` alone lists them.
+# People and CI use the same commands. `make` alone lists them.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -22,52 +22,52 @@ $(READY): requirements/dev.txt pyproject.toml hatch_build.py services/journeys/p
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## see it work: real Kafka, real registry, two workers, a few hundred orders
+demo: $(READY) ## run the demo: real Kafka, real registry, two workers, a few hundred orders
 	@$(BIN)/journeys demo
 
 # Most tests on a real broker wait, so more processes than cores are busy. They share one broker.
 PROCESSES ?= 4
-test: $(READY) ## the whole suite, the real-broker tests included, in PROCESSES=4 processes
+test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=4 processes
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-unit: $(READY) ## the tests that need no broker and no other process, in seconds
+unit: $(READY) ## run the tests that need no broker and no other process, in seconds
 	$(BIN)/pytest -q -m "not slow" tests/unit tests/selftest
 
-test-extra: $(READY) ## what needs more than Python: Java code generated from the schemas (needs a JDK)
+test-extra: $(READY) ## compile the schemas to Java and read a record (needs a JDK)
 	$(BIN)/pytest -m extra -rs tests/extra
 
-coverage: $(READY) ## branches of offsets and transactions that the quick tests take; fails below 95 %
+coverage: $(READY) ## measure the branches of offsets and transactions that quick tests take; fails below 95 %
 	PYTHONHASHSEED=0 $(BIN)/coverage run -m tests.simulation --seeds 100 --jobs 1
 	$(BIN)/coverage run --append -m pytest -q tests/unit/consumer tests/unit/producer/test_publisher.py tests/unit/worker tests/property/test_ledger.py
 	$(BIN)/coverage report
 
-matrix: $(READY) ## each fault x when it strikes x SIGKILL, on a real broker: where is every order? (long)
+matrix: $(READY) ## find every order after each fault x moment x SIGKILL, on a real broker (half an hour)
 	$(BIN)/pytest -m "" tests/broker/test_matrix.py "tests/broker/test_trouble.py::test_an_api_outage_delays_orders_and_loses_none[60]"
 
-simulate: $(READY) ## the worker in virtual time, through SEEDS=10000 seeded disasters
+simulate: $(READY) ## run the worker in virtual time, through SEEDS=10000 seeded disasters
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000)
 
 ROUNDS ?= 3
 SEED ?= 1
-chaos: $(READY) ## disasters on real processes: make chaos ROUNDS=100 SEED=1
+chaos: $(READY) ## cause disasters on real processes: make chaos ROUNDS=100 SEED=1
 	ROUNDS=$(ROUNDS) SEED=$(SEED) $(BIN)/pytest tests/chaos -v -s --durations=0 --durations-min=5
 
-lint: $(READY) ## ruff, and the import contracts
+lint: $(READY) ## run ruff, and check the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-types: $(READY) ## mypy, strict, over code and tests
+types: $(READY) ## run mypy, strict, over code and tests
 	$(BIN)/mypy services tests benchmarks
 
 format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## how fast: the worker against its own HTTP client, and every part; writes benchmarks/RESULTS.md
+bench: $(READY) ## measure the worker and every part of it; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.report
 
-bench-peers: $(READY) ## the worker beside its alternatives (needs Go and a JDK for some); writes benchmarks/PEERS.md
+bench-peers: $(READY) ## compare the worker with its alternatives (some need Go or a JDK); writes benchmarks/PEERS.md
 	$(BIN)/python -m benchmarks.peers --write
 
 WHEELS := .cache/wheels
@@ -80,7 +80,7 @@ wheel: $(READY) ## build a wheel, install it into an empty environment, and enco
 	$(WHEELS)/venv/bin/python tests/support/wheel.py
 	@ls $(WHEELS)/*.whl
 
-lock: ## resolve the dependencies anew into requirements/*.txt
+lock: ## resolve the dependencies again into requirements/*.txt
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra demo --group dev -c requirements/run.txt pyproject.toml requirements/build.in -o requirements/dev.txt
