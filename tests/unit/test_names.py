@@ -13,11 +13,9 @@ from journeys.ops.metrics import CounterName, GaugeName, SecondsName, TotalName,
 from journeys.settings.loading import env_name, setting_names
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
-    *sorted(ROOT.glob("*.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "benchmarks").rglob("*.md")),
-]
+PAGES = sorted(
+    page for glob in ("*.md", "docs/**/*.md", "benchmarks/**/*.md", "tests/**/*.md") for page in ROOT.glob(glob)
+)
 TEXTS = [*PAGES, ROOT / "docker-compose.yml", ROOT / "Dockerfile"]
 SERVICES = ROOT / "services"
 PLACES = (SERVICES / "journeys", SERVICES / "journeys_sandbox", SERVICES, ROOT)
