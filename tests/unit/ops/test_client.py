@@ -78,8 +78,8 @@ def test_a_worker_that_was_not_held_up_opens_nothing() -> None:
         assert resume(stub.address) == []
 
 
-def test_what_a_worker_says_cannot_speak_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever listens there may be anybody."""
+def test_a_workers_answer_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Any program may listen at that address, so its text is escaped and shortened."""
     with worker(body=json.dumps({"ok": True, "opened": ["\x1b]0;owned\x07", "x" * 60_000]})) as stub:
         assert main(["dead-letters", "resume", "--url", stub.address]) == 0
     told = capsys.readouterr().out
@@ -109,8 +109,8 @@ def test_any_other_answer_is_told(status: int, body: str, told: str) -> None:
     assert str(raised.value).isprintable()
 
 
-def test_nobody_there_is_told() -> None:
-    """With the address, and without the password in it."""
+def test_an_unreachable_worker_is_reported() -> None:
+    """The error gives the address without its password."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{held.getsockname()[1]}"
@@ -118,8 +118,8 @@ def test_nobody_there_is_told() -> None:
             resume(f"http://me:s3cret@{address}")
 
 
-def test_what_does_not_speak_http_is_told() -> None:
-    """Some other server's port."""
+def test_an_answer_that_is_not_http_is_reported() -> None:
+    """The port may belong to another kind of server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def greet() -> None:
@@ -138,8 +138,8 @@ def test_what_does_not_speak_http_is_told() -> None:
 @pytest.mark.parametrize(
     "address", ["", "worker:8080", "ftp://worker", "http://", "http://worker:port", "http://w?x=1"]
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
-    """Before anything is connected to."""
+def test_a_malformed_address_is_refused(address: str) -> None:
+    """The client refuses it before it connects."""
     with pytest.raises(ValueError, match=r"."):
         resume(address)
 

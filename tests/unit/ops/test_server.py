@@ -206,8 +206,8 @@ def test_connections_are_bounded(data: bytes) -> None:
         b"POST /resume HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
     ],
 )
-def test_what_is_no_request_leaves_no_trace_in_the_log(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """Anybody can send it, as often as they like: it is no defect of ours."""
+def test_a_malformed_request_is_not_logged(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Any client can send one at any rate; it is not a defect of ours."""
 
     async def use(_client: ClientSession, address: str) -> None:
         reader, writer = await sent(address, data)

@@ -145,8 +145,8 @@ def test_a_call_that_may_be_made_again_is(call: str, answer: KafkaError) -> None
 
 
 @pytest.mark.parametrize("call", ["send_offsets", "commit"])
-def test_what_requires_an_abort_is_aborted(call: str) -> None:
-    """And tells why."""
+def test_an_error_that_requires_an_abort_aborts_the_transaction(call: str) -> None:
+    """The result gives the reason."""
     bench = Bench()
     bench.kafka.say(call, GONE)
     assert bench.publish() == Result(outcome=Outcome.ABORTED, reason="ILLEGAL_GENERATION: the generation is gone")
@@ -289,16 +289,16 @@ def test_a_transaction_that_failed_behind_our_back_is_aborted() -> None:
     assert bench.publish().outcome is Outcome.ABORTED
 
 
-def test_who_may_not_publish_stops() -> None:
-    """No waiting mends it; an abort that is repeated for ever would hide it."""
+def test_a_missing_right_to_publish_halts() -> None:
+    """Waiting does not help, and aborting for ever would hide it."""
     bench = Bench()
     bench.kafka.say("commit", NOT_ALLOWED)
     with pytest.raises(HaltError, match="may not publish: TOPIC_AUTHORIZATION_FAILED"):
         bench.publish()
 
 
-def test_who_may_not_publish_stops_also_where_only_a_report_tells() -> None:
-    """The transaction then says no more than that something was refused."""
+def test_a_missing_right_to_publish_in_a_delivery_report_halts() -> None:
+    """The error of the transaction itself does not name the missing right."""
     bench = Bench()
     bench.kafka.say("commit", REFUSED, REFUSED)
     assert bench.publish().outcome is Outcome.ABORTED
