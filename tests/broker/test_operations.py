@@ -245,6 +245,17 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
+def test_a_worker_without_standard_streams_works(stack: Stack, namespace: str) -> None:
+    """As after `journeys run <&- >&- 2>&-`: it has no log, publishes, and ends with 0."""
+    closed = "import os, sys; os.closerange(0, 3); os.execv(sys.executable, [sys.executable, '-m', 'journeys', 'run'])"
+    with open_shop(stack, namespace) as shop:
+        shop.place("order-1")
+        worker = shop.crew.hire("-c", closed)
+        shop.until_published(1)
+        assert worker.stop() == 0
+        assert worker.raw() == ""
+
+
 def test_logs_are_readable_on_a_terminal(stack: Stack, namespace: str) -> None:
     """On a terminal each line begins with its event, and an error ends with its remedy."""
     screen, terminal = pty.openpty()

@@ -180,8 +180,8 @@ def _address(host: str, listener: asyncio.Server) -> str:
 def _cannot_listen(host: str, port: int, error: OSError) -> SetupError:
     if error.errno == errno.EADDRINUSE:
         return SetupError(
-            f"port {port} on {host} is in use, so health and metrics have no place",
-            remedy="JOURNEYS_OPS__PORT=0 journeys run",
+            f"port {port} on {host} is in use; each worker needs its own port for health and metrics",
+            remedy=f"JOURNEYS_OPS__PORT={port + 1} journeys run",
         )
     return SetupError(
         f"cannot listen on {host}:{port}: {error.strerror}; see JOURNEYS_OPS__HOST and JOURNEYS_OPS__PORT"
