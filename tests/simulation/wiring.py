@@ -69,7 +69,7 @@ class WorkerSettings:
             retry_topics=frozenset(topic for topic, _ in TIERS),
             routes=ROUTES,
             gate=GatePolicy(
-                failures=Limit(run=6, share=0.5, least=10, window=30.0),
+                failures=Limit(run=6, share=0.5, least=10, window_s=30.0),
                 orders=3,
                 probes=Backoff(base_s=0.5, cap_s=3.0),
                 pauses=Backoff(base_s=0.5, cap_s=3.0),

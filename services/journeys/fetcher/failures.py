@@ -76,11 +76,28 @@ FAILURES: Final = tuple(
     )
 )
 
+_ANSWERS: Final = frozenset(
+    {
+        "not-decodable",
+        "not-json",
+        "not-an-object",
+        "no-data",
+        "no-events",
+        "wrong-types",
+        "wrong-order",
+        "wrong-page",
+    }
+)
 _VERDICTS: Final = {row.reason: row.verdict for row in FAILURES}
 _ERRORS: Final[Mapping[Verdict, type[OrderError]]] = {
     kind.verdict: kind
     for kind in (TransientError, ThrottledError, UnauthorizedError, NotFoundYetError, RejectedOrderError)
 }
+
+
+def is_answer(reason: str) -> bool:
+    """Return whether the server answered for this order, although not with a journey."""
+    return reason in _ANSWERS or reason.startswith("code-")
 
 
 def failure(reason: str, message: str) -> OrderError:

@@ -181,7 +181,7 @@ class Fetcher:
             if work.paging.is_extra:
                 await self._extra_page(work, wanted[0])
             elif len(wanted) == 1:  # most orders have one page: no task is made for it
-                self._receive(work, await self._page(work.order.order_id, wanted[0]))
+                self._receive(work, await self._page(work.order, wanted[0]))
             else:
                 await self._side_by_side(work, wanted)
         assert work.paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
@@ -208,7 +208,7 @@ class Fetcher:
 
         async def one(number: int) -> None:
             async with bound:
-                page = await self._page(work.order.order_id, number)
+                page = await self._page(work.order, number)
             self._receive(work, page)
 
         try:
@@ -218,13 +218,14 @@ class Fetcher:
         except ExceptionGroup as failures:
             raise _first(failures) from None
 
-    async def _page(self, order_id: str, number: int) -> Page:
+    async def _page(self, order: Order, number: int) -> Page:
         """Request one page, with quick tries. Waiting for a turn costs the order nothing."""
         effort = _Effort()
         while True:
-            turn = await self._keeper.turn(order_id)
+            has_failed = effort.failed + effort.probed > 0 or order.attempt > order.absences
+            turn = await self._keeper.turn(order.order_id, has_failed=has_failed)
             try:
-                page = await self._request(order_id, number)
+                page = await self._request(order.order_id, number)
             except TransientError as error:
                 await self._retry_later(error, effort, turn)
             except (ThrottledError, UnauthorizedError) as error:

@@ -91,7 +91,7 @@ def run(
                     client,
                     policy,
                     keeper=Gatekeeper(
-                        Gate(GatePolicy(probes=soon, pauses=soon, longest_pause=0.001)),
+                        Gate(GatePolicy(probes=soon, pauses=soon, longest_pause_s=0.001)),
                         RateLimiter(),
                         slots=max_concurrency,
                         chance=random.random,

@@ -1,28 +1,33 @@
-"""The gate of one account: shut while there is any reason why its requests should not go out. Pure.
+"""The gate of one account: shut while there is a reason why its requests should not be sent. No I/O.
 
     reason     shuts when                                              opens when
     down       requests of many orders fail, in a row or mostly        a probe is answered
-    auth       the key is refused                                      a probe is not refused
+    auth       the API refuses the key                                 a probe is not refused
     pace       the API asks for a pause                                the pause is over
     flood      orders end as dead letters, in a row or mostly          `resume`
     operator   `hold`                                                  `resume`
 
-While the API is down, or the key is refused, single probes find out whether that is still so, each with an order that
-is in hand. Nothing else opens the gate then: an answer to a request that was sent before says nothing of now. An order
-that fails by itself does not shut it, however often it does: that takes many.
+While the API is down or refuses the key, single probes find out whether that is still so, each with an order in hand.
+Nothing else opens the gate then: an answer to an earlier request says nothing of now.
 
-Times come in as arguments, in seconds of a monotonic clock; so does chance, as `jitter` in [0, 1).
+Failures are counted by order, not by try: a bad order fails at each of its tries, a good one is answered once. A
+failure of the server (no connection, a time-out, 5xx) counts in full. An answer that holds no journey is mostly about
+its order: it counts a tenth, and only at the first try of a new order. So bad orders do not shut the gate for others.
+
+Times are arguments, in seconds of a monotonic clock. So is chance, as `jitter` in [0, 1).
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final, Literal, TypeAlias
 
 from journeys.fetcher.backoff import Backoff
+from journeys.fetcher.failures import is_answer
 
 Reason: TypeAlias = Literal["down", "auth", "pace", "flood", "operator"]
 
@@ -30,50 +35,58 @@ REASONS: Final[tuple[Reason, ...]] = ("down", "auth", "pace", "flood", "operator
 _PROBED: Final[frozenset[Reason]] = frozenset({"down", "auth"})
 _HELD: Final[frozenset[Reason]] = frozenset({"flood", "operator"})
 _KEYLESS: Final = "the API wants a key, and none is set: JOURNEYS_API__KEY_FILE or JOURNEYS_API__KEY"
+_FULL: Final = 10
+"""The weight of a failure of the server; weights are in tenths of an order."""
+_ANSWER: Final = 1
+"""The weight of an answer that holds no journey."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """What is too much: so many in a row, or such a share of at least `least` within `window` seconds; 0 is never."""
+    """How many failures are too many: `run` in a row, or a `share` of at least `least` within `window_s`; 0 is never.
+
+    Failures count by their weight.
+    """
 
     run: int
     share: float
     least: int
-    window: float
+    window_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePolicy:
     """When the gate shuts, and how it opens again."""
 
-    failures: Limit = field(default_factory=lambda: Limit(run=20, share=0.5, least=40, window=30.0))
+    failures: Limit = field(default_factory=lambda: Limit(run=20, share=0.5, least=40, window_s=30.0))
     orders: int = 20
-    """Of so many different orders at least must the failures be: a handful that fail by themselves are no outage."""
-    dead_letters: Limit = field(default_factory=lambda: Limit(run=50, share=0.5, least=100, window=300.0))
+    """The failures must come from at least this many orders: a few bad orders are no outage."""
+    dead_letters: Limit = field(default_factory=lambda: Limit(run=50, share=0.5, least=100, window_s=300.0))
     probes: Backoff = field(default_factory=lambda: Backoff(base_s=1.0, cap_s=10.0))
     pauses: Backoff = field(default_factory=lambda: Backoff(base_s=1.0, cap_s=30.0))
-    """Where the API asks for a pause and does not say how long."""
-    longest_pause: float = 300.0
-    """The most that is believed of what the API asks for."""
+    """For a 429 without Retry-After."""
+    longest_pause_s: float = 300.0
+    """The longest pause that the API may ask for."""
     has_key: bool = True
-    """Whether requests bear a key: a refusal has another remedy where none is set."""
+    """Whether requests have a key: without one, a refusal has another remedy."""
 
 
 class Gate:
-    """The reasons of one account, and what they are drawn from. Belongs to the event loop; any thread may read it."""
+    """The reasons of one account and their evidence. Belongs to the event loop; any thread may read it."""
 
     def __init__(self, policy: GatePolicy | None = None) -> None:
         self._policy = policy or GatePolicy()
         self._reasons: dict[Reason, str] = {}
         self._failures = _Tally(self._policy.failures, self._policy.orders)
         self._dead_letters = _Tally(self._policy.dead_letters, 1)
-        self._probes = 0  # in vain, in a row
+        self._ended = count()
+        self._probes = 0  # failed ones in a row
         self._probe_at = 0.0
         self._is_probing = False
-        self._pauses = 0  # of no length, in a row
+        self._pauses = 0  # without a length, in a row
         self._paused_until = -math.inf
-        # The last two orders that the API answered for: to tell whether others than a given one are heard.
-        self._heard, self._heard_before = ("", -math.inf), ("", -math.inf)
+        # The last two orders that the API answered for, and when: at least one of them is another than a given order.
+        self._answered, self._answered_before = ("", -math.inf), ("", -math.inf)
 
     @property
     def is_shut(self) -> bool:
@@ -82,49 +95,52 @@ class Gate:
 
     @property
     def is_down(self) -> bool:
-        """Whether the API is taken for down: a request that fails then says nothing about its order."""
+        """Whether the API seems to be down: then a failed request says nothing about its order."""
         return "down" in self._reasons
 
     @property
     def is_probed(self) -> bool:
-        """Whether it takes an order's request to open it."""
+        """Whether only a probe can open it."""
         return not _PROBED.isdisjoint(self._reasons)
 
     @property
     def is_held(self) -> bool:
-        """Whether only people can open it."""
+        """Whether only an operator can open it."""
         return not _HELD.isdisjoint(self._reasons)
 
     @property
     def reasons(self) -> Mapping[Reason, str]:
-        """Why it is shut, in words for people."""
+        """Why it is shut, in words, by reason."""
         return dict(self._reasons)
 
     def others_answered(self, order_id: str, *, since: float) -> bool:
-        """Whether the API answered for another order since then: where it did, a failure is this order's own."""
-        order, at = self._heard if self._heard[0] != order_id else self._heard_before
+        """Return whether the API answered for another order since then. If so, a failure is this order's own."""
+        order, at = self._answered if self._answered[0] != order_id else self._answered_before
         return order != "" and at >= since
 
-    # -- what requests come to
+    # -- the outcome of requests
 
     def answered(self, order_id: str, *, is_probe: bool, now: float) -> None:
-        """The API answered for an order: with a page, or with what it thinks of the order."""
-        if order_id != self._heard[0]:
-            self._heard_before = self._heard
-        self._heard = (order_id, now)
+        """Count an answer for an order: a page, or a verdict on the order."""
+        if order_id != self._answered[0]:
+            self._answered_before = self._answered
+        self._answered = (order_id, now)
         self._pauses = 0
-        self._failures.add(None, now)
+        self._failures.add_good(order_id, now)
         if is_probe:
             self._found_open("down", "auth")
 
-    def failed(self, order_id: str, reason: str, *, now: float) -> None:
-        """A request failed in a way that passes."""
-        if not self.is_down and (told := self._failures.add(order_id, now)):
+    def failed(self, order_id: str, reason: str, *, has_failed: bool, now: float) -> None:
+        """Count a failure that may pass. `has_failed` says whether an earlier try or attempt of this order failed."""
+        if self.is_down or (is_answer(reason) and has_failed):
+            return
+        weight = _ANSWER if is_answer(reason) else _FULL
+        if told := self._failures.add_bad(order_id, weight, now):
             self._reasons["down"] = f"{told} failed, the last with {reason}"
             self._probe_after(now, self._policy.probes.base_s)
 
     def refused(self, reason: str, *, is_probe: bool, now: float, jitter: float) -> None:
-        """The key was refused: so the API is up."""
+        """Count a refusal of the key: the API is up."""
         if is_probe:
             self._found_open("down")
         if "auth" not in self._reasons:
@@ -133,13 +149,13 @@ class Gate:
             self._probe_after(now, self._policy.probes.wait(1, jitter=jitter))
 
     def throttled(self, asked: float | None, *, is_probe: bool, now: float, jitter: float) -> None:
-        """The API asks for a pause, of so many seconds if it says so: so it is up."""
+        """Shut for the pause that the API asks for, in seconds; None if it gives no length. The API is up."""
         if is_probe:
             self._found_open("down")
-        if asked:  # "at once" is no pause: refused requests would spin
-            seconds = min(asked, self._policy.longest_pause)
+        if asked:  # not for 0: throttled requests would spin
+            seconds = min(asked, self._policy.longest_pause_s)
         elif now < self._paused_until:
-            return  # others of the same burst have paused already
+            return  # another request of the same burst has set the pause
         else:
             self._pauses += 1
             seconds = self._policy.pauses.wait(self._pauses, jitter=jitter)
@@ -148,19 +164,21 @@ class Gate:
             self._reasons["pace"] = f"the API asks for a pause of {seconds:.3g} s"
 
     def ended(self, *, is_dead: bool, now: float) -> None:
-        """An order left, as a dead letter or not."""
-        told = self._dead_letters.add("any" if is_dead else None, now)
-        if told:
+        """Count an order that left the worker, as a dead letter or not."""
+        order = next(self._ended)
+        if not is_dead:
+            self._dead_letters.add_good(order, now)
+        elif told := self._dead_letters.add_bad(order, _FULL, now):
             self._reasons.setdefault("flood", f"{told} became dead letters; `journeys dead-letters resume` goes on")
 
-    # -- people
+    # -- operators
 
     def hold(self) -> None:
-        """Shut it until `resume`."""
+        """Shut until `resume`."""
         self._reasons["operator"] = "an operator holds it"
 
     def resume(self) -> list[Reason]:
-        """Take away what only people can; which reasons these were."""
+        """Remove the reasons that only an operator can remove, and return them."""
         held = [reason for reason in self._reasons if reason in _HELD]
         for reason in held:
             del self._reasons[reason]
@@ -170,7 +188,7 @@ class Gate:
     # -- time
 
     def changes_in(self, now: float) -> float:
-        """Seconds until it opens by itself, or until a probe is due; infinite where neither comes."""
+        """Return the seconds until it opens by itself or a probe is due; infinite if neither will be."""
         if self.is_held:
             return math.inf
         waits = [self._paused_until - now] if "pace" in self._reasons else []
@@ -179,18 +197,18 @@ class Gate:
         return max(0.0, *waits) if waits else math.inf
 
     def tick(self, now: float) -> bool:
-        """End a pause that is over. Whether a probe is due now; `probe` is to be called for one that is sent."""
+        """End a pause that is over. Returns whether a probe is due now; call `probe` when it is sent."""
         if now >= self._paused_until:
             self._reasons.pop("pace", None)
         due = not self._is_probing and now >= self._probe_at
         return due and bool(self._reasons) and _PROBED.issuperset(self._reasons)
 
     def probe(self) -> None:
-        """A probe is on its way."""
+        """Note that a probe is sent."""
         self._is_probing = True
 
     def probe_ended(self, *, now: float, jitter: float) -> None:
-        """It came to nothing, or was never sent: another one follows, a little later than this one did."""
+        """Note that the probe failed or was cancelled: the next one follows after a longer wait."""
         self._probes += 1
         self._probe_after(now, self._policy.probes.wait(self._probes, jitter=jitter))
 
@@ -206,59 +224,75 @@ class Gate:
                 self._failures.clear()
 
 
-@dataclass(slots=True)
-class _Slice:
-    at: int
-    good: int = 0
-    bad: int = 0
-    orders: set[str] = field(default_factory=set)
-
-
 class _Tally:
-    """How often something goes wrong: in a row, and as a share of a moving window, kept in ten slices."""
+    """How many orders are bad: in a row, and as a share of a moving window.
+
+    The window has ten slices. A good order counts once in each, a bad one once in the window.
+    """
 
     def __init__(self, limit: Limit, orders: int) -> None:
         self._limit = limit
         self._orders = orders
-        self._width = limit.window / 10
-        self._slices: deque[_Slice] = deque()
-        self._run = 0
-        self._run_orders: set[str] = set()
+        self._width_s = limit.window_s / 10
+        self._slice = 0  # the newest one
+        self._now_good: set[Hashable] = set()  # orders of the newest slice
+        self._good: deque[tuple[int, int]] = deque()  # number and good orders of the slices before
+        self._bad: dict[Hashable, tuple[int, int]] = {}  # slice and weight of each bad order in the window
+        self._bad_weight = 0  # of all of these
+        self._run: set[Hashable] = set()  # the bad orders since the last good one
+        self._run_weight = 0
 
-    def add(self, order_id: str | None, now: float) -> str | None:
-        """One that went well (None), or wrong for an order. What it comes to, in words, where it is too much."""
-        at = int(now / self._width)
-        if not self._slices or self._slices[-1].at != at:
-            self._slices.append(_Slice(at=at))
-            while self._slices[0].at <= at - 10:
-                self._slices.popleft()
-        newest = self._slices[-1]
-        if order_id is None:
-            newest.good += 1
-            if self._run:
-                self._run = 0
-                self._run_orders.clear()
-            return None
-        newest.bad += 1
-        self._run += 1
-        for orders in (newest.orders, self._run_orders):
-            if len(orders) < self._orders:
-                orders.add(order_id)
+    def add_good(self, order: Hashable, now: float) -> None:
+        """Count an order that went well."""
+        self._move_to(now)
+        self._now_good.add(order)
+        if self._run:
+            self._run.clear()
+            self._run_weight = 0
+
+    def add_bad(self, order: Hashable, weight: int, now: float) -> str | None:
+        """Count an order that went wrong. Returns how many did, in words, if these are too many."""
+        self._move_to(now)
+        if order not in self._bad:
+            self._bad[order] = (self._slice, weight)
+            self._bad_weight += weight
+        if order not in self._run:
+            self._run.add(order)
+            self._run_weight += weight
         return self._verdict()
 
     def clear(self) -> None:
-        """Begin anew."""
-        self._slices.clear()
-        self._run = 0
-        self._run_orders.clear()
+        """Forget everything."""
+        self._now_good.clear()
+        self._good.clear()
+        self._bad.clear()
+        self._run.clear()
+        self._bad_weight = self._run_weight = 0
+
+    def _move_to(self, now: float) -> None:
+        newest = int(now / self._width_s)
+        if newest == self._slice:
+            return
+        self._good.append((self._slice, len(self._now_good)))
+        self._now_good.clear()
+        self._slice = newest
+        while self._good and self._good[0][0] <= newest - 10:
+            self._good.popleft()
+        while self._bad:
+            order, (number, weight) = next(iter(self._bad.items()))
+            if number > newest - 10:
+                break
+            del self._bad[order]
+            self._bad_weight -= weight
 
     def _verdict(self) -> str | None:
         limit = self._limit
-        if 0 < limit.run <= self._run and len(self._run_orders) >= self._orders:
-            return f"{self._run} in a row"
-        bad = sum(each.bad for each in self._slices)
-        total = bad + sum(each.good for each in self._slices)
-        if limit.share <= 0 or total < limit.least or bad < limit.share * total:
+        if limit.run > 0 and len(self._run) >= self._orders and self._run_weight >= limit.run * _FULL:
+            return f"{len(self._run)} in a row"
+        if limit.share <= 0 or len(self._bad) < self._orders:
             return None
-        several = set().union(*(each.orders for each in self._slices))
-        return f"{bad} of {total} within {limit.window:.0f} s" if len(several) >= self._orders else None
+        good = len(self._now_good) + sum(number for _, number in self._good)
+        total_weight = self._bad_weight + good * _FULL
+        if total_weight < limit.least * _FULL or self._bad_weight < limit.share * total_weight:
+            return None
+        return f"{len(self._bad)} of {len(self._bad) + good} within {limit.window_s:.0f} s"

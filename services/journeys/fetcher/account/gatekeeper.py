@@ -20,12 +20,25 @@ from journeys.fetcher.account.rate import RateLimiter
 
 _TICK_S = 0.001
 """The resolution of timers."""
+_FIRST_WAVE = 8
+"""Orders that pass at once when the gate opens; twice as many pass in each wave that follows."""
+_WAVE_S = 0.05
+"""Time from one wave to the next."""
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    """An order that waits for the gate."""
+
+    order_id: str
+    has_failed: bool
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """The permission to send one request for an order."""
 
     order_id: str
+    has_failed: bool
+    """Whether an earlier try or attempt of this order failed."""
     is_probe: bool
     sent: float
     """When the request was sent, on the monotonic clock, in seconds."""
@@ -55,7 +68,9 @@ class Gatekeeper:
         self._changed = changed
         self._clock = clock or Clock()
         self._next_in_line = asyncio.Lock()
-        self._waiting: dict[asyncio.Future[bool], str] = {}  # and the order of each
+        self._waiting: dict[asyncio.Future[bool], _Waiting] = {}
+        self._wave = _FIRST_WAVE  # orders that pass in the next wave
+        self._wave_at = -math.inf  # when it may pass
         self._probed: set[str] = set()  # orders that failed as a probe since the gate was open
         self._timer: asyncio.TimerHandle | None = None
         self._reported: Mapping[Reason, str] = {}
@@ -91,18 +106,23 @@ class Gatekeeper:
 
     # -- turns
 
-    async def turn(self, order_id: str) -> Turn:
-        """Wait for a turn. End it with `answered`, `failed`, `refused`, `throttled` or `cancelled`."""
-        if self._gate.is_shut and await self._wait(order_id):
-            return self._begin(order_id, is_probe=True)
+    async def turn(self, order_id: str, *, has_failed: bool = False) -> Turn:
+        """Wait for a turn. End it with `answered`, `failed`, `refused`, `throttled` or `cancelled`.
+
+        `has_failed` says whether an earlier try or attempt of this order failed. When the gate opens, such orders pass
+        after the others, and a probe is rather one of the others.
+        """
+        order = _Waiting(order_id, has_failed)
+        if self._gate.is_shut and await self._wait(order):
+            return self._begin(order, is_probe=True)
         await self._slots.acquire()
         is_probe = True
         try:
-            is_probe = await self._in_line(order_id)
+            is_probe = await self._in_line(order)
         finally:
             if is_probe:  # or cancelled
                 self._slots.release()
-        return self._begin(order_id, is_probe=is_probe)
+        return self._begin(order, is_probe=is_probe)
 
     def answered(self, turn: Turn) -> None:
         """End the turn: the API answered for this order, with a page or with a verdict on the order."""
@@ -116,7 +136,7 @@ class Gatekeeper:
         """End the turn: the request failed in a way that may pass. Returns whether it counts as a try."""
         now = self._end(turn)
         counts = not self._gate.is_down
-        self._gate.failed(turn.order_id, reason, now=now)
+        self._gate.failed(turn.order_id, reason, has_failed=turn.has_failed, now=now)
         self._after(turn)
         return counts
 
@@ -167,9 +187,10 @@ class Gatekeeper:
 
     # -- inside
 
-    def _begin(self, order_id: str, *, is_probe: bool) -> Turn:
+    def _begin(self, order: _Waiting, *, is_probe: bool) -> Turn:
         self.turns += 1
-        return Turn(order_id=order_id, is_probe=is_probe, sent=self._clock.monotonic())
+        sent = self._clock.monotonic()
+        return Turn(order_id=order.order_id, has_failed=order.has_failed, is_probe=is_probe, sent=sent)
 
     def _end(self, turn: Turn) -> float:
         if not turn.is_probe:  # a probe has no slot: orders that wait for the probe may hold all of them
@@ -187,13 +208,13 @@ class Gatekeeper:
         self._gate.probe_ended(now=self._clock.monotonic(), jitter=self._chance())
         self._look()
 
-    async def _in_line(self, order_id: str) -> bool:
+    async def _in_line(self, order: _Waiting) -> bool:
         """Wait for the rate limiter, first come, first served, and for the gate. Returns whether this is a probe."""
         if not (self._limiter.is_bound or self._gate.is_shut):
             return False
         async with self._next_in_line:
             while True:
-                if self._gate.is_shut and await self._wait(order_id):
+                if self._gate.is_shut and await self._wait(order):
                     return True
                 delay = self._limiter.delay(self._clock.monotonic())
                 if delay <= 0:
@@ -202,16 +223,16 @@ class Gatekeeper:
             self._limiter.take(self._clock.monotonic())
             return False
 
-    async def _wait(self, order_id: str) -> bool:
+    async def _wait(self, order: _Waiting) -> bool:
         """Wait until the gate opens, or until this order is chosen as a probe. Returns whether it is a probe."""
         passed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting[passed] = order_id
+        self._waiting[passed] = order
         self._look()
         try:
             return await passed
         except asyncio.CancelledError:
             if passed.done() and not passed.cancelled() and passed.result():
-                self._probe_failed(order_id)
+                self._probe_failed(order.order_id)
             raise
         finally:
             self._waiting.pop(passed, None)
@@ -224,28 +245,45 @@ class Gatekeeper:
         now = self._clock.monotonic()
         probe_is_due = self._gate.tick(now)
         reasons = self._gate.reasons
+        wait_s = self._gate.changes_in(now)
         if not reasons:
-            self._let_all_pass()
-        elif probe_is_due:
-            self._let_one_pass()
+            wait_s = self._let_wave_pass(now)
+        else:
+            self._wave, self._wave_at = _FIRST_WAVE, now
+            if probe_is_due:
+                self._let_one_pass()
+                wait_s = self._gate.changes_in(now)
         # If a probe is due and no order waits, the next order to come is the probe.
-        if 0 < (wait := self._gate.changes_in(now)) < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(max(wait, _TICK_S), self._look)
+        if 0 < wait_s < math.inf:
+            self._timer = asyncio.get_running_loop().call_later(max(wait_s, _TICK_S), self._look)
         if reasons != self._reported:
             self._reported = reasons
             self._changed(reasons)
 
-    def _let_all_pass(self) -> None:
+    def _let_wave_pass(self, now: float) -> float:
+        """Let some of the waiting orders pass, those that have not failed first. Returns seconds until the next wave.
+
+        Not all pass at once: a server that has just recovered would be overloaded again.
+        """
         self.wants_one_more = False
         self._probed.clear()
-        for passed in self._waiting:
-            if not passed.done():
+        waiting = self._in_order()
+        if waiting and now >= self._wave_at:
+            for passed in waiting[: self._wave]:
                 passed.set_result(False)
+            waiting = waiting[self._wave :]
+            self._wave, self._wave_at = 2 * self._wave, now + _WAVE_S
+        return self._wave_at - now if waiting else math.inf
 
     def _let_one_pass(self) -> None:
-        waiting = {passed: order for passed, order in self._waiting.items() if not passed.done()}
-        untried = next((passed for passed, order in waiting.items() if order not in self._probed), None)
+        waiting = self._in_order()
+        untried = next((passed for passed in waiting if self._waiting[passed].order_id not in self._probed), None)
         self.wants_one_more = untried is None
-        if (chosen := untried or next(iter(waiting), None)) is not None:
+        if (chosen := untried or next((passed for passed in self._waiting if not passed.done()), None)) is not None:
             self._gate.probe()
             chosen.set_result(True)
+
+    def _in_order(self) -> list[asyncio.Future[bool]]:
+        """Return the waiting orders, those that have not failed first."""
+        waiting = [passed for passed in self._waiting if not passed.done()]
+        return sorted(waiting, key=lambda passed: self._waiting[passed].has_failed)

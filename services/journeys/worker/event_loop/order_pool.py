@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from journeys.clock import Clock
-from journeys.errors import OrderError
+from journeys.errors import OrderError, Verdict
 from journeys.logs import bind_order
 from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.routing import Routes, route_failure
@@ -155,6 +155,7 @@ class OrderPool:
         message = admitted.message
         order: Order | None = None
         reason: str | None = None
+        is_refused = False
         try:
             order = await self._reader.read(message)
             bind_order(order.order_id)
@@ -171,7 +172,8 @@ class OrderPool:
                 others_answered=order is None or self._others_answered(order),
             )
             records, reason = [record], error.reason
-        self._keeper.ended(is_dead=outcome == "dead-lettered")
+            is_refused = outcome == "dead-lettered" and not _used_up_tiers(order, error)
+        self._keeper.ended(is_dead=is_refused)
         finished = FinishedOrder(
             epoch=admitted.epoch,
             message=message,
@@ -183,3 +185,8 @@ class OrderPool:
             reason=reason,
         )
         self._results.put(finished)
+
+
+def _used_up_tiers(order: Order | None, error: OrderError) -> bool:
+    """Whether a dead letter comes from the last retry tier: then the fault is its own, and no part of a flood."""
+    return error.verdict is not Verdict.DEAD_LETTER and order is not None and order.attempt > 0

@@ -8,12 +8,12 @@ from journeys.fetcher.account.gate import Gate, GatePolicy, Limit
 from journeys.fetcher.backoff import Backoff
 
 POLICY = GatePolicy(
-    failures=Limit(run=4, share=0.5, least=10, window=10.0),
+    failures=Limit(run=4, share=0.5, least=10, window_s=10.0),
     orders=2,
-    dead_letters=Limit(run=3, share=0.5, least=8, window=100.0),
+    dead_letters=Limit(run=3, share=0.5, least=8, window_s=100.0),
     probes=Backoff(base_s=1.0, cap_s=4.0),
     pauses=Backoff(base_s=2.0, cap_s=8.0),
-    longest_pause=60.0,
+    longest_pause_s=60.0,
 )
 
 
@@ -22,56 +22,95 @@ def gate() -> Gate:
     return Gate(POLICY)
 
 
-def fail(shut: Gate, times: int, *, orders: int = 2, now: float = 0.0) -> None:
-    """So many requests fail, of so many orders in turn."""
-    for number in range(times):
-        shut.failed(f"order-{number % orders}", "status-503", now=now)
+def fail(shut: Gate, first: int, last: int, *, reason: str = "status-503", now: float = 0.0) -> None:
+    """A request of each of these orders fails."""
+    for number in range(first, last + 1):
+        shut.failed(f"order-{number}", reason, has_failed=False, now=now)
+
+
+def answer(shut: Gate, first: int, last: int, *, now: float = 0.0) -> None:
+    """A request of each of these orders is answered."""
+    for number in range(first, last + 1):
+        shut.answered(f"fine-{number}", is_probe=False, now=now)
 
 
 def down() -> Gate:
     """A gate that is shut because the API is down; a probe is due at 1 s."""
     shut = gate()
-    fail(shut, 4)
+    fail(shut, 1, 4)
     return shut
 
 
 def test_a_run_of_failures_shuts_it() -> None:
-    """The last of four in a row does, and the reason says what was seen."""
+    """The fourth order in a row that fails shuts it, and the reason says what was seen."""
     shut = gate()
-    fail(shut, 3)
+    fail(shut, 1, 3)
     assert not shut.is_shut
-    fail(shut, 1)
+    fail(shut, 4, 4)
     assert shut.reasons == {"down": "4 in a row failed, the last with status-503"}
 
 
 def test_an_answer_ends_a_run() -> None:
     """Failures with an answer in between are no run."""
     shut = gate()
-    fail(shut, 3)
-    shut.answered("other", is_probe=False, now=0.0)
-    fail(shut, 3)
+    fail(shut, 1, 3)
+    answer(shut, 1, 1)
+    fail(shut, 1, 3)
     assert not shut.is_shut
 
 
-def test_one_order_alone_never_shuts_it() -> None:
-    """An order that fails for ever says nothing about the others."""
+def test_the_tries_of_one_order_count_once() -> None:
+    """A few orders that fail for ever say nothing about the others, however often they are tried."""
     shut = gate()
-    fail(shut, 100, orders=1)
+    for _ in range(100):
+        fail(shut, 1, 3)
     assert not shut.is_shut
 
 
 def test_a_share_of_a_window_shuts_it() -> None:
-    """Half of ten requests, never four in a row; what is older than the window does not count."""
+    """Half of ten orders, never four in a row; what is older than the window does not count."""
     shut = gate()
     for number in range(4):
-        fail(shut, 1, now=0.5)
-        shut.answered(f"fine-{number}", is_probe=False, now=0.5)
-    fail(shut, 1, now=12.0)
+        fail(shut, number, number, now=0.5)
+        answer(shut, number, number, now=0.5)
+    fail(shut, 10, 10, now=12.0)
     assert not shut.is_shut
-    for number in range(8):
-        shut.failed(f"order-{number % 3}", "timeout", now=12.0)
-        shut.answered("fine", is_probe=False, now=12.0)
-    assert "of" in shut.reasons["down"]
+    for number in range(20, 24):
+        answer(shut, number, number, now=12.0)
+        fail(shut, number, number, now=12.0)
+    assert not shut.is_shut
+    answer(shut, 30, 30, now=12.0)
+    fail(shut, 30, 30, now=12.0)
+    assert shut.reasons["down"].startswith("6 of 11 within 10 s failed")
+
+
+def test_an_answer_without_a_journey_counts_a_tenth() -> None:
+    """The server answered, so it takes ten times as many orders in a row."""
+    shut = gate()
+    fail(shut, 1, 39, reason="not-json")
+    assert not shut.is_shut
+    fail(shut, 40, 40, reason="code-7")
+    assert shut.reasons == {"down": "40 in a row failed, the last with code-7"}
+
+
+def test_bad_orders_among_good_ones_do_not_shut_it() -> None:
+    """Eight orders in nine that get no journey are no outage, for any length of time."""
+    shut = gate()
+    for second in range(1000):
+        fail(shut, 8 * second, 8 * second + 7, reason="no-events", now=second)
+        answer(shut, second, second, now=second)
+    assert not shut.is_shut
+
+
+def test_an_order_that_failed_before_counts_only_for_the_server() -> None:
+    """Another answer without a journey says nothing new; a failure of the server does."""
+    shut = gate()
+    for number in range(1000):
+        shut.failed(f"order-{number}", "not-json", has_failed=True, now=0.0)
+    assert not shut.is_shut
+    for number in range(4):
+        shut.failed(f"order-{number}", "timeout", has_failed=True, now=0.0)
+    assert shut.is_down
 
 
 def test_probes_are_single_and_back_off() -> None:
@@ -103,7 +142,7 @@ def test_an_outage_begins_anew_after_it_ended() -> None:
     """Failures of the outage before do not count towards the next."""
     shut = down()
     shut.answered("probe", is_probe=True, now=1.0)
-    fail(shut, 3, now=1.0)
+    fail(shut, 5, 7, now=1.0)
     assert not shut.is_shut
 
 
@@ -186,7 +225,7 @@ def test_a_flood_of_dead_letters_waits_for_resume() -> None:
 
 def test_a_share_of_dead_letters_is_a_flood_too() -> None:
     """Four of eight within the window, never three in a row; a limit of 0 is never reached."""
-    never = Gate(GatePolicy(dead_letters=Limit(run=0, share=0.0, least=1, window=100.0)))
+    never = Gate(GatePolicy(dead_letters=Limit(run=0, share=0.0, least=1, window_s=100.0)))
     shut = gate()
     for each in (shut, never):
         for _ in range(4):

@@ -165,6 +165,74 @@ def test_bad_orders_leave_and_delay_no_other() -> None:
     assert Counter(seen.ended.values()) == {"ok": 240, "status-500": 60}
 
 
+def ill_formed() -> Answer:
+    """A success without a journey."""
+    return Answer(status=200, body=b'{"code": 1, "message": "ok", "data": {"events": "?"}}')
+
+
+def latest_answer(share: float) -> tuple[float, list[str]]:
+    """When the last healthy order is answered, if a share of 1,000 orders is ill-formed for ever; the gate's states."""
+    answered: dict[str, float] = {}
+
+    def rule(order_id: str, now: float) -> Answer:
+        if int(order_id.rpartition("-")[2]) * share % 1 >= 1 - share:
+            return ill_formed()
+        answered[order_id] = now
+        return fine(order_id)
+
+    seen, _ = account(rule, lambda each: each.fetch(*(f"order-{number}" for number in range(1000))))
+    assert len(seen.ended) == 1000
+    assert {order_id for order_id, end in seen.ended.items() if end == "ok"} == set(answered)
+    return max(answered.values()), seen.states
+
+
+@pytest.mark.parametrize("share", [0.2, 0.25, 0.6, 0.8])
+def test_ill_formed_orders_do_not_delay_healthy_ones(share: float) -> None:
+    """They use up their own tries and the gate stays open: healthy orders wait less than a second longer."""
+    alone, _ = latest_answer(0.0)
+    latest, states = latest_answer(share)
+    assert latest < alone + 1.0
+    assert states == []
+
+
+def test_an_outage_that_answers_with_nonsense_shuts_the_gate() -> None:
+    """200 orders in a row without a journey are an outage, although each got an answer."""
+    seen, _ = account(
+        lambda order_id, now: ill_formed() if now < HOUR else fine(order_id), lambda each: each.fetch(*IDS)
+    )
+    assert seen.states == ["down", "open"]
+    assert Counter(seen.ended.values())["ok"] > 90
+
+
+def test_waiting_orders_pass_in_waves_when_the_gate_opens() -> None:
+    """A server that has just recovered is not overloaded again by all that waited."""
+
+    async def work(each: Account) -> None:
+        each.keeper.hold()
+        waiting = asyncio.create_task(each.fetch(*IDS))
+        await asyncio.sleep(10)
+        each.keeper.resume()
+        await waiting
+
+    seen, _ = account(lambda order_id, _: fine(order_id), work, slots=1000)
+    assert [times for _, times in sorted(Counter(seen.api.times).items())] == [8, 16, 32, 64, 128, 52]
+    assert seen.api.times[-1] < 10.5
+
+
+def test_orders_that_failed_pass_after_the_others() -> None:
+    """When the gate opens, orders that have not been tried go first."""
+
+    async def work(each: Account) -> None:
+        failed = asyncio.create_task(each.fetch(*IDS[:25]))
+        await asyncio.sleep(2)
+        assert each.keeper.is_shut
+        await asyncio.gather(failed, each.fetch(*IDS[25:50]))
+
+    seen, _ = account(lambda order_id, now: status(503) if now < 15 else fine(order_id), work)
+    assert set(list(seen.ended)[:15]) <= set(IDS[25:50])
+    assert len(seen.ended) == 50
+
+
 def test_a_few_poison_orders_alone_shut_the_gate_until_another_one_comes() -> None:
     """The keeper asks for one more order, which opens the gate; then the poison leaves it."""
 

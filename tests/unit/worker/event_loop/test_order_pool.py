@@ -139,6 +139,18 @@ def test_gatekeeper_counts_dead_letters() -> None:
     assert gate.dead == [True] * 3 + [False] * 3
 
 
+def test_dead_letters_from_the_last_tier_are_no_flood() -> None:
+    """The API answered for others meanwhile, so each of them is at fault itself: they must not stop the others."""
+    gate = Watch(heard=True)
+
+    async def work(pool: OrderPool, _results: ResultQueue) -> None:
+        pool.submit([admitted(1), admitted(2)])
+        await asyncio.sleep(1)
+
+    assert [finished.outcome for finished in results_of(gate, PASSING, work)] == ["dead-lettered"] * 2
+    assert gate.dead == [False] * 2
+
+
 def test_last_retry_is_a_dead_letter_only_if_other_orders_were_answered() -> None:
     """Others since it was put into the tier, that is: its record's time counts."""
     outcomes = []
