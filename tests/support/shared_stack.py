@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from journeys_sandbox.stack.stack import Stack
 
 
 @contextmanager
-def shared_stack(directory: Path) -> Iterator[Stack]:
-    """The stack of this test run; every process of the run gives the same `directory`.
+def shared_stack(directory: Path, start: Callable[[], Stack] = Stack) -> Iterator[Stack]:
+    """The stack of this test run; every process of the run gives the same `directory`. `start` makes it.
 
     The first process that asks starts the stack and, at its end, waits until the others have left. The others only
     join it. Two file locks order this: `start.lock` is held while a process starts or joins; `users.lock` is held
@@ -23,17 +23,17 @@ def shared_stack(directory: Path) -> Iterator[Stack]:
     process that ends, however it ends.
     """
     found = directory / "stack.json"
-    with (directory / "start.lock").open("w") as start, (directory / "users.lock").open("w") as users:
-        fcntl.flock(start, fcntl.LOCK_EX)
+    with (directory / "start.lock").open("w") as starting, (directory / "users.lock").open("w") as users:
+        fcntl.flock(starting, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_SH)
         if found.exists():
-            fcntl.flock(start, fcntl.LOCK_UN)
+            fcntl.flock(starting, fcntl.LOCK_UN)
             yield _Joined(**json.loads(found.read_text()))
             return
         fcntl.flock(users, fcntl.LOCK_UN)
-        with Stack() as stack:
+        with start() as stack:
             found.write_text(json.dumps(_addresses(stack)))
-            fcntl.flock(start, fcntl.LOCK_UN)
+            fcntl.flock(starting, fcntl.LOCK_UN)
             try:
                 yield stack
             finally:

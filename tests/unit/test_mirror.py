@@ -30,6 +30,7 @@ TESTED_ELSEWHERE: Final = {
 WITHOUT_A_MODULE: Final = {
     "test_mirror.py": "this file",
     "test_names.py": "names in documents: settings, metrics, log events, links",
+    "cli/test_early_signals.py": "the first second of a whole worker process",
     "fetcher/test_fetch_against_stand_in.py": "the fetcher and the HTTP client together, on the stand-in API",
 }
 """Test files about more than one module."""
