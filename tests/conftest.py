@@ -1,4 +1,4 @@
-"""Settings and order of all tests."""
+"""Settings of all tests, and how several processes share them (`pytest -n`)."""
 
 from __future__ import annotations
 
@@ -6,40 +6,46 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer  # type: ignore[import-untyped]  # pytest-xdist has no types
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 # How fast an example is made or run says something of the machine, nothing of the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 _HERE = Path(__file__).parent
-_OWN_BROKERS = "brokers of their own"
+_ONE_BY_ONE = ("tests/broker/", "tests/property/", "tests/simulation/")
+"""Tests in these folders may run in any process; elsewhere a file stays in one process."""
+_OWN_BROKERS = ("tests/chaos/", *(f"tests/broker/test_{name}.py" for name in ("demo", "long_run", "silent_broker")))
+"""These tests start a broker of their own. They run one after the other, since each start of Java takes much CPU."""
+_TOGETHER = "tests/simulation/test_simulation.py::test_the_simulation_finds_each_planted_defect"
+"""These tests share the outcome of one long run."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+class Groups(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a process the next group of tests when it has none left, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """The name of a test's group."""
+        if nodeid.startswith(_OWN_BROKERS):
+            return "brokers of their own"
+        if nodeid.startswith(_TOGETHER):
+            return _TOGETHER
+        return nodeid if nodeid.startswith(_ONE_BY_ONE) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups:
+    """Called by pytest-xdist in the process that hands out the tests."""
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several processes (`pytest -n`): which tests run in one process, and the slow ones first."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None and (group := _group(item)):
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (_group(item) != _OWN_BROKERS, not _is_slow(item), _folder(item) != "broker"))
+    """Several processes start with the tests that take longest."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
 
 
-def _group(item: pytest.Item) -> str | None:
-    """The tests that stay in one process with this one; None if it may run in any process."""
-    match _folder(item):
-        case "broker" | "chaos" if "stack" not in getattr(item, "fixturenames", ()):
-            return _OWN_BROKERS  # one after the other: each starts Java anew, which takes the processor from the others
-        case "broker" | "property" | "simulation":
-            return None
-        case _:
-            return str(item.path.relative_to(_HERE))
-
-
-def _is_slow(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None
-
-
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(_HERE).parts[0]
+def _rank(item: pytest.Item) -> tuple[bool, bool, bool]:
+    is_slow = item.get_closest_marker("slow") is not None
+    return not item.nodeid.startswith(_OWN_BROKERS), not is_slow, not item.path.is_relative_to(_HERE / "broker")

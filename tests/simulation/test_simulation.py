@@ -65,7 +65,6 @@ def proof() -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("planted defects")  # they share one long run
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_the_simulation_finds_each_planted_defect(proof: str, defect: str) -> None:
     """Within as many seeds as the list says, or the simulation has a hole. A TypeError is the defect's own fault."""
