@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from enum import Enum, auto
 from hmac import compare_digest
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -79,6 +80,20 @@ _PLAIN: Final = {
     "silent": Reply(body=b"", ending=Ending.NEVER),
 }
 """Answers that depend only on the fault's word."""
+_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "nodata": {"data": None},
+    "emptylist": {"data": []},
+    "emptyobject": {"data": {}},
+    "textcode": {"code": "1"},
+    "floatcode": {"code": 1.0},
+}
+"""Fault's word → fields that replace those of a correct answer."""
+_DATA_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "zerototal": {"total": 0, "page": 0, "events": {}},
+    "noevents": {"events": None},
+    "badevents": {"events": "?"},
+}
+"""Fault's word → fields that replace those of its `data`."""
 
 
 @dataclass(slots=True)
@@ -216,7 +231,10 @@ class Api:
             total, events = len(texts), list(texts[start : start + size])
             if start < total:
                 events = _repeated(texts, start, beside) + events
+                events[0] = _with_odd_value(events[0], beside)
             total += asked.turn.request % 2 if "restless" in beside else 0
+            total = len(events) if "pagetotal" in beside else beside.get("total", total)
+            size = beside.get("echo", size)
         return self._enveloped(asked, total, size, events)
 
     def _enveloped(self, asked: _Asked, total: int, size: int, events: list[bytes]) -> bytes:
@@ -237,12 +255,18 @@ class Api:
                 return _document({"code": fault.number, "message": "as asked for", "data": None})
             case "truncated":
                 return Reply(body=self._page(asked, {}), ending=Ending.CUT)
+            case "encoded":
+                return Reply(body=self._page(asked, {}), headers=(("Content-Encoding", "none"),))
+            case "latin1":
+                return Reply(body=_latin1(self._page(asked, {})), content_type=f"{_JSON}; charset=ISO-8859-1")
         plain = _PLAIN.get(fault.word)
         return plain or _document(_disfigured(fault.word, json.loads(self._page(asked, {}))))
 
 
 def refusal(status: int, message: str, *headers: tuple[str, str]) -> Reply:
-    """An answer with this status and the API's envelope for errors."""
+    """An answer with this status and the API's envelope for errors; 204 has no body (RFC 9110, section 15.3.5)."""
+    if status == HTTPStatus.NO_CONTENT:
+        return Reply(status=status, body=b"", headers=headers)
     body = json.dumps({"code": status * 100, "message": message, "data": None}).encode()
     return Reply(status=status, body=body, headers=headers)
 
@@ -255,17 +279,50 @@ def _disfigured(word: str, document: dict[str, Any]) -> dict[str, Any]:
     """A correct answer with one fault in it."""
     data = document["data"]
     match word:
-        case "nodata":
-            document["data"] = None
-        case "noevents":
-            data["events"] = None
+        case "phplist":
+            data["events"] = _php_list(data["events"])
         case "wrongtypes":
-            data |= {"total": "many", "page": [data["page"]], "events": {"0": data["events"]}}
+            data |= {"total": "many", "page": [data["page"]], "events": {"first": data["events"]}}
         case "wrongorder":
             data["order_id"] += "-other"
         case "wrongpage":
             data["page"] += 1
+        case _:
+            data |= _DATA_FIELDS.get(word, {})
+            document |= _FIELDS.get(word, {})
     return document
+
+
+def _php_list(events: list[Any]) -> dict[str, Any]:
+    """The list as PHP writes it with a gap: an object with integer keys. So are the products of each event."""
+    for event in events:
+        if isinstance(event, dict) and isinstance(products := event.get("products"), list):
+            event["products"] = {str(2 * place): product for place, product in enumerate(products)}
+    return {str(2 * place): event for place, event in enumerate(events)}
+
+
+def _with_odd_value(text: bytes, beside: Mapping[str, int]) -> bytes:
+    """The event with a `event_campaign` that strict decoders refuse, if a fault asks for one."""
+    if "control" in beside:
+        value = b'"a\tb"'
+    elif "nan" in beside:
+        value = b"NaN"
+    elif "bytes" in beside:
+        value = b'"caf\xe9"'
+    elif "digits" in beside:
+        value = b"7" * beside["digits"]
+    elif "deep" in beside:
+        value = b'{"a":' * beside["deep"] + b"1" + b"}" * beside["deep"]
+    else:
+        return text
+    event = {name: value for name, value in json.loads(text).items() if name != "event_campaign"}
+    return json.dumps(event).encode()[:-1] + b',"event_campaign":%b}' % value
+
+
+def _latin1(body: bytes) -> bytes:
+    """The body in ISO-8859-1; characters beyond it are escaped."""
+    characters = (char if char <= "\xff" else json.dumps(char)[1:-1] for char in body.decode())
+    return "".join(characters).encode("latin-1")
 
 
 def _changed(texts: tuple[bytes, ...], asked: _Asked, beside: Mapping[str, int]) -> tuple[bytes, ...]:

@@ -23,12 +23,24 @@ whole answer act one after another. The others act together. The first word that
     reset                                    resets the connection without an answer                       always
     silent                                   never answers                                                 always
     nodata                                   `data` is null                                                always
+    emptylist                                `data` is `[]`                                                always
+    emptyobject                              `data` is `{}`                                                always
+    zerototal                                `total` 0, `page` 0 and `events` `{}`                         always
     noevents                                 `events` is null                                              always
+    badevents                                `events` is a string                                          always
+    textcode                                 `code` is "1"                                                 always
+    floatcode                                `code` is 1.0                                                 always
+    phplist                                  lists of events and products are objects with integer keys    always
+    encoded                                  plain JSON, `Content-Encoding: none`                          always
+    latin1                                   ISO-8859-1, as `Content-Type` says                            always
     wrongtypes                               `total`, `page` and `events` have wrong types                 always
     wrongorder                               echoes another order id                                       always
     wrongpage                                echoes another page                                           always
     slow          milliseconds, 1000         answers that much later                                       always
     cap           events, 10                 caps the page size                                            always
+    echo          events, 100                echoes that page size                                         always
+    total         events, 0                  says that `total`                                             always
+    pagetotal                                `total` is the number of events on the page                   always
     grow          events, 1                  the journey lacks its last events at first                         1
     shrink        events, 1                  the journey has more events at first                               1
     restless                                 `total` is another one at each request                        always
@@ -38,6 +50,12 @@ whole answer act one after another. The others act together. The first word that
     textevent                                one event of the journey is a string                       for good
     odd                                      one event with a lone surrogate, an integer beyond 64 bits,
                                              129.99 and a string where integers belong                  for good
+    sameid                                   all events have one `event_id`                             for good
+    control                                  `event_campaign` of one event has a raw tab                always
+    nan                                      the same field is NaN                                      always
+    bytes                                    it has a byte that is not UTF-8                            always
+    digits        digits, 5000               it is an integer of so many digits                         always
+    deep          levels, 5000               it is an object nested so deep                             always
 """
 
 from __future__ import annotations
@@ -59,12 +77,24 @@ _TABLE: dict[str, tuple[Acts, int, int | None]] = {
     "reset": ("answer", 0, None),
     "silent": ("answer", 0, None),
     "nodata": ("answer", 0, None),
+    "emptylist": ("answer", 0, None),
+    "emptyobject": ("answer", 0, None),
+    "zerototal": ("answer", 0, None),
     "noevents": ("answer", 0, None),
+    "badevents": ("answer", 0, None),
+    "textcode": ("answer", 0, None),
+    "floatcode": ("answer", 0, None),
+    "phplist": ("answer", 0, None),
+    "encoded": ("answer", 0, None),
+    "latin1": ("answer", 0, None),
     "wrongtypes": ("answer", 0, None),
     "wrongorder": ("answer", 0, None),
     "wrongpage": ("answer", 0, None),
     "slow": ("beside", 1000, None),
     "cap": ("beside", 10, None),
+    "echo": ("beside", 100, None),
+    "total": ("beside", 0, None),
+    "pagetotal": ("beside", 0, None),
     "grow": ("beside", 1, 1),
     "shrink": ("beside", 1, 1),
     "restless": ("beside", 0, None),
@@ -73,6 +103,12 @@ _TABLE: dict[str, tuple[Acts, int, int | None]] = {
     "nullevent": ("content", 0, None),
     "textevent": ("content", 0, None),
     "odd": ("content", 0, None),
+    "sameid": ("content", 0, None),
+    "control": ("beside", 0, None),
+    "nan": ("beside", 0, None),
+    "bytes": ("beside", 0, None),
+    "digits": ("beside", 5000, None),
+    "deep": ("beside", 5000, None),
 }
 """Each word: how it acts, its default number, and its default TIMES (None: always)."""
 

@@ -10,8 +10,8 @@ Most journeys have 2 to 30 events. About 5 % have none, 8 % have one, and 5 % ha
 - fields that the API document does not name, at the top level and nested
 - null objects, null items among products, missing fields, and missing ids
 
-`n12-…` in an id sets the number of events. `nullevent`, `textevent` and `odd` add such an event (see
-`journeys_sandbox.api.faults`).
+`n12-…` in an id sets the number of events. `nullevent`, `textevent` and `odd` add such an event, `sameid` gives all one
+id (see `journeys_sandbox.api.faults`).
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def event_texts(order_id: str) -> tuple[bytes, ...]:
     plan = plan_of(order_id)
     count = _count(order_id) if plan.count is None else plan.count
     texts = _draw(order_id, count)
-    for place, word in enumerate(sorted(plan.content)):
+    for place, word in enumerate(sorted(plan.content - {"sameid"})):
         texts[place % max(1, len(texts)) : place % max(1, len(texts)) + 1] = [_content(word, order_id)]
-    return tuple(texts)
+    return tuple(map(_with_visit_id, texts)) if "sameid" in plan.content else tuple(texts)
 
 
 @lru_cache(maxsize=1024)
@@ -76,6 +76,12 @@ def revised(text: bytes) -> bytes:
     if isinstance(event, dict):
         event["event_page_title"] = "Revised"
     return json.dumps(event).encode()
+
+
+def _with_visit_id(text: bytes) -> bytes:
+    """The event with an id that all events of its journey have."""
+    event = json.loads(text)
+    return _json(event | {"event_id": "visit"}) if isinstance(event, dict) else text
 
 
 def _draw(order_id: str, count: int) -> list[bytes]:

@@ -18,7 +18,7 @@ from journeys.fetcher.backoff import Backoff, QuickTries
 from journeys.fetcher.failures import Meaning
 from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.http.client import ApiClient, Endpoint
-from journeys.model import Journey, Order, OrderMessage, Position
+from journeys.model import Journey, Order, OrderMessage, Position, Unreadable
 from journeys_sandbox.api.generator import extra_of, journey_of
 from journeys_sandbox.api.server import ApiSettings, StandIn
 
@@ -193,6 +193,7 @@ def test_a_journey_that_changes_between_two_pages_is_read_again(fault: str) -> N
         ("hangup", TransientError, "disconnected"),
         ("reset", TransientError, "disconnected"),
         ("noevents", TransientError, "no-events"),
+        ("badevents", TransientError, "no-events"),
         ("wrongtypes", TransientError, "wrong-types"),
         ("wrongorder", TransientError, "wrong-order"),
         ("wrongpage", TransientError, "wrong-page"),
@@ -202,6 +203,10 @@ def test_a_journey_that_changes_between_two_pages_is_read_again(fault: str) -> N
         ("404", NotFoundYetError, "status-404"),
         ("code4", NotFoundYetError, "code-4"),
         ("nodata", NotFoundYetError, "no-journey"),
+        ("emptylist", NotFoundYetError, "no-journey"),
+        ("emptyobject", NotFoundYetError, "no-journey"),
+        ("zerototal", NotFoundYetError, "no-journey"),
+        ("204", NotFoundYetError, "status-204"),
     ],
 )
 def test_a_lasting_fault_raises_its_verdict(fault: str, kind: type[OrderError], reason: str) -> None:
@@ -217,6 +222,64 @@ def test_an_absent_journey_raises_or_is_accepted() -> None:
     for order_id in ("n0-abc", "x-404-abc", "x-code4-abc", "x-nodata-abc"):
         journey = fetch(order_id, accept_empty=True)
         assert (journey.events, journey.total, journey.consistent) == ((), 0, True)
+
+
+@pytest.mark.parametrize(
+    ("order_id", "requests"),
+    [
+        ("x-cap50-echo100-n250-abc", 6),
+        ("x-cap50-echo100-n230-abc", 5),
+        ("n100-abc", 2),
+        ("n99-abc", 1),
+        ("x-textcode-n250-abc", 3),
+        ("x-floatcode-n250-abc", 3),
+        ("x-encoded-n250-abc", 3),
+        ("x-latin1-n250-abc", 3),
+        ("x-sameid-n120-abc", 4),
+    ],
+)
+def test_odd_answers_cost_no_event(order_id: str, requests: int) -> None:
+    """The journey is whole, in order and consistent, and takes no request more than it needs."""
+
+    async def work(bench: Bench) -> Journey:
+        journey = await bench.fetcher.fetch(order(order_id))
+        assert bench.api.stats.requests == requests
+        return journey
+
+    journey = run(work)
+    assert list(journey.events) == journey_of(order_id)
+    assert journey.consistent
+
+
+@pytest.mark.parametrize("fault", ["total150", "total0", "total100", "pagetotal"])
+def test_a_wrong_total_costs_no_event(fault: str) -> None:
+    """Full pages are followed by one more, whatever `total` says; the journey is inconsistent."""
+    order_id = f"x-{fault}-n250-abc"
+    journey = fetch(order_id)
+    assert list(journey.events) == journey_of(order_id)
+    assert (journey.pages, journey.consistent) == (3, False)
+
+
+def test_lists_that_php_wrote_as_objects_are_lists() -> None:
+    """Events and products keep their order."""
+    order_id = "x-phplist-n250-abc"
+    assert list(fetch(order_id).events) == journey_of(order_id)
+
+
+@pytest.mark.parametrize("fault", ["control", "nan", "bytes", "digits", "deep"])
+def test_an_odd_value_costs_no_other(fault: str) -> None:
+    """One field of one event of each page is odd; everything else is as the API has it."""
+    order_id = f"x-{fault}-n150-abc"
+    journey, expected = fetch(order_id), journey_of(order_id)
+    assert len(journey.events) == len(expected)
+    for place in (0, 100):
+        odd, whole = journey.events[place], expected[place]
+        value = odd.pop("event_campaign")
+        whole.pop("event_campaign", None)
+        while isinstance(value, dict):
+            value = value["a"]
+        assert isinstance(value, str if fault in {"control", "bytes"} else Unreadable)
+    assert list(journey.events) == expected
 
 
 def test_events_that_are_none_keep_their_place() -> None:
