@@ -302,7 +302,7 @@ def _php_list(events: list[Any]) -> dict[str, Any]:
 
 
 def _with_odd_value(text: bytes, beside: Mapping[str, int]) -> bytes:
-    """The event with a `event_campaign` that strict decoders refuse, if a fault asks for one."""
+    """The event with an `event_campaign` that strict decoders refuse, if a fault asks for one."""
     if "control" in beside:
         value = b'"a\tb"'
     elif "nan" in beside:
