@@ -6,7 +6,6 @@ A header that joins a class here is written, overwritten and stripped with the o
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
 
 
 class RetryHeader(StrEnum):
@@ -24,6 +23,10 @@ class RetryHeader(StrEnum):
     NOT_BEFORE = "not-before"
     """When the order is due, milliseconds since the epoch."""
     REASON = "retry-reason"
+    FETCHED_AT = "fetched-at"
+    """No reading of the order so far has a later `fetched_at`, milliseconds since the epoch."""
+    REVISION = "revision"
+    """Which re-reading of the order message this is; 0 is the first reading."""
 
 
 class ErrorHeader(StrEnum):
@@ -38,8 +41,19 @@ class ErrorHeader(StrEnum):
     OFFSET = "error-offset"
     TIME = "error-time"
     """When the order was given up, milliseconds since the epoch."""
+    FETCHED_AT = "error-fetched-at"
+    """As `fetched-at`; absent if the message names no order."""
     LEFT_OUT = "error-left-out"
     """Bytes of the key and value that were left out, because Kafka refused the whole letter as too large."""
+
+
+class ReplayHeader(StrEnum):
+    """Headers of a replayed order message, beside its own. They stay through retries and dead letters."""
+
+    COUNT = "replay-count"
+    """How often this order was replayed."""
+    FETCHED_AT = "replay-fetched-at"
+    """As `fetched-at`, when the order was replayed last; absent if the letter named no order."""
 
 
 class RecordHeader(StrEnum):
@@ -54,7 +68,3 @@ class RecordHeader(StrEnum):
     POSITION = "position"
     SCHEMA = "schema"
     """The name of the record's Avro schema, such as `AdsEvent`."""
-
-
-REPLAY_COUNT: Final = "replay-count"
-"""Header of a replayed order message: how often this order was replayed. It stays through retries and dead letters."""

@@ -35,6 +35,10 @@ Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 """Kafka record headers, in order; a name may occur more than once."""
 
 
+TIMES_MS = range(253_402_300_800_000)
+"""Milliseconds since the epoch, up to the year 9999: the times that every reader of our records can hold."""
+
+
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """The place of a record in Kafka."""
 
@@ -65,6 +69,11 @@ class OrderMessage(msgspec.Struct, frozen=True, kw_only=True):
         text = self.header(name) or b""
         return int(text) if text.isdigit() and len(text) < 19 else None
 
+    def time_ms(self, name: str) -> int | None:
+        """Return a header as milliseconds since the epoch, if it is a time up to the year 9999; else None."""
+        number = self.number(name)
+        return number if number is not None and number in TIMES_MS else None
+
     @property
     def size(self) -> int:
         """The bytes of key, value and headers."""
@@ -86,6 +95,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     absences: int
     """How many of these attempts found no journey."""
     message: OrderMessage
+    revision: int = 0
+    """Which re-reading of the order message this is; 0 is the first reading."""
+    last_fetched_at_ms: int | None = None
+    """No earlier reading of the order has a later `fetched_at`; None before the first retry or replay."""
+
+    def next_fetched_at_ms(self, now_ms: int) -> int:
+        """The `fetched_at` of a reading that begins now: later than that of each earlier reading, on any clock."""
+        return now_ms if self.last_fetched_at_ms is None else max(now_ms, self.last_fetched_at_ms + 1)
 
 
 class Journey(msgspec.Struct, frozen=True, kw_only=True):

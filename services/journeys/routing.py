@@ -92,6 +92,8 @@ def _retry(order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], 
             (RetryHeader.ABSENCES, str(order.absences + absent)),
             (RetryHeader.NOT_BEFORE, str(now_ms + int(delay * 1000))),
             (RetryHeader.REASON, error.reason),
+            (RetryHeader.FETCHED_AT, str(order.next_fetched_at_ms(now_ms))),
+            (RetryHeader.REVISION, str(order.revision)),
         ],
     )
 
@@ -100,6 +102,7 @@ def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, 
     source = str(message.position) if order is None or order.edition.count("/") < 2 else order.edition
     source_topic, partition, offset = source.rsplit("/", 2)
     ours = _ERROR_HEADERS | _RETRY_HEADERS if order is not None and order.attempt else _ERROR_HEADERS
+    fetched_at = [] if order is None else [(ErrorHeader.FETCHED_AT, str(order.next_fetched_at_ms(now_ms)))]
     return Record(
         topic=topic,
         key=message.key,
@@ -114,6 +117,7 @@ def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, 
             (ErrorHeader.PARTITION, partition),
             (ErrorHeader.OFFSET, offset),
             (ErrorHeader.TIME, str(now_ms)),
+            *fetched_at,
         ],
     )
 

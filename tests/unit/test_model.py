@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from journeys.model import Headers, OrderMessage, Position, Record, Unreadable
+from journeys.model import Headers, Order, OrderMessage, Position, Record, Unreadable
 
 
 def message(*headers: tuple[str, bytes | None], key: bytes | None = None, value: bytes | None = b"A1") -> OrderMessage:
@@ -64,3 +64,26 @@ def test_unreadable_values_are_equal_by_their_text() -> None:
     assert Unreadable("NaN") == Unreadable("NaN")
     assert Unreadable("NaN") != "NaN"
     assert len({Unreadable("NaN"), Unreadable("NaN"), Unreadable("Infinity")}) == 2
+
+
+@pytest.mark.parametrize(("value", "time_ms"), [(b"0", 0), (b"253402300799999", 253_402_300_799_999), (None, None)])
+def test_a_time_header_is_up_to_the_year_9999(value: bytes | None, time_ms: int | None) -> None:
+    """Later times are ignored, as every reader of our records can hold only these."""
+    assert message(("at", value)).time_ms("at") == time_ms
+    assert message(("at", b"253402300800000")).time_ms("at") is None
+
+
+@pytest.mark.parametrize(("last_ms", "now_ms", "fetched_at_ms"), [(None, 5, 5), (4, 5, 5), (5, 5, 6), (9, 5, 10)])
+def test_a_reading_is_dated_after_the_last_one(last_ms: int | None, now_ms: int, fetched_at_ms: int) -> None:
+    """A clock that is behind the last worker's gives one millisecond more."""
+    order = Order(
+        order_id="A-1",
+        account="default",
+        edition="orders/3/17",
+        timestamp_ms=None,
+        attempt=1,
+        absences=0,
+        message=message(),
+        last_fetched_at_ms=last_ms,
+    )
+    assert order.next_fetched_at_ms(now_ms) == fetched_at_ms

@@ -73,6 +73,8 @@ def test_a_retry_overwrites_its_own_headers_and_keeps_the_others() -> None:
             "absences": "0",
             "not-before": "1600000",
             "retry-reason": "status-503",
+            "fetched-at": "1000000",
+            "revision": "0",
         },
     )
 
@@ -106,6 +108,7 @@ def test_a_dead_letter_keeps_the_original_message_and_its_error() -> None:
             "error-partition": "1",
             "error-offset": "5",
             "error-time": "1000000",
+            "error-fetched-at": "1000000",
         },
     )
 
@@ -163,7 +166,7 @@ def test_replayed_stripped_letter_can_be_stripped_again() -> None:
     replayed = Targets(orders=("orders.completed",), tiers=frozenset()).record(
         structs.replace(order().message, value=first.value, headers=headers), "orders.completed"
     )
-    assert replayed.headers == [("replay-count", "1")]
+    assert replayed.headers == [("replay-count", "1"), ("replay-fetched-at", "5")]
 
 
 def test_dead_letter_replaces_error_headers_of_its_message() -> None:

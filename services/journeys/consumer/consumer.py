@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from journeys.errors import HaltError, SettingsError
-from journeys.model import OrderMessage, Position
+from journeys.model import TIMES_MS, OrderMessage, Position
 
 Partition = tuple[str, int]
 """(topic, partition)"""
@@ -29,8 +29,6 @@ Partition = tuple[str, int]
 UNREADABLE_HEADERS = "headers-unreadable"
 """Stands for the headers of a record if one of their names is not UTF-8."""
 _NO_OFFSET = -1001
-_DATES = range(253_402_300_800_000)
-"""Milliseconds since the epoch, up to the year 9999: what a reader's dates hold."""
 
 _HALTS = {
     KafkaError._AUTO_OFFSET_RESET: (  # noqa: SLF001 - librdkafka's own name for its error
@@ -211,7 +209,7 @@ def order_message(message: Any) -> OrderMessage:
         key=message.key(),
         value=message.value(),
         headers=headers,
-        timestamp_ms=timestamp if kind and timestamp in _DATES else None,
+        timestamp_ms=timestamp if kind and timestamp in TIMES_MS else None,
     )
 
 

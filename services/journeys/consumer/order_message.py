@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from journeys.errors import RejectedOrderError
-from journeys.headers import RetryHeader
+from journeys.headers import ReplayHeader, RetryHeader
 from journeys.model import Json, Order, OrderMessage
 
 MAX_ID_BYTES = 1024
@@ -60,15 +60,18 @@ class OrderMessageReader:
                 attempt=0,
                 absences=0,
                 message=message,
+                last_fetched_at_ms=message.time_ms(ReplayHeader.FETCHED_AT),
             )
         return Order(
             order_id=order_id,
             account=self._account,
             edition=_edition(message) or str(message.position),
-            timestamp_ms=message.number(RetryHeader.ORDER_TIMESTAMP),
+            timestamp_ms=message.time_ms(RetryHeader.ORDER_TIMESTAMP),
             attempt=message.number(RetryHeader.ATTEMPT) or 0,
             absences=message.number(RetryHeader.ABSENCES) or 0,
             message=message,
+            revision=message.number(RetryHeader.REVISION) or 0,
+            last_fetched_at_ms=message.time_ms(RetryHeader.FETCHED_AT),
         )
 
     def _order_id(self, value: bytes) -> str:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from journeys.consumer import offset_map
 from journeys.consumer.ledger import Ledger
 from journeys.errors import OrderError
-from journeys.headers import REPLAY_COUNT, ErrorHeader, RetryHeader
+from journeys.headers import ErrorHeader, ReplayHeader, RetryHeader
 from journeys.model import Order, OrderMessage, Position
 
 UNNAMED = "unnamed"
@@ -137,7 +137,7 @@ def reason_of(message: OrderMessage) -> str:
 
 def replays(message: OrderMessage) -> int:
     """How often an order was replayed, by its header; 0 without a header that is a number."""
-    return message.number(REPLAY_COUNT) or 0
+    return message.number(ReplayHeader.COUNT) or 0
 
 
 def _origin(message: OrderMessage) -> str | None:

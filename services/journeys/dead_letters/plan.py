@@ -22,14 +22,14 @@ from journeys.dead_letters.filters import oldest
 from journeys.dead_letters.letters import Letter, ReplayedOffsets, State, replays
 from journeys.dead_letters.scan import PartitionScan, Scan
 from journeys.errors import HaltError, SetupError
-from journeys.headers import REPLAY_COUNT, ErrorHeader, RetryHeader
+from journeys.headers import ErrorHeader, ReplayHeader, RetryHeader
 from journeys.model import OrderMessage, Record
 from journeys.settings import Settings
 
 Forgotten: TypeAlias = Literal["replay", "skip"]
 """Whether unknown letters are replayed, or counted as replayed."""
 
-_STRIPPED = frozenset({*ErrorHeader, REPLAY_COUNT})
+_STRIPPED = frozenset({*ErrorHeader, *ReplayHeader})
 _STRIPPED_FROM_TIER = _STRIPPED | frozenset(RetryHeader)
 
 
@@ -64,19 +64,21 @@ class Targets:
         return None
 
     def record(self, message: OrderMessage, topic: str) -> Record:
-        """The order message as it was before it became a letter, with one more replay in `replay-count`.
+        """The order message as it was before it became a letter, with one more replay in its headers.
 
         A message that failed in a retry tier still has the tier's headers. The worker wrote them, so they are removed.
         """
         source = (message.header(ErrorHeader.TOPIC) or b"").decode(errors="replace")
         stripped = _STRIPPED_FROM_TIER if source in self.tiers else _STRIPPED
+        fetched_at = message.number(ErrorHeader.FETCHED_AT) or message.number(ReplayHeader.FETCHED_AT)
         return Record(
             topic=topic,
             key=message.key,
             value=message.value,
             headers=[
                 *((name, value) for name, value in message.headers if name not in stripped),
-                (REPLAY_COUNT, str(replays(message) + 1)),
+                (ReplayHeader.COUNT, str(replays(message) + 1)),
+                *([] if fetched_at is None else [(ReplayHeader.FETCHED_AT, str(fetched_at))]),
             ],
         )
 

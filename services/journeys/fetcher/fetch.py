@@ -91,7 +91,7 @@ class _Work(msgspec.Struct, kw_only=True):
     paging: Paging
     reservation: Reservation
     began_ms: int = 0
-    """When the first page of the present reading was requested, milliseconds since the epoch."""
+    """When the first page of the present reading was requested, milliseconds since the epoch: its `fetched_at`."""
 
 
 class Fetcher:
@@ -170,12 +170,13 @@ class Fetcher:
             shop_currency=reading.shop_currency,
             extra=reading.extra,
             fetched_at_ms=work.began_ms,
+            revision=order.revision,
         )
 
     async def _read(self, work: _Work) -> Reading:
         while wanted := work.paging.wanted():
             if 1 in wanted:
-                work.began_ms = self._clock.wall_ms()
+                work.began_ms = work.order.next_fetched_at_ms(self._clock.wall_ms())
             elif not work.reservation.reads_rest and not await self._reserve_rest(work):
                 continue
             if work.paging.is_extra:

@@ -138,3 +138,18 @@ def test_configured_format_is_not_guessed() -> None:
     assert reader("text").read(message(b"{A-1}")).order_id == "{A-1}"
     with pytest.raises(RejectedOrderError):
         reader("json").read(message(b"A-1"))
+
+
+def test_retry_keeps_its_revision_and_its_last_fetched_at() -> None:
+    """A `fetched-at` beyond the year 9999 is ignored, because no reader of our records could hold it."""
+    headers = (("revision", b"2"), ("fetched-at", b"1764064800000"))
+    found = reader().read(message(b"A-1", topic="orders.retry.1m", headers=headers))
+    assert (found.revision, found.last_fetched_at_ms) == (2, 1_764_064_800_000)
+    found = reader().read(message(b"A-1", topic="orders.retry.1m", headers=(("fetched-at", b"9" * 18),)))
+    assert (found.revision, found.last_fetched_at_ms) == (0, None)
+
+
+def test_replayed_message_has_a_last_fetched_at() -> None:
+    """On an order topic, only the header of a replay counts."""
+    found = reader().read(message(b"A-1", headers=(("replay-fetched-at", b"5"), ("fetched-at", b"7"))))
+    assert found.last_fetched_at_ms == 5

@@ -175,6 +175,21 @@ def test_replay_removes_retry_headers_of_a_letter_from_a_tier() -> None:
     assert TARGETS.record(message(headers), "orders").headers == [("trace", b"1"), ("replay-count", "1")]
 
 
+@pytest.mark.parametrize(
+    ("headers", "carried"),
+    [
+        ((("error-fetched-at", b"9"),), ["9"]),
+        ((("error-fetched-at", b"9"), ("replay-fetched-at", b"7")), ["9"]),
+        ((("replay-fetched-at", b"7"),), ["7"]),
+        ((), []),
+    ],
+)
+def test_replay_carries_the_last_fetched_at(headers: Headers, carried: list[str]) -> None:
+    """The letter's is the newest; a letter of an unreadable message has only that of an earlier replay."""
+    found = TARGETS.record(message(headers), "orders").headers
+    assert [value for name, value in found if name == "replay-fetched-at"] == carried
+
+
 def test_plan_beyond_the_offset_map_limit_is_refused() -> None:
     """The error names the first letter that stays pending; fewer letters fit."""
     odd = [letter(n) for n in range(1, 2000, 2)]
