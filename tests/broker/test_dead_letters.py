@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,32 @@ def test_letters_of_a_worker_are_listed_shown_exported_and_replayed(
         until(lambda: len(letters()) == 5, "the letter that came a third time")
         assert sorted(filter(None, (letter.header("replay-count") for letter in letters()))) == ["1", "2"]
         assert worker.stop() == 0
+
+
+def test_newest_edition_of_a_replayed_order_is_its_last_reading(
+    stack: Stack, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The greatest (fetched_at, edition) is the replay's, although the letter's worker had a clock an hour ahead."""
+    with open_shop(stack, namespace) as shop:
+        for name, value in shop.crew.environment.items():
+            monkeypatch.setenv(name, value)
+        order, ahead_ms = "n3-again", NOW_MS + 3_600_000
+        shop.place(order)
+        worker = shop.crew.hire()
+        shop.until_published(1)
+        written: list[tuple[str, str | bytes | None]] = [
+            ("error-reason", "status-400"),
+            ("error-topic", shop.orders),
+            ("error-fetched-at", str(ahead_ms)),
+        ]
+        produce_orders(stack.broker.bootstrap_servers, shop.dead_letters, [order], headers=written)
+        assert main(["dead-letters", "replay", "--execute"]) == 0
+        shop.until_published(2)
+        assert worker.stop() == 0
+        newest = max(shop.summaries()[order], key=lambda summary: (summary["fetched_at"], summary["edition"]))
+        [replayed] = [record for record in shop.read(shop.orders) if record.header("replay-count")]
+        assert newest["edition"] == f"{replayed.topic}/{replayed.partition}/{replayed.offset}"
+        assert newest["fetched_at"] == datetime.fromtimestamp((ahead_ms + 1) / 1000, UTC)
 
 
 def test_dry_run_shows_the_plan_and_sends_nothing(bench: DeadLetterBench) -> None:

@@ -153,7 +153,17 @@ def test_retry_headers_are_overwritten_and_the_order_is_kept(stack: Stack, names
     assert (letter.header("error-topic"), letter.header("error-offset")) == (shop.orders, "1")
 
 
-OURS = ("account", "edition", "order-timestamp", "attempt", "absences", "not-before", "retry-reason")
+OURS = (
+    "account",
+    "edition",
+    "order-timestamp",
+    "attempt",
+    "absences",
+    "not-before",
+    "retry-reason",
+    "fetched-at",
+    "revision",
+)
 ERRORS = (
     "error-reason",
     "error-stage",
@@ -163,6 +173,7 @@ ERRORS = (
     "error-partition",
     "error-offset",
     "error-time",
+    "error-fetched-at",
 )
 
 
