@@ -42,6 +42,7 @@ PARTS: Final[Mapping[str, str]] = {
     "/aiohttp/": "HTTP client",
     "/multidict/": "HTTP client",
     "/yarl/": "HTTP client",
+    "/journeys/fetcher/decoding.py": "JSON and checks of a page",
     "/journeys/fetcher/pages.py": "JSON and checks of a page",
     "/journeys/fetcher/": "paging, tries, gatekeeper",
     "/journeys/producer/publisher.py": "transactions: produce, commit",

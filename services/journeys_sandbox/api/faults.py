@@ -54,8 +54,8 @@ whole answer act one after another. The others act together. The first word that
     control                                  `event_campaign` of one event has a raw tab                always
     nan                                      the same field is NaN                                      always
     bytes                                    it has a byte that is not UTF-8                            always
-    digits        digits, 5000               it is an integer with this many digits                      always
-    deep          levels, 5000               it is an object nested this deep                            always
+    digits        digits, 5000               it is an integer with this many digits                     always
+    deep          levels, 5000               it is an object nested this deep                           always
 """
 
 from __future__ import annotations
