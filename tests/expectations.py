@@ -29,8 +29,8 @@ _ORDER = {
     "other_order_id": str,
     "other_order_no": str,
     "currency": str,
-    "total_price": int,
-    "shop_currency_total_price": int,
+    "total_price": Decimal,
+    "shop_currency_total_price": Decimal,
 }
 ON_SITE: dict[str, dict[str, type]] = {
     "products": {
@@ -40,15 +40,15 @@ ON_SITE: dict[str, dict[str, type]] = {
         "variant_name": str,
         "final_name": str,
         "currency": str,
-        "price": int,
+        "price": Decimal,
         "quantity": int,
-        "shop_currency_price": int,
+        "shop_currency_price": Decimal,
     },
     "cart_viewed": {
         "currency": str,
-        "total_price": int,
+        "total_price": Decimal,
         "total_quantity": int,
-        "shop_currency_total_price": int,
+        "shop_currency_total_price": Decimal,
     },
     "checkout_started": _ORDER,
     "payment_info_submitted": _ORDER,
@@ -81,7 +81,7 @@ SOURCES: dict[str, dict[str, type]] = {
         "creator_short_url": str,
         "creator_origin_url": str,
         "creator_type": str,
-        "creator_cost": int,
+        "creator_cost": Decimal,
         "creator_source": str,
         "creator_campaign": str,
         "creator_platform": str,
@@ -129,10 +129,10 @@ def expected_record(event: dict[str, Any], channel: str) -> dict[str, Any]:
     record["event_at"] = at and datetime.strptime(at, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     for name, fields in _objects(channel).items():
         record[name] = _expected_object(event.get(name), fields, f"/{name}", extra)
-    record["actions"] = [name for name in ON_SITE if event.get(name) is not None]
+    record["actions"] = [name for name in ON_SITE if _has_content(record[name])]
     for name, value in event.items():
         foreign = name in SOURCES and name not in record
-        if (name in OURS or name not in record) and not (foreign and value is None):
+        if (name in OURS or name not in record) and not (foreign and value in NOTHING):
             extra[f"/{_escaped(name)}"] = _json(value)
     return record | {"misfits": [], "extra": extra}
 
@@ -149,6 +149,17 @@ def lost(event: dict[str, Any], record: dict[str, Any]) -> list[str]:
     return [pointer for found in pointers for pointer in found]
 
 
+NOTHING: tuple[Any, ...] = (None, [], {})
+"""What PHP writes where an object or a list is empty, or null."""
+
+
+def _has_content(value: Any) -> bool:
+    """Whether a value holds anything but null, empty texts and 0."""
+    if isinstance(value, dict | list):
+        return any(map(_has_content, value.values() if isinstance(value, dict) else value))
+    return value not in {None, "", 0}
+
+
 def _objects(channel: str) -> dict[str, dict[str, type]]:
     return ON_SITE | {name: SOURCES[name] for name in OBJECTS_OF[channel]}
 
@@ -160,7 +171,11 @@ def _expected_object(value: Any, fields: dict[str, type], pointer: str, extra: d
         return [_expected_object(item, fields, f"{pointer}/{place}", extra) for place, item in enumerate(value)]
     for name in value.keys() - fields:
         extra[f"{pointer}/{_escaped(name)}"] = _json(value[name])
-    return {name: value.get(name) for name in fields}
+    return {name: _money(value.get(name)) if kind is Decimal else value.get(name) for name, kind in fields.items()}
+
+
+def _money(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(value)
 
 
 def _lost_field(name: str, value: Any, kept: dict[str, Any], pointer: str, extra: dict[str, str]) -> Iterator[str]:
@@ -170,7 +185,7 @@ def _lost_field(name: str, value: Any, kept: dict[str, Any], pointer: str, extra
             yield here
     elif name in kept:
         yield from _lost_value(value, kept[name], here, extra)
-    elif value is not None or pointer or name not in SOURCES:
+    elif value not in NOTHING or pointer or name not in SOURCES:
         yield here
 
 
@@ -184,19 +199,25 @@ def _lost_value(value: Any, kept: Any, pointer: str, extra: dict[str, str]) -> I
     elif isinstance(value, list) and isinstance(kept, list) and len(value) == len(kept):
         for place, item in enumerate(value):
             yield from _lost_value(item, kept[place], f"{pointer}/{place}", extra)
-    elif not _keeps(value, kept):
+    elif not _keeps(value, kept) and not _is_nothing(value, kept, pointer):
         yield pointer
 
 
+def _is_nothing(value: Any, kept: Any, pointer: str) -> bool:
+    """Whether both are empty, at a place for an object or a list."""
+    name, _, place = pointer[1:].partition("/")
+    return value in NOTHING and not _has_content(kept) and name in ON_SITE | SOURCES and (not place or place.isdigit())
+
+
 def _keeps(value: Any, kept: Any) -> bool:
-    """Whether a scalar is kept by a field's value: a null, a text, or an integer of 64 bits."""
+    """Whether a scalar is kept by a field's value: a null, a text, an integer or a decimal."""
     if isinstance(kept, str) and isinstance(value, Number | int) and not isinstance(value, bool):
         return Decimal(kept) == Decimal(value)
     if value is None or isinstance(kept, type(value)):
         return bool(value == kept)
     if isinstance(kept, str):
         return isinstance(value, bool) and kept == _json(value)
-    if isinstance(kept, int) and isinstance(value, str):
+    if isinstance(kept, int | Decimal) and isinstance(value, str | int) and not isinstance(value, bool):
         try:
             return Decimal(value) == kept
         except InvalidOperation:

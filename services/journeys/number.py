@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Final
 
 _NUMBER: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
@@ -43,3 +44,17 @@ def _bounded(exponent: str) -> int:
     digits = exponent.lstrip("+-0") or "0"
     size = int(digits) if len(digits) <= _EXPONENT_DIGITS else 10**_EXPONENT_DIGITS
     return -size if exponent.startswith("-") else size
+
+
+def unscaled(value: Decimal, scale: int, max_digits: int) -> int | None:
+    """The value times 10**`scale`; None if that is no integer of at most `max_digits` digits."""
+    if not value.is_finite():
+        return None
+    number = scaled(str(value), scale, max_digits)
+    return number[0] if number is not None and number[1] else None
+
+
+def twos_complement(number: int) -> bytes:
+    """The fewest bytes that hold the number in two's complement, big-endian: how Avro writes a decimal."""
+    size = (number if number >= 0 else ~number).bit_length() // 8 + 1
+    return number.to_bytes(size, "big", signed=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,7 +24,7 @@ from journeys.producer.encoding.text import moment
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
 NAMES = {IDS[schemas.subject("journey.", name)]: record for name, record in schemas.RECORDS.items()}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DECODER = wire.Decoder(lambda schema_id: schemas.text(NAMES[schema_id]))
+DECODER = wire.Decoder(lambda schema_id: schemas.text(NAMES[schema_id]), trusted=True)
 TYPE_OF: dict[str, str | None] = {channel: channel.value for channel in Channel} | {Channel.OTHER: None}
 
 thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -33,6 +34,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False).map(repr).map(Number)
     r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,20}([eE][+-]?[0-9]{1,3})?|[eE][+-]?[0-9]{1,8})", fullmatch=True
 ).map(Number)
 """Numbers as the worker decodes them, with a fraction or an exponent."""
+clean_money = st.integers(-(10**12), 10**12).map(lambda number: Number(Decimal(f"{number}E-2")))
 any_text = st.text(st.characters(codec=None), max_size=8)
 utf8_text = st.text(max_size=8)
 longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
@@ -42,7 +44,7 @@ scalars = (
     | st.integers(-(2**70), 2**70)
     | numbers
     | st.integers(-(10**20), 10**20).map(str)
-    | st.sampled_from(["129.99", "129.00", "", "2023-03-29 08:26:42", "0000-00-00 00:00:00", "~", "/"])
+    | st.sampled_from(["129.99", "129.00", "", "2023-03-29 08:26:42", "0000-00-00 00:00:00", "1680078402", "~", "/"])
     | any_text
 )
 edges = st.sampled_from([0, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, 10**19]).flatmap(
@@ -57,7 +59,7 @@ moments = st.datetimes(timezones=st.just(UTC)).map(lambda at: at.isoformat(" ", 
 
 def wild_objects(fields: dict[str, type]) -> st.SearchStrategy[Any]:
     """An object with any of its fields at any value, and fields of other names; or something else."""
-    values = {name: near_integers | any_json if kind is int else any_json for name, kind in fields.items()}
+    values = {name: any_json if kind is str else near_integers | any_json for name, kind in fields.items()}
     unknown = st.dictionaries(any_text, any_json, max_size=2)
     known = st.fixed_dictionaries({}, optional=values)
     return st.builds(lambda one, other: one | other, unknown, known) | any_json
@@ -76,7 +78,10 @@ def wild_events() -> st.SearchStrategy[dict[str, Any]]:
 
 def clean_objects(fields: dict[str, type]) -> st.SearchStrategy[dict[str, Any]]:
     """An object as documented, each field perhaps null or absent, with unknown ones beside."""
-    values = {name: st.none() | (longs if kind is int else utf8_text) for name, kind in fields.items()}
+    values = {
+        name: st.none() | (utf8_text if kind is str else longs if kind is int else longs | clean_money)
+        for name, kind in fields.items()
+    }
     known = st.fixed_dictionaries({}, optional=values)
     unknown = st.dictionaries(utf8_text.map("x".__add__), utf8_text | longs, max_size=2)
     return st.builds(lambda one, other: one | other, unknown, known)
@@ -87,7 +92,7 @@ def clean_events() -> st.SearchStrategy[dict[str, Any]]:
     objects: dict[str, st.SearchStrategy[Any]] = {
         name: st.none() | clean_objects(fields) for name, fields in (ON_SITE | SOURCES).items()
     }
-    objects["products"] = st.none() | st.lists(st.none() | clean_objects(ON_SITE["products"]), max_size=3)
+    objects["products"] = st.none() | st.lists(clean_objects(ON_SITE["products"]), max_size=3)
     values = dict.fromkeys(TEXTS, st.none() | utf8_text) | objects | {"event_at": st.none() | moments}
     unknown = st.dictionaries(utf8_text.map("x".__add__) | st.sampled_from(OURS), utf8_text | longs, max_size=2)
     return st.builds(lambda one, other: one | other, unknown, st.fixed_dictionaries({}, optional=values))

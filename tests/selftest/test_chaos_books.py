@@ -21,7 +21,7 @@ Reads: TypeAlias = list[Read]
 
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
 TEXTS = {IDS[schemas.subject("journey.", name)]: schemas.text(record) for name, record in schemas.RECORDS.items()}
-DECODER = Decoder(TEXTS.__getitem__)
+DECODER = Decoder(TEXTS.__getitem__, trusted=True)
 ENCODER = JourneyEncoder(IDS)
 SUMMARY, DEAD_LETTERS = "journey.summary", "orders.dead-letter"
 EVENTS: tuple[Json, ...] = ({"event_type": "ads"}, None, {"event_type": "ads"}, {"event_type": "Email"}, {})

@@ -63,6 +63,11 @@ class Schema:
         guard.check_expansion(self._parsed, self._names)
 
 
+def own(text: str) -> Schema:
+    """One of our own schemas, from its JSON text."""
+    return Schema(json.loads(text))
+
+
 def foreign(text: str) -> Schema:
     """A foreign schema, from its JSON text. Raises ValueError if it is no Avro schema, or is not safe to decode by."""
     try:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from journeys.avro.schema import Schema, foreign
+from journeys.avro.schema import Schema, foreign, own
 from journeys.model import Json
 
 _HEADER: Final = struct.Struct(">bi")
@@ -43,12 +43,15 @@ def unframe(value: bytes) -> tuple[int, bytes]:
 class Decoder:
     """Decodes values in the Confluent wire format, each by the schema that wrote it.
 
+    With `trusted`, all schemas are our own: decimals become Decimals, and nothing guards against harmful schemas.
+
     `schema_of` takes a schema id and returns the schema's JSON text, or raises ValueError if there is none. It is
     called once for each id; other errors that it raises pass through, and the next value of that id calls it again.
     """
 
-    def __init__(self, schema_of: Callable[[int], str]) -> None:
+    def __init__(self, schema_of: Callable[[int], str], *, trusted: bool = False) -> None:
         self._schema_of = schema_of
+        self._parse = own if trusted else foreign
         self._schemas: dict[int, Schema] = {}
         self._refused: dict[int, str] = {}
 
@@ -63,7 +66,7 @@ class Decoder:
         if (why := self._refused.get(schema_id)) is not None:
             raise ValueError(why)
         try:
-            self._schemas[schema_id] = foreign(self._schema_of(schema_id))
+            self._schemas[schema_id] = self._parse(self._schema_of(schema_id))
         except ValueError as error:
             self._refused[schema_id] = str(error)
             raise

@@ -8,7 +8,7 @@ Most journeys have 2 to 30 events. About 5 % have none, 8 % have one, and 5 % ha
 
 - every channel in several spellings, and unknown, null and empty types
 - fields that the API document does not name, at the top level and nested
-- null objects, null items among products, missing fields, and missing ids
+- null and empty objects, empty items among products, missing fields, and missing ids
 
 `n12-…` in an id sets the number of events. `nullevent`, `textevent` and `odd` add such an event, `sameid` gives all one
 id (see `journeys_sandbox.api.faults`).

@@ -219,7 +219,7 @@ def _variations(event: Event, chance: random.Random, mark: str) -> Iterator[Even
         "event_score": 0.75,
         "event_note": None,
     }
-    yield {**event, "products": [_product(chance), None, {**_product(chance), "tags": ["new", "夏"]}, {}]}
+    yield {**event, "products": [_product(chance), {**_product(chance), "tags": ["new", "夏"]}, {}]}
     yield {
         **event,
         "email": {"receiver_email": None, "email_platform": ""},

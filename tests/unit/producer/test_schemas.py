@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def test_everything_is_documented(record: str) -> None:
         assert part["namespace"] == "journeys.v1"
         assert all(field["doc"].endswith(".") for field in part["fields"])
         if not part["name"].endswith(("Event", "Summary")):
-            integers = [field for field in part["fields"] if "long" in field["type"]]
-            assert all("Unit as sent." in field["doc"] for field in integers)
+            numbers = [field for field in part["fields"] if field["type"] != ["null", "string"]]
+            assert all("Unit as sent." in field["doc"] for field in numbers)
 
 
 @pytest.mark.parametrize("record", schemas.RECORDS.values())
@@ -101,7 +102,8 @@ def test_the_fields_are_those_of_the_api_document(channel: Channel) -> None:
     fields = fields_of(schemas.RECORDS[channel])
     objects = expectations.ON_SITE | {name: expectations.SOURCES[name] for name in expectations.OBJECTS_OF[channel]}
     assert set(fields) == {*expectations.TEXTS, *expectations.OURS, *objects, "event_at"}
-    types = {str: ["null", "string"], int: ["null", "long"]}
+    money = {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 9}
+    types = {str: ["null", "string"], int: ["null", "long"], Decimal: ["null", money]}
     for name, expected in objects.items():
         record = next(records_in(fields[name]["type"]))
         assert {field["name"]: field["type"] for field in record["fields"]} == {

@@ -9,19 +9,21 @@ Nothing is kept from one call to the next, so any thread may call at any time, w
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_CheckExact, PyDict_Size
 from cpython.list cimport PyList_CheckExact
-from cpython.long cimport PyLong_CheckExact
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_CheckExact
+from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact
 from libc.string cimport memcpy, memmove
 
 from datetime import UTC
+from decimal import Decimal
 
 from journeys.headers import RecordHeader
 from journeys.model import Record
+from journeys.number import Number, scaled, twos_complement, unscaled
 from journeys.producer.channels import LONGEST
 from journeys.producer.encoding.coerce import ON_SITE
 from journeys.producer.encoding.fields import GIVEN, Written
@@ -62,7 +64,8 @@ cdef class _Out:
 
     cdef char *start
     cdef Py_ssize_t size, room
-    cdef list extra  # JSON Pointer and raw JSON of what is unknown; None where that is refused
+    cdef list extra  # of an event: JSON Pointer and raw JSON of what has no place in the record; None for a datum
+    cdef bint has_content  # whether any text written is not empty, or any number not 0
 
     def __cinit__(self):
         self.room = 1 << 11
@@ -117,8 +120,29 @@ cdef class _Out:
         if not PyUnicode_CheckExact(text):  # a Number is a str, too
             raise TypeError
         cdef const char *start = PyUnicode_AsUTF8AndSize(text, &size)
+        self.has_content |= size > 0
         self.long(size)
         return self.bytes(start, size)
+
+    cdef int twos_complement(self, long long number) except -1:
+        """A decimal's unscaled value: the size, then the fewest bytes that hold it, big-endian."""
+        cdef Py_ssize_t size = 1, place
+        while size < 8 and not (-1 << 8 * size - 1) <= number < (<long long>1 << 8 * size - 1):
+            size += 1
+        cdef char *start = self.more(1 + size)
+        start[0] = <char>(2 * size)
+        for place in range(size):
+            start[1 + place] = <char>(number >> 8 * (size - 1 - place) & 0xFF)
+        self.size += 1 + size
+        self.has_content |= number != 0
+        return 0
+
+    cdef int large_twos_complement(self, number) except -1:
+        """The same for an int of any size."""
+        cdef bytes written = twos_complement(number)
+        self.long(PyBytes_GET_SIZE(written))
+        self.has_content |= number != 0
+        return self.piece(written)
 
     cdef int unknown(self, dict value, frozenset known, const _Place *place, Py_ssize_t at) except -1:
         """Note the fields of an object that are not known, before what was noted since `at`: it is inside of them."""
@@ -135,7 +159,7 @@ cdef class _Out:
 
 
 cdef enum _AvroType:
-    STRING, LONG, BOOLEAN, RECORD, ARRAY, MAP, NULLABLE
+    STRING, LONG, BOOLEAN, DECIMAL, RECORD, ARRAY, MAP, NULLABLE
 
 cdef dict _SCALARS = {"string": STRING, "long": LONG, "boolean": BOOLEAN}
 cdef object _REQUIRED = object()
@@ -149,11 +173,14 @@ cdef class _Type:
     cdef _Type inner  # of an array's items, of a map's values, of what may be null
     cdef tuple names, types, defaults  # of a record's fields
     cdef frozenset known
+    cdef int precision, scale  # of a decimal
 
     cdef int write(self, object value, _Out out, const _Place *place) except -1:
         if self.avro_type == NULLABLE:
             if value is None:
                 return out.byte(0)
+            if self.inner.avro_type == RECORD and out.extra is not None and PyList_CheckExact(value) and not value:
+                return out.byte(0)  # PHP writes an empty object so
             out.byte(2)
             return self.inner.write(value, out, place)
         if self.avro_type == STRING:
@@ -161,7 +188,10 @@ cdef class _Type:
         if self.avro_type == LONG:
             if not PyLong_CheckExact(value):
                 raise TypeError
+            out.has_content |= value != 0
             return out.long(value)
+        if self.avro_type == DECIMAL:
+            return self.decimal(value, out, place)
         if self.avro_type == RECORD:
             return self.record(value, out, place)
         if self.avro_type == ARRAY:
@@ -196,8 +226,39 @@ cdef class _Type:
             out.unknown(value, self.known, place, noted)
         return 0
 
+    cdef int decimal(self, object value, _Out out, const _Place *place) except -1:
+        """A decimal: a Decimal or bytes in a datum, a number or text in an event."""
+        cdef long long small
+        cdef bint is_exact
+        if out.extra is None:
+            if PyBytes_CheckExact(value):
+                out.long(PyBytes_GET_SIZE(value))
+                return out.piece(value)
+            number = unscaled(value, self.scale, self.precision) if type(value) is Decimal else None
+            if number is None:
+                raise TypeError
+            return out.large_twos_complement(number)
+        small = _small_decimal(value, self.precision, self.scale)
+        if small != _OTHER_DECIMAL:
+            return out.twos_complement(small)
+        if not PyUnicode_CheckExact(value) and type(value) is not Number and not PyLong_CheckExact(value):
+            raise TypeError
+        if PyLong_CheckExact(value) and not -(10**self.precision) < value < 10**self.precision:
+            raise OverflowError  # before its digits are written out, which takes long for many
+        result = scaled(str(value), self.scale, self.precision)
+        if result is None:
+            raise OverflowError
+        number, is_exact = result
+        if not is_exact:
+            if type(value) is not Number:
+                raise TypeError
+            out.extra.append((_pointer(place), str(value)))
+        return out.large_twos_complement(number)
+
     cdef int array(self, object value, _Out out, const _Place *place) except -1:
         cdef _Place inside = _Place(place, NULL, 0)
+        if out.extra is not None and PyDict_CheckExact(value) and not value:
+            return out.byte(0)  # PHP writes an empty array so
         if not PyList_CheckExact(value):
             raise TypeError
         if len(<list>value):
@@ -227,7 +288,9 @@ cdef _Type _type_of(object schema, dict named):
         made.avro_type, made.inner = NULLABLE, _type_of(schema[1], named)
         return made
     name = schema["type"] if isinstance(schema, dict) else schema
-    if name == "record":
+    if name == "bytes" and isinstance(schema, dict) and schema.get("logicalType") == "decimal":
+        made.avro_type, made.precision, made.scale = DECIMAL, schema["precision"], schema["scale"]
+    elif name == "record":
         made.avro_type = RECORD
         named[f"{schema['namespace']}.{schema['name']}"] = made
         fields = schema["fields"]
@@ -364,16 +427,17 @@ cdef class _Channel:
                 value = None if item is NULL else <object>item
                 found += item is not NULL and step.what != COPIED
                 if step.what == FOREIGN:
-                    if value is not None:
+                    if value is not None and value != [] and value != {}:
                         out.extra.append((f"/{step.name}", raw_json(value)))
                         foreign += 1
                     continue
                 if step.what == TIME:
                     at = value = self.time(value)
-                elif value is not None:
-                    done |= step.number
                 place.name = <PyObject *>step.name
+                out.has_content = False
                 step.type.write(value, out, &place)
+                if out.has_content:
+                    done |= step.number
         if found != PyDict_Size(event):
             out.unknown(event, self.known, NULL, foreign)
         if out.extra:
@@ -383,7 +447,7 @@ cdef class _Channel:
         return out.taken()
 
     cdef object time(self, object text):
-        """The time that a text names, in milliseconds; None where it is none."""
+        """The time that a text names, in milliseconds."""
         cdef long long at
         if text is None:
             return None
@@ -393,7 +457,10 @@ cdef class _Channel:
             at = _milliseconds(<const char *>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
             if at != _OTHER_FORM:
                 return at
-        return moment(text, self.zone)
+        found = moment(text, self.zone)
+        if found is None:
+            raise TypeError
+        return found
 
     cdef int insert(self, dict extra, Py_ssize_t gap, _Out out) except -1:
         """Put what is unknown where `extra` was written as empty, which is the byte that it ends in."""
@@ -408,6 +475,48 @@ cdef class _Channel:
 
 cdef enum:
     _OTHER_FORM = -1
+
+cdef long long _OTHER_DECIMAL = -(1 << 63)
+
+
+cdef long long _small_decimal(object value, int precision, int scale) except? -1:
+    """The unscaled value of a number or text with few digits; `_OTHER_DECIMAL` for any other value."""
+    cdef long long whole_number
+    cdef unsigned long long number = 0
+    cdef Py_ssize_t size, place = 0, whole, decimals = 0
+    cdef const char *text
+    cdef bint is_negative
+    cdef int overflow = 0
+    if PyLong_CheckExact(value):
+        whole_number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if overflow or not -1_000_000_000 < whole_number < 1_000_000_000 or 9 + scale > min(18, precision):
+            return _OTHER_DECIMAL
+        is_negative = whole_number < 0
+        number = -whole_number if is_negative else whole_number
+    elif PyUnicode_Check(value) and PyUnicode_IS_ASCII(value):
+        text, size = <const char *>PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value)
+        is_negative = size > 0 and text[0] == c"-"
+        place = whole = is_negative
+        while place < size and c"0" <= text[place] <= c"9" and place < 19:
+            number = 10 * number + text[place] - c"0"
+            place += 1
+        whole = place - whole
+        if place < size and text[place] == c"." and whole > 0:
+            place += 1
+            while place < size and c"0" <= text[place] <= c"9" and decimals <= scale:
+                number = 10 * number + text[place] - c"0"
+                place += 1
+                decimals += 1
+            if decimals == 0:
+                return _OTHER_DECIMAL
+        if place < size or whole == 0 or decimals > scale or whole + scale > min(18, precision):
+            return _OTHER_DECIMAL
+    else:
+        return _OTHER_DECIMAL
+    while decimals < scale:
+        number *= 10
+        decimals += 1
+    return -<long long>number if is_negative else <long long>number
 
 cdef int[13] _BEFORE = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365]  # days of a year before a month
 

@@ -13,11 +13,13 @@ from journeys.model import Json, Unreadable
 from journeys.number import Number
 
 _DATE_TIME: Final = re.compile(
-    r"\d{4}(?:-\d\d-\d\d|\d{4})[ Tt]"
+    r"\d{4}(?:-\d\d-\d\d|/\d\d/\d\d|\d{4})[ Tt]"
     r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
-    r"(?: ?(?:[Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?))?",
-    re.ASCII,
+    r"(?: ?(?:Z|UTC|GMT|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?))?",
+    re.ASCII | re.IGNORECASE,
 )
+_UNIX: Final = re.compile(r"(?P<s>[0-9]{9,10})(?:\.(?P<fraction>[0-9]+))?|(?P<ms>[0-9]{12,13})(?:\.[0-9]+)?", re.ASCII)
+"""Seconds from 1973 to 2286, or milliseconds of the same years. Fewer digits may be a date or an id."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -83,18 +85,24 @@ def token(name: str) -> str:
 
 
 def moment(text: str, zone: tzinfo) -> int | None:
-    """The time that a text names, milliseconds since the epoch; None where it is none of the accepted forms.
+    """The time that a text names, in milliseconds since the epoch; None if it has none of the accepted forms.
 
-    `YYYYMMDD HH:MM:SS` and `YYYY-MM-DD HH:MM:SS`, with a space or `T` between, with or without a fraction (cut to
-    milliseconds) and an offset. A text without offset is taken in `zone`.
+    - `YYYY-MM-DD HH:MM:SS`, also with slashes or without dashes, and with `T` between; a fraction (cut to milliseconds)
+      may follow, and an offset, `Z`, `UTC` or `GMT`; without these the time is in `zone`
+    - unix time in seconds or milliseconds
+
+    Spaces around it do not matter. A time beyond the years 1 to 9999 in UTC is none: readers could not hold it.
     """
+    text = text.strip(" ")
+    if (unix := _UNIX.fullmatch(text)) is not None:
+        return int(unix["ms"] or unix["s"] + (unix["fraction"] or "")[:3].ljust(3, "0"))
     if _DATE_TIME.fullmatch(text) is None:
         return None
+    text = text.upper().replace("/", "-").replace("UTC", "Z").replace("GMT", "Z")
     try:
-        time = datetime.fromisoformat(text.upper().replace(" ", "T", 1).replace(" ", ""))
+        time = datetime.fromisoformat(text.replace(" ", "T", 1).replace(" ", ""))
         if time.tzinfo is None:
             time = time.replace(tzinfo=zone)
-        # Through UTC, so that a time which no reader's datetime can hold is refused here.
         return (time.astimezone(UTC) - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         return None

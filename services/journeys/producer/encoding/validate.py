@@ -6,9 +6,11 @@ The fast encoder only finds that something is wrong, or in a form that it does n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from journeys.model import Json
+from journeys.number import twos_complement, unscaled
 from journeys.producer.encoding.text import encodable
 
 _LONGS = range(-(2**63), 2**63)
@@ -51,6 +53,8 @@ class _Walk:
             return None if value is None else self._value(avro_type[1], value, path)
         if isinstance(avro_type, str):
             avro_type = self._records.get(avro_type) or {"type": avro_type}
+        if avro_type.get("logicalType") == "decimal":
+            return _decimal(avro_type, value, path)
         if (scalar := _SCALARS.get(avro_type["type"])) is not None:
             return scalar(value, path)
         walk = {"array": self._array, "map": self._map}.get(avro_type["type"], self.record)
@@ -94,6 +98,15 @@ def _long(value: Any, path: str) -> int:
     if value not in _LONGS:
         raise SchemaMismatch(path, "the integer has more than 64 bits")
     return int(value)
+
+
+def _decimal(avro_type: Mapping[str, Any], value: Any, path: str) -> bytes:
+    if not isinstance(value, Decimal):
+        raise _wrong(path, "a Decimal", value)
+    number = unscaled(value, avro_type["scale"], avro_type["precision"])
+    if number is None:
+        raise SchemaMismatch(path, "the Decimal has more digits than the schema allows")
+    return twos_complement(number)
 
 
 def _boolean(value: Any, path: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -17,6 +18,9 @@ from journeys.producer.encoding.validate import SchemaMismatch
 
 encoders = pytest.mark.parametrize("encoder", ENCODERS)
 Encoder: TypeAlias = Callable[[Mapping[str, Any]], Encode]
+
+
+MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
 
 
 def record_of(avro_type: Any) -> dict[str, Any]:
@@ -46,6 +50,11 @@ def test_unknown_avro_types_are_refused_when_the_encoder_is_made(avro_type: Any)
         ("string", "\ud800", "value: a text with a lone surrogate has no form in UTF-8"),
         (["null", "string"], 5, "value: a text is wanted, not int"),
         ("boolean", 1, "value: a boolean is wanted, not int"),
+        (MONEY, 5, "value: a Decimal is wanted, not int"),
+        (["null", MONEY], "5", "value: a Decimal is wanted, not str"),
+        (MONEY, Decimal("0.001"), "value: the Decimal has more digits than the schema allows"),
+        (MONEY, Decimal(1000), "value: the Decimal has more digits than the schema allows"),
+        (MONEY, Decimal("NaN"), "value: the Decimal has more digits than the schema allows"),
         ({"type": "array", "items": "string"}, "abc", "value: an array is wanted, not str"),
         ({"type": "array", "items": "string"}, {}, "value: an array is wanted, not dict"),
         ({"type": "array", "items": "string"}, ["a", 5], "value[1]: a text is wanted, not int"),
@@ -83,7 +92,7 @@ def test_a_schema_mismatch_deep_in_an_event_names_its_path(encoder: Encoder) -> 
     """The path of an item in an array of objects holds its index."""
     datum = dict.fromkeys(("account", "edition", "order_id"), "x") | {"position": 0, "journey_size": 1, "fetched_at": 0}
     with pytest.raises(SchemaMismatch) as refused:
-        encoder(schemas.load("AdsEvent"))(datum | {"products": [None, {"price": 129.99}]})
+        encoder(schemas.load("AdsEvent"))(datum | {"products": [{}, {"price": 129.99}]})
     assert refused.value.path == "products[1].price"
 
 
@@ -159,3 +168,22 @@ def test_a_long_is_written_as_avro_says(
     schema = record_of(["null", avro_type] if is_nullable else avro_type)
     for number in (edge - 1, edge, edge + 1, -edge, -edge - 1):
         assert encoder(schema)({"value": number}) == Schema(schema).encode({"value": number})
+
+
+@encoders
+@pytest.mark.parametrize(
+    ("number", "body"),
+    [
+        ("0", b"\x02\x00"),
+        ("1.27", b"\x02\x7f"),
+        ("1.28", b"\x04\x00\x80"),
+        ("-1.28", b"\x02\x80"),
+        ("-1.29", b"\x04\xff\x7f"),
+        ("999.99", b"\x06\x01\x86\x9f"),
+    ],
+)
+def test_a_decimal_is_written_in_the_fewest_bytes(number: str, body: bytes, encoder: Encoder) -> None:
+    """A size, then the unscaled value in two's complement; fastavro reads the same value."""
+    schema = record_of(MONEY)
+    assert encoder(schema)({"value": Decimal(number)}) == body
+    assert Schema(schema).decode(body) == {"value": Decimal(number)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,8 +43,8 @@ def coerced(event: dict[str, Any], record: str = "OtherEvent") -> dict[str, Any]
 )
 def test_integers_in_other_forms_become_longs(sent: Any, kept: Any) -> None:
     """A number without fraction is taken, also as a text."""
-    datum = coerced({"creator": {"creator_cost": sent}})
-    assert datum["creator"]["creator_cost"] == kept
+    datum = coerced({"cart_viewed": {"total_quantity": sent}})
+    assert datum["cart_viewed"]["total_quantity"] == kept
     assert (datum["misfits"], datum["extra"]) == ([], {})
 
 
@@ -68,10 +69,74 @@ def test_integers_in_other_forms_become_longs(sent: Any, kept: Any) -> None:
 )
 def test_values_that_are_no_long_are_kept_raw(sent: Any, raw: str) -> None:
     """A value that would lose something as an integer is null, raw in extra and named in misfits."""
+    datum = coerced({"cart_viewed": {"total_quantity": sent}})
+    assert datum["cart_viewed"]["total_quantity"] is None
+    assert datum["misfits"] == ["/cart_viewed/total_quantity"]
+    assert datum["extra"] == {"/cart_viewed/total_quantity": raw}
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (129, "129"),
+        (Number("129.99"), "129.99"),
+        (Number("129.00"), "129"),
+        (Number("1e3"), "1000"),
+        ("130.50", "130.5"),
+        ("-0.000000001", "-0.000000001"),
+        (9 * 10**28, "9" + "0" * 28),
+        (Number("9007199254740993.0"), "9007199254740993"),
+        (Number("0e1000000"), "0"),
+    ],
+)
+def test_money_is_exact(sent: Any, kept: str) -> None:
+    """Integers, fractions and numeric texts become decimals."""
+    datum = coerced({"creator": {"creator_cost": sent}})
+    assert datum["creator"]["creator_cost"] == Decimal(kept)
+    assert (datum["misfits"], datum["extra"]) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("129.99000000000001", "129.99"),
+        ("0.0000000005", "0"),
+        ("0.0000000015", "0.000000002"),
+        ("0.0000000025", "0.000000002"),
+        ("1e-1000000", "0"),
+    ],
+)
+def test_more_than_nine_decimals_are_rounded_and_kept_raw(sent: str, kept: str) -> None:
+    """Binary floats print such noise: it is no misfit, and is rounded half-even."""
+    datum = coerced({"creator": {"creator_cost": Number(sent)}})
+    assert datum["creator"]["creator_cost"] == Decimal(kept)
+    assert (datum["misfits"], datum["extra"]) == ([], {"/creator/creator_cost": sent})
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        10**29,
+        Number("1e29"),
+        Number("1e1000000"),
+        Number("99999999999999999999999999999.9999999999"),
+        "129.990000000001",
+        "USD 5",
+        "1,299.00",
+        "",
+        " 5",
+        "NaN",
+        True,
+        {"amount": 1},
+        [],
+    ],
+)
+def test_other_money_is_a_misfit(sent: Any) -> None:
+    """More than 29 integer digits, other texts and other types are null, and kept raw."""
     datum = coerced({"creator": {"creator_cost": sent}})
     assert datum["creator"]["creator_cost"] is None
     assert datum["misfits"] == ["/creator/creator_cost"]
-    assert datum["extra"] == {"/creator/creator_cost": raw}
+    assert datum["extra"] == {"/creator/creator_cost": raw_json(sent)}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +174,7 @@ def test_values_that_are_no_text_are_kept_raw(sent: Any, raw: str) -> None:
     assert datum["extra"] == {"/event_campaign": raw}
 
 
-@pytest.mark.parametrize("sent", ["text", 5, True, []])
+@pytest.mark.parametrize("sent", ["text", 5, True, [1]])
 def test_a_wrong_type_for_an_object_is_kept_raw(sent: Any) -> None:
     """Where an object belongs, anything but an object or null is a misfit, and is no action."""
     datum = coerced({"cart_viewed": sent})
@@ -120,27 +185,52 @@ def test_a_wrong_type_for_an_object_is_kept_raw(sent: Any) -> None:
 
 
 def test_products_keep_their_places() -> None:
-    """A null item stays null in its place; one that is no object becomes null and is kept raw."""
+    """In place of an item that is no object stands a product of nulls, and its raw JSON is kept."""
     datum = coerced({"products": [None, {"price": "7", "colour": "red"}, 3, {"quantity": Number("0.5")}]})
-    assert [item and (item["price"], item["quantity"]) for item in datum["products"]] == [
-        None,
+    assert [(item["price"], item["quantity"]) for item in datum["products"]] == [
+        (None, None),
         (7, None),
-        None,
+        (None, None),
         (None, None),
     ]
-    assert datum["misfits"] == ["/products/2", "/products/3/quantity"]
+    assert datum["products"][0] == dict.fromkeys(datum["products"][1])
+    assert datum["misfits"] == ["/products/0", "/products/2", "/products/3/quantity"]
     assert datum["extra"] == {
+        "/products/0": "null",
         "/products/1/colour": '"red"',
         "/products/2": "3",
         "/products/3/quantity": "0.5",
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "sent", "kept"), [("ad", [], None), ("cart_viewed", [], None), ("products", {}, []), ("products", [], [])]
+)
+def test_phps_empty_values_are_nothing(name: str, sent: Any, kept: Any) -> None:
+    """PHP writes an empty object as [] and an empty list, at times, as {}: null or empty, no misfit, no action."""
+    datum = coerced({name: sent})
+    assert datum[name] == kept
+    assert (datum["misfits"], datum["extra"], datum["actions"]) == ([], {}, [])
+
+
+def test_an_empty_array_among_products_is_a_product_of_nulls() -> None:
+    """It is an empty object, and no misfit."""
+    datum = coerced({"products": [[], {"price": 1}]})
+    assert datum["products"][0] == dict.fromkeys(datum["products"][1])
+    assert (datum["misfits"], datum["extra"]) == ([], {})
+
+
+@pytest.mark.parametrize("empty", [None, [], {}])
+def test_another_channels_empty_object_is_nothing(empty: Any) -> None:
+    """What is empty says nothing, so extra does not keep it."""
+    assert coerced({"creator": empty}, "AdsEvent")["extra"] == {}
+
+
 def test_products_that_are_no_array_are_kept_raw() -> None:
     """An object where the array belongs is a misfit as a whole."""
-    datum = coerced({"products": {"0": {}}})
+    datum = coerced({"products": {"a": {}}})
     assert datum["products"] is None
-    assert datum["extra"] == {"/products": '{"0":{}}'}
+    assert datum["extra"] == {"/products": '{"a":{}}'}
 
 
 def test_another_channels_object_goes_to_extra() -> None:
@@ -175,10 +265,30 @@ def test_a_name_with_a_lone_surrogate_has_a_pointer() -> None:
     assert coerced({"\ud800": "\udc00"})["extra"] == {"/~ud800": '"\\udc00"'}
 
 
-def test_actions_name_what_was_done() -> None:
-    """The on-site objects that are not null, an empty one included, in the schema's order."""
-    datum = coerced({"search_submitted": {}, "products": [], "checkout_started": None, "cart_viewed": {}})
-    assert datum["actions"] == ["products", "cart_viewed", "search_submitted"]
+@pytest.mark.parametrize(
+    ("event", "actions"),
+    [
+        (
+            {"search_submitted": {"search_query": "shoe"}, "cart_viewed": {"total_quantity": 1}},
+            ["cart_viewed", "search_submitted"],
+        ),
+        ({"checkout_completed": {}}, []),
+        ({"checkout_completed": None}, []),
+        ({"checkout_completed": {"total_price": 0, "currency": "", "other_order_id": None}}, []),
+        ({"checkout_completed": {"total_price": Number("0.00"), "shop_currency_total_price": "0"}}, []),
+        ({"checkout_completed": {"total_price": 0, "currency": "EUR"}}, ["checkout_completed"]),
+        ({"checkout_completed": {"other_order_id": 0}}, ["checkout_completed"]),
+        ({"checkout_completed": {"total_price": "free"}}, ["checkout_completed"]),
+        ({"checkout_completed": {"new": 1}}, []),
+        ({"checkout_completed": "text"}, []),
+        ({"products": [{}, []]}, []),
+        ({"products": [{}, {"price": 1}]}, ["products"]),
+        ({"products": [None]}, ["products"]),
+    ],
+)
+def test_actions_name_objects_with_content(event: dict[str, Any], actions: list[str]) -> None:
+    """Null, empty texts and 0 are no content, a misfit is."""
+    assert coerced(event)["actions"] == actions
 
 
 @pytest.mark.parametrize(
@@ -193,6 +303,14 @@ def test_actions_name_what_was_done() -> None:
         ("2023-03-29 08:26:42+08:00", 1_680_049_602_000),
         ("2023-03-29 08:26:42 +0800", 1_680_049_602_000),
         ("2023-03-29 08:26:42-03", 1_680_089_202_000),
+        ("2023/03/29 08:26:42", 1_680_078_402_000),
+        ("2023-03-29 08:26:42 UTC", 1_680_078_402_000),
+        ("2023-03-29 08:26:42.5 gmt", 1_680_078_402_500),
+        (" 2023-03-29 08:26:42  ", 1_680_078_402_000),
+        ("1680078402", 1_680_078_402_000),
+        ("1680078402.1239", 1_680_078_402_123),
+        ("1680078402123", 1_680_078_402_123),
+        ("1680078402123.9", 1_680_078_402_123),
         ("1969-12-31 23:59:59.999", -1),
         ("0001-01-01 00:00:00", -62_135_596_800_000),
         ("9999-12-31 23:59:59", 253_402_300_799_000),
@@ -210,7 +328,12 @@ def test_times_are_read(text: str, iso_ms: int) -> None:
         "yesterday",
         "2023-03-29",
         "20230329",
-        "1680078402",
+        "0",
+        "16800784",
+        "16800784021",
+        "20230329082642",
+        "-1680078402",
+        "1680078402.",
         "0000-00-00 00:00:00",
         "2023-02-30 00:00:00",
         "2023-03-29 24:00:00",
@@ -223,16 +346,24 @@ def test_times_are_read(text: str, iso_ms: int) -> None:
         "9999-12-31 23:59:59-01:00",
     ],
 )
-def test_an_unreadable_time_keeps_its_text(text: str) -> None:
-    """An unreadable time is null; its text stays, and it is no misfit."""
+def test_an_unreadable_time_keeps_its_text_and_is_a_misfit(text: str) -> None:
+    """Drift of the API's times shows in the metric of misfits."""
     datum = coerced({"event_at": text})
     assert (datum["event_at"], datum["event_at_text"]) == (None, text)
+    assert (datum["misfits"], datum["extra"]) == (["/event_at"], {"/event_at": raw_json(text)})
+
+
+@pytest.mark.parametrize("sent", [1680078402, Number("1680078402.0"), Number("1.680078402e9"), 1680078402000])
+def test_unix_times_may_be_numbers(sent: Any) -> None:
+    """Seconds and milliseconds are read, and the text is as sent."""
+    datum = coerced({"event_at": sent})
+    assert (datum["event_at"], datum["event_at_text"]) == (1_680_078_402_000, str(sent))
     assert (datum["misfits"], datum["extra"]) == ([], {})
 
 
-@pytest.mark.parametrize("sent", [1680078402, {"date": "x"}, True, "\ud800"])
-def test_a_time_that_is_no_text_is_a_misfit(sent: Any) -> None:
-    """Only a text is read as a time; anything else is kept raw."""
+@pytest.mark.parametrize("sent", [{"date": "x"}, [], True, "\ud800"])
+def test_a_time_that_is_no_text_or_number_is_a_misfit(sent: Any) -> None:
+    """Only a text or a number is read as a time; anything else is kept raw."""
     datum = coerced({"event_at": sent})
     assert (datum["event_at"], datum["event_at_text"]) == (None, None)
     assert datum["misfits"] == ["/event_at"]
