@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -272,3 +273,44 @@ def test_a_refused_login_is_named(cluster: Cluster, wrong: dict[str, str], named
         assert worker.process.wait(60) == 1, worker.raw()
         [failed] = worker.lines("worker.failed")
         assert named in failed["reason"]
+
+
+COMMANDS = {
+    "journeys topics create": ["topics", "create"],
+    "journeys topics create --grow": ["topics", "create", "--grow", "--dry-run", "--partitions", "3"],
+    "journeys dead-letters list, show, export": ["dead-letters", "list"],
+    "journeys dead-letters replay": ["dead-letters", "replay", "--execute"],
+}
+
+
+def run(cluster: Cluster, command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A command with something to do: a topic to create, a dead letter to show or to replay."""
+    mark = uuid4().hex[:8]
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("error-reason", "status-400"),
+        ("error-topic", "orders.completed"),
+    ]
+    servers = cluster.broker.bootstrap_servers
+    produce_orders(servers, "orders.dead-letter", [f"order-{mark}"], headers=headers)
+    new = {"JOURNEYS_ORDERS__TOPICS": f"orders.{mark}", "JOURNEYS_PUBLISH__TOPIC_PREFIX": f"journey.{mark}."}
+    with crew({**environment, **(new if command == "journeys topics create" else {})}) as commands:
+        return commands.run(*COMMANDS[command])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_needs_no_more_than_its_rights(cluster: Cluster, command: str) -> None:
+    """With the rights of its table, a command does its work."""
+    done = run(cluster, command, cluster.user(rights(command)))
+    assert done.returncode == 0, done.stderr
+
+
+LACKING = [pytest.param(command, right, id=f"{command}: {right}") for command in COMMANDS for right in rights(command)]
+
+
+@pytest.mark.parametrize(("command", "missing"), LACKING)
+def test_a_command_names_the_right_that_it_lacks(cluster: Cluster, command: str, missing: Right) -> None:
+    """Without any one right of its table a command ends with exit code 1 and a line that says why."""
+    granted = [right for right in rights(command) if right != missing]
+    done = run(cluster, command, cluster.user(granted))
+    assert done.returncode == 1, done.stdout
+    assert missing.refusal in done.stderr

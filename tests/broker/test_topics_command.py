@@ -6,8 +6,12 @@ import json
 import os
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
+from tests.broker.workers import until
 
 from journeys.cli import main
+from journeys.errors import SetupError
 from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.topics import journey_topics, order_topics, require
 from journeys.settings import Settings, load
@@ -40,10 +44,41 @@ def test_topics_are_created_once(settings: Settings, capsys: pytest.CaptureFixtu
 
 
 def test_another_partition_count_is_refused(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command changes nothing and names the partition count it found."""
+    """The command changes nothing, names the partition count it found, and its remedy brings all to one count."""
     assert main(["topics", "create", "--partitions", "2"]) == 0
     assert main(["topics", "create", "--partitions", "4"]) == 1
-    assert f"{settings.publish.topic_prefix}ads 2" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"{settings.publish.topic_prefix}ads 2" in told
+    follow_remedy(told)
+    topics = KafkaAdmin(settings).topics()
+    assert {topics[name] for name in journey_topics(settings)} == {4}
+    assert {topics[name] for name in order_topics(settings)} == {2}
+
+
+def test_a_grown_topic_has_a_remedy(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another program adds partitions to one topic of events. The command that the refused start names mends it."""
+    assert main(["topics", "create", "--partitions", "2"]) == 0
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    [grown] = admin.create_partitions([NewPartitions(journey_topics(settings)[0], 4)]).values()
+    grown.result(30)
+    until(lambda: KafkaAdmin(settings).topics()[journey_topics(settings)[0]] == 4, "the partitions")
+    capsys.readouterr()
+    with pytest.raises(SetupError) as refused:
+        require(settings, KafkaAdmin(settings).topics())
+    assert main(["topics", "create"]) == 1
+    told = capsys.readouterr().err
+    assert told.splitlines()[-1] == f"journeys: try: {refused.value.remedy}"
+    follow_remedy(told, "--dry-run")
+    assert len(set(KafkaAdmin(settings).topics().values())) > 1
+    follow_remedy(told)
+    assert "a later record of an order may be in another partition" in capsys.readouterr().out
+    require(settings, KafkaAdmin(settings).topics())
+
+
+def follow_remedy(told: str, *options: str) -> None:
+    """Run the command that the last line of an error names."""
+    command = told.splitlines()[-1].removeprefix("journeys: try: journeys ").split()
+    assert main([*command, *options]) == 0
 
 
 @pytest.mark.usefixtures("settings")

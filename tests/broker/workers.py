@@ -99,10 +99,10 @@ class Crew:
         self.workers.append(worker)
         return worker
 
-    def setup(self, *command: str) -> None:
-        """Run a command of `journeys` with this crew's settings."""
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `journeys` with this crew's settings, to its end."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
-        done = subprocess.run(  # noqa: S603 - our own command
+        return subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-m", "journeys", *command],
             env={**plain, **self.environment},
             capture_output=True,
@@ -110,6 +110,10 @@ class Crew:
             check=False,
             timeout=60,
         )
+
+    def setup(self, *command: str) -> None:
+        """Run a command of `journeys` that succeeds."""
+        done = self.run(*command)
         assert done.returncode == 0, done.stderr
 
 

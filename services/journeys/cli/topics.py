@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from journeys.cli.options import AsJson, ConfigFile, settings_of
-from journeys.errors import SetupError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the topics.")
 
@@ -20,12 +19,22 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up th
     epilog="Examples:\n\n"
     "  journeys topics create --dry-run\n\n"
     "  journeys topics create --partitions 12 --replication-factor 3 --retention 14d\n\n"
-    "You may run it again at any time: it does not change existing topics.",
+    "  journeys topics create --partitions 12 --grow\n\n"
+    "You may run it again at any time: without --grow it does not change existing topics.",
 )
 def create(
     *,
     config: ConfigFile = None,
-    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each new topic.")] = 6,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            min=1, show_default=False, help="Partitions of each new topic; default: as the topics of events, or 6."
+        ),
+    ] = None,
+    grow: Annotated[
+        bool,
+        typer.Option("--grow", help="Bring existing topics of events to --partitions. Stop the workers before."),
+    ] = False,
     replication_factor: Annotated[int, typer.Option(min=1, help="Copies of each; 3 in production.")] = 1,
     retention: Annotated[str, typer.Option(help="How long Kafka keeps records: 12h, 30d.")] = "30d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the command would do, and do nothing.")] = False,
@@ -36,30 +45,35 @@ def create(
     kept = _duration(retention)
 
     from journeys.kafka.admin import KafkaAdmin
-    from journeys.kafka.topics import plan_topics
+    from journeys.kafka.topics import KEYS, plan_topics, required_topics
     from journeys.settings.values import format_duration
 
     broker = KafkaAdmin(settings)
     plan = plan_topics(
         settings,
-        broker.topics(),
+        broker.topics(*required_topics(settings)),
         partitions=partitions,
+        grow=grow,
         replication_factor=replication_factor,
         retention_ms=int(kept * 1000),
     )
-    if plan.problem:
-        raise SetupError(plan.problem, remedy=plan.remedy)
     created = broker.create(plan.create, dry_run=dry_run)
+    broker.grow(plan.grow, dry_run=dry_run)
     verb = "would create" if dry_run else "created"
     new = [name for name, is_new in created.items() if is_new]
     old = [*plan.existing, *(name for name, is_new in created.items() if not is_new)]
     if as_json:
-        typer.echo(json.dumps({"created": new, "existing": old, "dry_run": dry_run}))
+        typer.echo(json.dumps({"created": new, "grown": dict(plan.grow), "existing": old, "dry_run": dry_run}))
         return
+    counts = {topic.name: topic.partitions for topic in plan.create}
     for name in new:
-        typer.echo(f"{verb:<12}  {name}  ({partitions} partitions, records are kept for {format_duration(kept)})")
+        typer.echo(f"{verb:<12}  {name}  ({counts[name]} partitions, records are kept for {format_duration(kept)})")
+    for name, count in plan.grow.items():
+        typer.echo(f"{'would grow' if dry_run else 'grew':<12}  {name}  (to {count} partitions)")
     for name in old:
         typer.echo(f"{'exists':<12}  {name}")
+    if plan.grow:
+        typer.echo(KEYS)
 
 
 def _duration(retention: str) -> float:

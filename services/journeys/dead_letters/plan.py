@@ -216,7 +216,10 @@ def _targets_by_partition(
         )
     missing = {topic for by_offset in found.values() for topic in by_offset.values()} - set(existing)
     if missing:
-        raise SetupError(f"these topics are missing, and letters would go there: {', '.join(sorted(missing))}")
+        raise SetupError(
+            "letters would go to topics that are missing, or hidden from this client (ACL: Write on the topic): "
+            + ", ".join(sorted(missing))
+        )
     return found
 
 

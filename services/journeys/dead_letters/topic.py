@@ -36,8 +36,8 @@ class DeadLetterTopic:
 
     def __init__(self, settings: Settings, *, now_ms: int) -> None:
         broker = KafkaAdmin(settings)
-        self.existing = broker.topics()
         topic = settings.orders.dead_letter
+        self.existing = broker.topics(topic)
         if topic not in self.existing:
             raise SetupError(f"the topic of dead letters, {topic}, is missing", remedy=topics.CREATE)
         self._topic = topic

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]  # undeclared
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from journeys.errors import HaltError, SettingsError, SetupError
 from journeys.kafka.topics import TopicSpec
@@ -43,8 +44,11 @@ class KafkaAdmin:
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", _reason(error))]) from None
 
-    def topics(self) -> dict[str, int]:
-        """The partition count of every topic. Raises SetupError if no broker answers."""
+    def topics(self, *wanted: str) -> dict[str, int]:
+        """The partition count of every topic that this client may see.
+
+        Raises SetupError if no broker answers, or if an ACL hides one of the `wanted` topics.
+        """
         try:
             metadata = self._client.list_topics(timeout=_ANSWER)
         except KafkaException as error:
@@ -54,7 +58,18 @@ class KafkaAdmin:
                 f"no broker answers at {without_credentials(f'{self._servers} ({why})')}; "
                 "is Kafka running, and are JOURNEYS_KAFKA__BOOTSTRAP_SERVERS and JOURNEYS_KAFKA__CONFIG right?",
             ) from None
-        return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+        found = {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+        if hidden := self._hidden([name for name in wanted if name not in found]):
+            raise SetupError(
+                f"this client may not see these topics, if they exist: {', '.join(hidden)} "
+                "(ACL: Describe on the topic, which Read and Write include)"
+            )
+        return found
+
+    def _hidden(self, names: list[str]) -> list[str]:
+        """Those of the topics that an ACL hides: the broker leaves them out, and refuses them if asked by name."""
+        asked = self._client.describe_topics(TopicCollection(names), request_timeout=_ANSWER) if names else {}
+        return [name for name, future in asked.items() if _code(future) == KafkaError.TOPIC_AUTHORIZATION_FAILED]
 
     def remembers_offsets(self) -> float | None:
         """Seconds that Kafka keeps the offsets of a group without members. None if this client may not ask."""
@@ -85,34 +100,57 @@ class KafkaAdmin:
         if not new:
             return {}
         futures = self._client.create_topics(new, operation_timeout=_WORK, request_timeout=_WORK, validate_only=dry_run)
-        created: dict[str, bool] = {}
-        refused: dict[str, list[str]] = {}
-        for name, future in futures.items():
-            try:
-                future.result()
-                created[name] = True
-            except KafkaException as error:
-                created[name] = False
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    refused.setdefault(_reason(error), []).append(name)
-        if refused:
-            told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
-            raise HaltError(f"the broker refuses topics: {told}")
+        created = {name: _code(future) != KafkaError.TOPIC_ALREADY_EXISTS for name, future in futures.items()}
+        _refuse({name: future for name, future in futures.items() if created[name]}, "ACL: Create on the topic")
         if not dry_run:
-            self._await(set(created))
+            self._await({topic.topic: topic.num_partitions for topic in new if created[topic.topic]})
         return created
 
-    def _await(self, names: set[str]) -> None:
+    def grow(self, counts: Mapping[str, int], *, dry_run: bool = False) -> None:
+        """Give each of these topics so many partitions in total. With `dry_run` the broker only checks the request.
+
+        Waits until the broker lists them. Raises HaltError that names each topic that the broker refuses.
+        """
+        if not counts:
+            return
+        wanted = [NewPartitions(topic, count) for topic, count in counts.items()]
+        futures = self._client.create_partitions(
+            wanted, operation_timeout=_WORK, request_timeout=_WORK, validate_only=dry_run
+        )
+        _refuse(futures, "ACL: Alter on the topic")
+        if not dry_run:
+            self._await(counts)
+
+    def _await(self, counts: Mapping[str, int]) -> None:
         deadline = time.monotonic() + _WORK
-        while missing := names - self.topics().keys():
+        while late := counts.items() - self.topics().items():
             if time.monotonic() > deadline:
-                raise HaltError(f"the broker created topics, but does not list them: {', '.join(sorted(missing))}")
+                names = ", ".join(sorted(name for name, _ in late))
+                raise HaltError(f"the broker changed topics, but does not list them so: {names}")
             time.sleep(_LOOK_AGAIN)
 
     def _note(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes are named so
             self._trouble.append(error.str())
             del self._trouble[:-1]
+
+
+def _code(future: Future[Any]) -> int | None:
+    """The code of the error that a request ended with, None if it succeeded."""
+    error = future.exception()
+    return error.args[0].code() if isinstance(error, KafkaException) else None
+
+
+def _refuse(futures: Mapping[str, Future[Any]], right: str) -> None:
+    """Raise HaltError for the topics that the broker refuses, each reason once; `right` is the ACL they may lack."""
+    refused: dict[str, list[str]] = {}
+    for name, future in futures.items():
+        if isinstance(error := future.exception(), KafkaException):
+            hint = f" ({right})" if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else ""
+            refused.setdefault(_reason(error).rstrip(".") + hint, []).append(name)
+    if refused:
+        told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
+        raise HaltError(f"the broker refuses topics: {told}")
 
 
 def _reason(error: KafkaException) -> str:

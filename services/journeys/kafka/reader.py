@@ -109,6 +109,10 @@ class PartitionReader:
                 error = found.error
             if error.code() != KafkaError._TIMED_OUT and not error.retriable():  # noqa: SLF001 - librdkafka's name
                 raise _halt(topic, error)
+            # librdkafka reports here why it finds no coordinator for the group, and to `committed` only a time-out.
+            refusal = self._consumer.poll(0)
+            if refusal is not None and (why := refusal.error()) is not None:
+                _check(topic, why)
             if time.monotonic() > deadline:
                 raise TimeoutError(error.str())
 
@@ -156,5 +160,5 @@ def _halt(topic: str, error: KafkaError) -> HaltError:
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         return HaltError(f"this client may not read {topic} (ACL: Read on the topic): {error.str()}")
     if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-        return HaltError(f"this client may not use its group (ACL: Read on the group): {error.str()}")
+        return HaltError(f"this client may not use its group (ACL: Read or Describe on the group): {error.str()}")
     return HaltError(f"{topic} cannot be read: {error.name()}: {error.str()}")

@@ -13,6 +13,13 @@ CREATE = "journeys topics create"
 """The command that creates missing topics."""
 ROOMY = 16 * 2**20
 """`max.message.bytes` of retry tiers and dead letters: they must take any order message."""
+DEFAULT_PARTITIONS = 6
+"""Partitions of new topics, if there is no topic of events yet."""
+KEYS = (
+    "More partitions move keys: a later record of an order may be in another partition than its earlier ones. "
+    "Stop the workers before."
+)
+"""The price of more partitions."""
 _UNEQUAL = "all topics of events need the same partition count, so that joins find an order in one place"
 
 
@@ -28,12 +35,12 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicPlan:
-    """The actions of `topics create`: topics to create, existing ones, or a problem that prevents both."""
+    """The actions of `topics create`: topics to create, topics that get more partitions, and topics left alone."""
 
     create: tuple[TopicSpec, ...]
+    grow: Mapping[str, int]
+    """Topic of events → its new partition count."""
     existing: tuple[str, ...]
-    problem: str | None
-    remedy: str | None
 
 
 def order_topics(settings: Settings) -> list[str]:
@@ -47,22 +54,34 @@ def journey_topics(settings: Settings) -> list[str]:
     return [f"{settings.publish.topic_prefix}{end}" for end in (*Channel, "summary", "rejected")]
 
 
+def required_topics(settings: Settings) -> list[str]:
+    """Every topic that a worker reads or writes."""
+    return [*order_topics(settings), *journey_topics(settings)]
+
+
 def plan_topics(
     settings: Settings,
     existing: Mapping[str, int],
     *,
-    partitions: int,
+    partitions: int | None,
+    grow: bool,
     replication_factor: int,
     retention_ms: int,
 ) -> TopicPlan:
-    """The plan, from the `existing` topics (name → partition count). `retention_ms` is in milliseconds."""
-    wanted = [*order_topics(settings), *journey_topics(settings)]
+    """The plan, from the `existing` topics (name → partition count). `retention_ms` is in milliseconds.
+
+    Without `partitions`, new topics get as many as the topics of events have. `grow` allows more partitions for these.
+    Raises SetupError if the topics of events would have different counts.
+    """
+    counts = _journey_counts(settings, existing)
+    if partitions is None:
+        partitions = max(counts.values(), default=DEFAULT_PARTITIONS)
+    unequal = {topic: count for topic, count in counts.items() if count != partitions}
+    if unequal and not (grow and max(unequal.values()) < partitions):
+        raise _unequal(unequal, partitions)
     config = {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
     if replication_factor >= 3:
         config["min.insync.replicas"] = "2"  # one broker may fail without loss of acknowledged records
-    others = {
-        topic: existing[topic] for topic in journey_topics(settings) if existing.get(topic, partitions) != partitions
-    }
     roomy = {*(topic for topic, _ in settings.orders.tiers), settings.orders.dead_letter}
     create = [
         TopicSpec(
@@ -71,30 +90,41 @@ def plan_topics(
             replication_factor=replication_factor,
             config={**config, "max.message.bytes": str(ROOMY)} if topic in roomy else config,
         )
-        for topic in wanted
+        for topic in required_topics(settings)
         if topic not in existing
     ]
-    count = next(iter(others.values())) if len(set(others.values())) == 1 else None
     return TopicPlan(
-        create=() if others else tuple(create),
-        existing=tuple(topic for topic in wanted if topic in existing),
-        problem=f"{_UNEQUAL}, and {partitions} were asked for, but there are: {_told(others)}" if others else None,
-        remedy=f"{CREATE} --partitions {count}" if count else None,
+        create=tuple(create),
+        grow=dict.fromkeys(unequal, partitions),
+        existing=tuple(topic for topic in required_topics(settings) if topic in existing and topic not in unequal),
     )
 
 
 def require(settings: Settings, existing: Mapping[str, int]) -> None:
     """Raise SetupError unless every topic exists and all event topics have the same partition count."""
-    wanted = [*order_topics(settings), *journey_topics(settings)]
+    wanted = required_topics(settings)
     missing = [topic for topic in wanted if topic not in existing]
     if missing:
         # If the other topics exist, a missing order topic is probably misspelt. Created, it would stay empty.
         is_odd = len(missing) < len(wanted) and not set(missing).isdisjoint(settings.orders.topics)
         remedy = f"{CREATE}, if JOURNEYS_ORDERS__TOPICS is spelt right" if is_odd else CREATE
         raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=remedy)
-    counts = {topic: existing[topic] for topic in journey_topics(settings)}
+    counts = _journey_counts(settings, existing)
     if len(set(counts.values())) > 1:
-        raise SetupError(f"{_UNEQUAL}, but there are: {_told(counts)}")
+        raise _unequal(counts, max(counts.values()))
+
+
+def _journey_counts(settings: Settings, existing: Mapping[str, int]) -> dict[str, int]:
+    return {topic: existing[topic] for topic in journey_topics(settings) if topic in existing}
+
+
+def _unequal(counts: Mapping[str, int], wanted: int) -> SetupError:
+    """The error for these counts; its remedy brings all topics of events to `wanted`, or to the largest count."""
+    count = max(wanted, *counts.values())
+    told = f"{_UNEQUAL}, but there are: {_told(counts)}"
+    if min(counts.values()) < count:
+        return SetupError(f"{told}. {KEYS}", remedy=f"{CREATE} --partitions {count} --grow")
+    return SetupError(told, remedy=f"{CREATE} --partitions {count}")
 
 
 def _told(counts: Mapping[str, int]) -> str:

@@ -259,7 +259,7 @@ class Publisher:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
         error = refusals.first or error  # the errors after a refusal only say that the transaction failed before
         if error.code() in _NOT_ALLOWED:
-            raise HaltError(f"this client may not publish: {error.name()}: {error.str()}")
+            raise HaltError(f"this client may not publish or commit: {error.name()}: {error.str()}")
         is_certain = self._care is _Care.APART or refusals.records <= 1
         self._care = max(self._care, _Care.REPORTS if is_certain else _Care.APART)
         return Result(

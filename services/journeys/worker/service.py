@@ -151,7 +151,8 @@ class Service:
 
     async def _prepare(self) -> dict[str, int]:
         """The schema ids, once all topics were found too. Raises SetupError for a missing topic or subject."""
-        cluster = in_daemon_thread(lambda: KafkaAdmin(self._settings).topics(), name="kafka-topics")
+        wanted = topics.required_topics(self._settings)
+        cluster = in_daemon_thread(lambda: KafkaAdmin(self._settings).topics(*wanted), name="kafka-topics")
         place, prefix = self._settings.registry, self._settings.publish.topic_prefix
         ids = in_daemon_thread(lambda: registry.lookup(place.url, place.config, prefix), name="schema-ids")
         try:

@@ -14,10 +14,17 @@ EVENTS = ["ads", "email", "social-media", "organic-search", "referral", "influen
 JOURNEYS = [f"journey.{end}" for end in (*EVENTS, "summary", "rejected")]
 
 
-def planned(existing: dict[str, int], *, replication_factor: int = 1) -> TopicPlan:
-    """The plan for six partitions and a day."""
+def planned(
+    existing: dict[str, int], *, partitions: int | None = 6, grow: bool = False, replication_factor: int = 1
+) -> TopicPlan:
+    """The plan for a retention of a day."""
     return plan_topics(
-        Settings(), existing, partitions=6, replication_factor=replication_factor, retention_ms=86_400_000
+        Settings(),
+        existing,
+        partitions=partitions,
+        grow=grow,
+        replication_factor=replication_factor,
+        retention_ms=86_400_000,
     )
 
 
@@ -53,7 +60,7 @@ def test_missing_topics_are_created() -> None:
     assert [spec.name for spec in work.create] == ORDERS + JOURNEYS
     assert {spec.partitions for spec in work.create} == {6}
     assert dict(work.create[0].config) == {"cleanup.policy": "delete", "retention.ms": "86400000"}
-    assert (work.existing, work.problem, work.remedy) == ((), None, None)
+    assert (work.existing, work.grow) == ((), {})
 
 
 def test_three_replicas_get_two_in_sync() -> None:
@@ -70,21 +77,39 @@ def test_existing_topics_are_left_alone() -> None:
 
 def test_order_topics_may_have_any_partition_count() -> None:
     """They belong to the programs that write orders."""
-    assert planned({"orders.completed": 3}).problem is None
+    assert planned({"orders.completed": 3}).existing == ("orders.completed",)
 
 
-def test_unequal_partition_counts_create_nothing() -> None:
-    """Unequal counts would break joins silently."""
-    work = planned({"journey.ads": 3, "journey.email": 6})
-    assert work.create == ()
-    assert work.problem is not None
-    assert work.problem.endswith("6 were asked for, but there are: journey.ads 3")
-    assert work.remedy == "journeys topics create --partitions 3"
+def test_new_topics_get_the_partition_count_of_the_topics_of_events() -> None:
+    """Without a count, a second run never contradicts the first."""
+    for existing, count in (({}, 6), ({"orders.completed": 9}, 6), ({"journey.ads": 3}, 3)):
+        assert {spec.partitions for spec in planned(existing, partitions=None).create} == {count}
 
 
-def test_topics_of_different_counts_have_no_remedy() -> None:
-    """No partition count fits them all."""
-    assert planned({"journey.ads": 3, "journey.email": 4}).remedy is None
+@pytest.mark.parametrize(
+    ("existing", "partitions", "grow", "remedy"),
+    [
+        ({"journey.ads": 3, "journey.email": 6}, 6, False, "--partitions 6 --grow"),
+        ({"journey.ads": 3, "journey.email": 4}, None, False, "--partitions 4 --grow"),
+        ({"journey.ads": 3, "journey.email": 4}, 2, True, "--partitions 4 --grow"),
+        ({"journey.ads": 9, "journey.email": 9}, 6, True, "--partitions 9"),
+    ],
+)
+def test_unequal_partition_counts_create_nothing(
+    existing: dict[str, int], partitions: int | None, grow: bool, remedy: str
+) -> None:
+    """Unequal counts would break joins silently. Kafka takes no partition away, so the largest count is the remedy."""
+    with pytest.raises(SetupError, match=r"there are: journey\.ads \d") as caught:
+        planned(existing, partitions=partitions, grow=grow)
+    assert caught.value.remedy == f"journeys topics create {remedy}"
+
+
+def test_grown_topics_of_events_have_one_count() -> None:
+    """The plan brings smaller topics and new ones to the count that is asked for, and leaves others alone."""
+    work = planned({"orders.completed": 2, "journey.ads": 3, "journey.email": 4}, partitions=4, grow=True)
+    assert work.grow == {"journey.ads": 4}
+    assert work.existing == ("orders.completed", "journey.email")
+    assert {spec.partitions for spec in work.create} == {4}
 
 
 def test_missing_topics_are_refused_at_start() -> None:
@@ -108,7 +133,8 @@ def test_missing_order_topic_may_be_misspelt() -> None:
 
 
 def test_unequal_partition_counts_are_refused_at_start() -> None:
-    """The error shows all counts."""
-    existing = dict.fromkeys(ORDERS + JOURNEYS, 6) | {"journey.ads": 3}
-    with pytest.raises(SetupError, match=r"journey\.ads 3, journey\.email 6"):
+    """The error shows all counts, what more partitions mean for keys, and the command that brings them to one."""
+    existing = dict.fromkeys(ORDERS + JOURNEYS, 6) | {"journey.ads": 8}
+    with pytest.raises(SetupError, match=r"journey\.ads 8, journey\.email 6.* More partitions move keys") as caught:
         require(Settings(), existing)
+    assert caught.value.remedy == "journeys topics create --partitions 8 --grow"

@@ -293,7 +293,7 @@ def test_a_missing_right_to_publish_halts() -> None:
     """Waiting does not help, and aborting for ever would hide it."""
     bench = Bench()
     bench.kafka.say("commit", NOT_ALLOWED)
-    with pytest.raises(HaltError, match="may not publish: TOPIC_AUTHORIZATION_FAILED"):
+    with pytest.raises(HaltError, match="may not publish or commit: TOPIC_AUTHORIZATION_FAILED"):
         bench.publish()
 
 
@@ -303,7 +303,7 @@ def test_a_missing_right_to_publish_in_a_delivery_report_halts() -> None:
     bench.kafka.say("commit", REFUSED, REFUSED)
     assert bench.publish().outcome is Outcome.ABORTED
     bench.kafka.reports.append(NOT_ALLOWED)
-    with pytest.raises(HaltError, match="may not publish: TOPIC_AUTHORIZATION_FAILED"):
+    with pytest.raises(HaltError, match="may not publish or commit: TOPIC_AUTHORIZATION_FAILED"):
         bench.publish()
 
 
