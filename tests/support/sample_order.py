@@ -12,6 +12,7 @@ from tests.expectations import SOURCES
 from journeys.avro import wire
 from journeys.avro.schema import Schema
 from journeys.model import Journey, Record
+from journeys.number import Number
 from journeys.producer import schemas
 from journeys.producer.channels import Channel
 from journeys.producer.encoding.journey import JourneyEncoder
@@ -25,8 +26,8 @@ _CHECKOUT = {
     "other_order_id": ORDER,
     "other_order_no": "1042",
     "currency": "USD",
-    "total_price": 140,
-    "shop_currency_total_price": 129,
+    "total_price": Number("139.90"),
+    "shop_currency_total_price": "129.50",
 }
 _ON_SITE: dict[str, Any] = {
     "products": [
@@ -37,16 +38,16 @@ _ON_SITE: dict[str, Any] = {
             "variant_name": "M / sand",
             "final_name": "Linen shirt, M / sand",
             "currency": "USD",
-            "price": 70,
+            "price": Number("69.95"),
             "quantity": 2,
-            "shop_currency_price": 65,
+            "shop_currency_price": Number("64.75"),
         },
     ],
     "cart_viewed": {
         "currency": "USD",
-        "total_price": 140,
+        "total_price": Number("139.90"),
         "total_quantity": 2,
-        "shop_currency_total_price": 129,
+        "shop_currency_total_price": "129.50",
     },
     "checkout_started": _CHECKOUT,
     "payment_info_submitted": _CHECKOUT,
@@ -121,7 +122,7 @@ def event(channel: Channel, number: int = 0) -> dict[str, Any]:
 def journey() -> Journey:
     """One event of each channel, one with a misfit and an unknown field, one of nulls, and an item that is no event."""
     events = [event(channel, number) for number, channel in enumerate(Channel)]
-    odd = event(Channel.ADS, len(events)) | {"event_page_ip": ["203.0.113.7"], "event_score": 0.75}
+    odd = event(Channel.ADS, len(events)) | {"event_page_ip": ["203.0.113.7"], "event_score": Number("0.75")}
     return Journey(
         order_id=ORDER,
         account="default",
