@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.terminal import complain
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the topics.")
 
@@ -45,7 +46,7 @@ def create(
     kept = _duration(retention)
 
     from journeys.kafka.admin import KafkaAdmin
-    from journeys.kafka.topics import KEYS, plan_topics, required_topics
+    from journeys.kafka.topics import KEYS, misread_topics, plan_topics, required_topics
     from journeys.settings.values import format_duration
 
     broker = KafkaAdmin(settings)
@@ -57,6 +58,9 @@ def create(
         replication_factor=replication_factor,
         retention_ms=int(kept * 1000),
     )
+    if misread := misread_topics(settings):
+        prefix = settings.publish.topic_prefix
+        complain(f"warning: consumers that subscribe to {prefix}* would read {', '.join(misread)} as events")
     created = broker.create(plan.create, dry_run=dry_run)
     broker.grow(plan.grow, dry_run=dry_run)
     verb = "would create" if dry_run else "created"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from journeys.errors import SetupError
-from journeys.producer.channels import Channel
 from journeys.settings import Settings
 
 CREATE = "journeys topics create"
@@ -51,7 +50,15 @@ def order_topics(settings: Settings) -> list[str]:
 
 def journey_topics(settings: Settings) -> list[str]:
     """The topics of all channels, of summaries and of rejected events."""
-    return [f"{settings.publish.topic_prefix}{end}" for end in (*Channel, "summary", "rejected")]
+    return [*settings.publish.topics]
+
+
+def misread_topics(settings: Settings) -> list[str]:
+    """Order topics, retry tiers and dead letters whose names begin with the prefix of the journey topics.
+
+    A consumer that subscribes to the prefix as a pattern would read them as events.
+    """
+    return [topic for topic in order_topics(settings) if topic.startswith(settings.publish.topic_prefix)]
 
 
 def required_topics(settings: Settings) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, tzinfo
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -281,7 +281,10 @@ class PublishSettings(_Group):
     """The published records."""
 
     topic_prefix: TopicName = "journey."
-    """Prefix of the event topics; the channel follows."""
+    """Prefix of the journey topics; the channel follows.
+
+    An order topic may begin with it too. Then consumers must subscribe to the journey topics by name, not by prefix.
+    """
     aliases: dict[str, ChannelName] = Field(default_factory=dict)
     """More spellings of channels, as JSON: {"newsletter": "email"}."""
     linger: Duration = Field(default=0.1, le=10)
@@ -290,6 +293,11 @@ class PublishSettings(_Group):
     """This many collected records start a transaction at once."""
     native: bool = True
     """Encode in C, where the installation can; false: by fastavro, the same bytes."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The journey topics: those of all channels, of summaries and of rejected events."""
+        return tuple(f"{self.topic_prefix}{end}" for end in (*get_args(ChannelName), "summary", "rejected"))
 
 
 class LogsSettings(_Group):
@@ -330,9 +338,9 @@ class Settings(_Group):
 
     @model_validator(mode="after")
     def _topics_do_not_feed_back(self) -> Self:
-        ours = {self.orders.dead_letter, *(topic for topic, _ in self.orders.tiers)}
+        ours = {*self.publish.topics, self.orders.dead_letter, *(topic for topic, _ in self.orders.tiers)}
         for topic in self.orders.topics:
-            if topic in ours or topic.startswith(self.publish.topic_prefix):
+            if topic in ours:
                 raise PydanticCustomError(
                     "feedback",
                     "the worker also writes to {topic}: orders would go round in circles",

@@ -124,6 +124,8 @@ class Service:
         """Work until a signal comes. Returns 0; raises as `run` does."""
         self._take_signals(asyncio.get_running_loop())
         log("worker.starting", group=self._settings.kafka.group_id, instance=self._instance_id)
+        if misread := topics.misread_topics(self._settings):
+            log("orders.under_prefix", topics=misread, prefix=self._settings.publish.topic_prefix)
         watchdog = Watchdog(patience(self._settings), see=self._see, task_of=self._task_of)
         async with self._ops(watchdog):
             ids = await self._unless_stopped(self._prepare())

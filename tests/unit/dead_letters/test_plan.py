@@ -133,6 +133,7 @@ def test_topics_that_the_worker_writes_are_refused_as_targets(topic: str) -> Non
     with pytest.raises(ValueError, match=topic):
         Targets.of(Settings(), topic)
     assert Targets.of(Settings(), "aside").to == "aside"
+    assert Targets.of(Settings(), "journey.orders").to == "journey.orders"
 
 
 def test_replayed_message_is_the_original_with_a_count() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from journeys.errors import SetupError
-from journeys.kafka.topics import TopicPlan, journey_topics, order_topics, plan_topics, require
+from journeys.kafka.topics import TopicPlan, journey_topics, misread_topics, order_topics, plan_topics, require
 from journeys.producer import schemas
 from journeys.settings import OrdersSettings, Settings, load
 
@@ -52,6 +52,13 @@ def test_topic_names_follow_the_settings() -> None:
     )
     assert order_topics(settings) == ["orders.completed", "eu.dead"]
     assert "eu.journey.ads" in journey_topics(settings)
+
+
+def test_order_topics_under_the_publish_prefix_are_found() -> None:
+    """A consumer of `journey.*` would read them as events."""
+    assert misread_topics(Settings()) == []
+    environment = {"JOURNEYS_ORDERS__TOPICS": "orders,journey.orders", "JOURNEYS_ORDERS__DEAD_LETTER": "journey.dead"}
+    assert misread_topics(load(None, environment)) == ["journey.orders", "journey.dead"]
 
 
 def test_missing_topics_are_created() -> None:

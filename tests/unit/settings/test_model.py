@@ -75,10 +75,15 @@ def test_session_times_belong_to_the_broker_under_kip_848() -> None:
     assert "session.timeout.ms belongs to the broker" in found["JOURNEYS_KAFKA__CONFIG"]
 
 
-@pytest.mark.parametrize("topic", ["journey.ads", "orders.retry.1m", "orders.dead-letter"])
+@pytest.mark.parametrize("topic", ["journey.ads", "journey.summary", "orders.retry.1m", "orders.dead-letter"])
 def test_orders_topics_the_worker_writes_to_are_refused(topic: str) -> None:
     """A worker that reads its own output never ends."""
     assert "round in circles" in problems({"JOURNEYS_ORDERS__TOPICS": topic})["JOURNEYS_ORDERS__TOPICS"]
+
+
+def test_an_order_topic_may_begin_with_the_publish_prefix() -> None:
+    """The worker writes only to the topics of channels, summaries and rejected events."""
+    assert load(None, {"JOURNEYS_ORDERS__TOPICS": "journey.orders"}).orders.topics == ("journey.orders",)
 
 
 def test_the_key_comes_from_a_file_and_is_read_anew(tmp_path: Path) -> None:
