@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import expectations
+from tests.support.released import broken_promises, types_in
 from tests.support.schema_pages import DOCUMENT, with_tables
 from tests.support.sink_lint import complaints
 
@@ -18,6 +20,9 @@ from journeys.producer import schemas
 from journeys.producer.channels import Channel
 
 EVENTS = [schemas.RECORDS[channel] for channel in Channel]
+RELEASES = sorted((Path(__file__).parents[3] / "schemas" / "released").iterdir())
+FROZEN = {"1": "243aa93df3b9ef12a6f0251d9436cd33f38b5d440452f0b251ca255e2ff6a561"}
+"""Release → sha256 of its files, one after the other by name. An entry never changes."""
 
 
 def fields_of(record: str) -> dict[str, Any]:
@@ -73,6 +78,21 @@ def test_everything_is_documented(record: str) -> None:
 def test_every_sink_can_take_a_schema(record: str) -> None:
     """A schema keeps the rules that sinks, code generators and later versions rest on."""
     assert complaints(schemas.load(record)) == []
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
+def test_a_released_set_is_frozen(release: Path) -> None:
+    """A released file never changes, not even its docs."""
+    content = b"".join(path.read_bytes() for path in sorted(release.iterdir()))
+    assert sha256(content).hexdigest() == FROZEN[release.name]
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
+def test_every_released_field_is_there_with_its_type(release: Path) -> None:
+    """The same type, logical type, precision and scale: more than the registry's check asks for."""
+    released = types_in(release)
+    assert set(schemas.RECORDS.values()) >= {name for name in released if name.endswith(("Event", "Summary"))}
+    assert broken_promises(released, types_in(schemas.directory())) == []
 
 
 @pytest.mark.parametrize("record", EVENTS)
