@@ -18,8 +18,11 @@ _ONE_BY_ONE = ("tests/broker/", "tests/property/", "tests/simulation/")
 """Tests in these folders may run in any process; elsewhere a file stays in one process."""
 _OWN_BROKERS = ("tests/chaos/", *(f"tests/broker/test_{name}.py" for name in ("demo", "long_run", "silent_broker")))
 """These tests start a broker of their own. They run one after the other, since each start of Java takes much CPU."""
-_TOGETHER = "tests/simulation/test_simulation.py::test_the_simulation_finds_each_planted_defect"
-"""These tests share the outcome of one long run."""
+_TOGETHER = (
+    "tests/simulation/test_simulation.py::test_the_simulation_finds_each_planted_defect",
+    "tests/broker/test_security.py",
+)
+"""Tests that begin so share what takes long to make: the outcome of one run, a broker that checks rights."""
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
@@ -29,8 +32,9 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
         """The name of a test's group."""
         if nodeid.startswith(_OWN_BROKERS):
             return "brokers of their own"
-        if nodeid.startswith(_TOGETHER):
-            return _TOGETHER
+        for beginning in _TOGETHER:
+            if nodeid.startswith(beginning):
+                return beginning
         return nodeid if nodeid.startswith(_ONE_BY_ONE) else nodeid.partition("::")[0]
 
 

@@ -27,7 +27,7 @@ from journeys_sandbox.api.contract import ApiSettings
 from journeys_sandbox.api.server import StandInThread
 from journeys_sandbox.stack.kafka import Broker
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("security")]  # all tests of this file share a broker of its own
+pytestmark = pytest.mark.slow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 RESOURCES = {
