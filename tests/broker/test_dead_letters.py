@@ -108,8 +108,8 @@ class DeadLetterBench:
     def run(self, *arguments: str, code: int = 0) -> str:
         """Run a command that ends with `code`. Returns its stdout, or its stderr if `code` is not 0."""
         assert main(["dead-letters", *arguments]) == code
-        told = self._capsys.readouterr()
-        return told.err if code else told.out
+        answer = self._capsys.readouterr()
+        return answer.err if code else answer.out
 
     def answer(self, *arguments: str) -> Any:
         """Run a command with --json. Returns its answer."""
@@ -227,8 +227,8 @@ def test_dry_run_shows_the_plan_and_sends_nothing(bench: DeadLetterBench) -> Non
     """It counts letters by reason and topic; without --execute nothing is sent or committed."""
     bench.put([f"a{n}" for n in range(5)])
     bench.put(["b0"], reason="status-422", source=bench.others, at_ms=NOW_MS + 1)
-    told = bench.answer("replay", "--limit", "5")
-    assert told == {
+    answer = bench.answer("replay", "--limit", "5")
+    assert answer == {
         "executed": False,
         "letters": 5,
         "reasons": {"status-400": 5},
@@ -256,8 +256,8 @@ def test_letters_passed_over_by_a_filter_stay_pending(bench: DeadLetterBench) ->
     first = bench.put([f"a{n}" for n in range(40)])
     second = bench.put([f"b{n}" for n in range(40)], reason="status-422")
     third = bench.put([f"c{n}" for n in range(40)])
-    told = bench.answer("replay", "--reason", "status-422", "--execute")
-    assert told == {"executed": True, "letters": 40, "reasons": {"status-422": 40}, "left": 80}
+    answer = bench.answer("replay", "--reason", "status-422", "--execute")
+    assert answer == {"executed": True, "letters": 40, "reasons": {"status-422": 40}, "left": 80}
     assert bench.replayed() == sorted(second)
     assert bench.states() == {("status-400", "pending"): 80, ("status-422", "replayed"): 40}
     assert bench.answer("replay", "--order", "c7", "--execute")["letters"] == 1
@@ -282,9 +282,9 @@ def test_killed_replay_resumes_without_repeating(bench: DeadLetterBench) -> None
     process.kill()
     process.communicate(timeout=20)
     assert process.returncode == -signal.SIGKILL
-    told = bench.answer("replay", "--execute")
-    assert 0 < told["letters"] < len(orders)
-    assert told["left"] == 0
+    answer = bench.answer("replay", "--execute")
+    assert 0 < answer["letters"] < len(orders)
+    assert answer["left"] == 0
     assert bench.replayed() == sorted(orders)
 
 
@@ -297,9 +297,9 @@ def test_interrupted_replay_finishes_its_batch_and_counts(bench: DeadLetterBench
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert "the same command goes on" in err
-    told = json.loads(out)
-    assert told["letters"] == len(bench.read(bench.orders)) == len(orders) - told["left"]
-    assert bench.answer("replay", "--execute")["letters"] == told["left"]
+    answer = json.loads(out)
+    assert answer["letters"] == len(bench.read(bench.orders)) == len(orders) - answer["left"]
+    assert bench.answer("replay", "--execute")["letters"] == answer["left"]
     assert bench.replayed() == sorted(orders)
 
 
@@ -313,9 +313,9 @@ def test_second_interrupt_ends_a_replay_within_a_batch(bench: DeadLetterBench) -
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "interrupted within a batch" in err
-    told = json.loads(out)["letters"]
+    answer = json.loads(out)["letters"]
     rest = bench.answer("replay", "--execute")["letters"]
-    assert told in (len(orders) - rest, len(orders) - rest - 1)
+    assert answer in (len(orders) - rest, len(orders) - rest - 1)
     assert bench.replayed() == sorted(orders)
 
 
@@ -402,8 +402,8 @@ def test_letters_older_than_kept_offsets_need_the_option_forgotten(bench: DeadLe
     assert bench.states() == {("status-400", "unknown"): 4, ("status-422", "pending"): 4}
     assert "--forgotten" in bench.run("replay", "--reason", "status-422", "--execute", code=1)
     assert bench.read(bench.orders) == []
-    told = bench.answer("replay", "--forgotten", "skip", "--execute")
-    assert (told["letters"], told["left"]) == (4, 0)
+    answer = bench.answer("replay", "--forgotten", "skip", "--execute")
+    assert (answer["letters"], answer["left"]) == (4, 0)
     assert bench.replayed() == sorted(new)
     assert bench.states() == {("status-400", "replayed"): 4, ("status-422", "replayed"): 4}
 
@@ -420,9 +420,9 @@ def test_replay_beyond_the_offset_map_limit_is_refused(bench: DeadLetterBench, m
     """Nothing is sent; the error says what to do, and each of its suggestions works."""
     monkeypatch.setenv("JOURNEYS_ORDERS__MAP_LIMIT", "64")
     orders = bench.put((f"a{n}" for n in range(1600)), reason=["status-400", "status-422"])
-    told = bench.run("replay", "--reason", "status-422", "--execute", code=1)
-    assert "JOURNEYS_ORDERS__MAP_LIMIT" in told
-    assert "0/0" in told
+    answer = bench.run("replay", "--reason", "status-422", "--execute", code=1)
+    assert "JOURNEYS_ORDERS__MAP_LIMIT" in answer
+    assert "0/0" in answer
     assert bench.read(bench.orders) == []
     assert bench.answer("replay", "--reason", "status-422", "--limit", "100", "--execute")["letters"] == 100
     bench.run("replay", "--reason", "status-400", "--to", bench.aside, "--limit", "100", "--execute")
@@ -448,8 +448,8 @@ def test_letters_from_a_tier_and_from_no_topic_go_to_the_order_topic(bench: Dead
 
 def test_letters_of_an_unknown_topic_need_the_option_to(bench: DeadLetterBench) -> None:
     """A letter's header alone never chooses the topic: the settings or the operator do."""
-    bench.put(["stray"], source="somebody.elses")
-    assert "somebody.elses (1)" in bench.run("replay", "--execute", code=1)
+    bench.put(["stray"], source="other.orders")
+    assert "other.orders (1)" in bench.run("replay", "--execute", code=1)
     bench.run("replay", "--to", bench.aside, "--execute")
     assert bench.replayed(bench.aside) == ["stray"]
 
@@ -471,9 +471,9 @@ def test_letters_are_named_by_the_order_id_in_the_message(
     monkeypatch.setenv("JOURNEYS_REGISTRY__URL", "http://127.0.0.1:1")
     bench.put(['{"order_id": 12345678901234567890}', "\x00\x00\x00\x00\x01abc"])
     assert main(["dead-letters", "list", "--json"]) == 0
-    told = capsys.readouterr()
-    assert [letter["order"] for letter in json.loads(told.out)] == ["12345678901234567890", "\x00\x00\x00\x00\x01abc"]
-    assert "orders in Avro are named by their keys" in told.err
+    answer = capsys.readouterr()
+    assert [letter["order"] for letter in json.loads(answer.out)] == ["12345678901234567890", "\x00\x00\x00\x00\x01abc"]
+    assert "orders in Avro are named by their keys" in answer.err
     assert bench.answer("replay", "--order", "12345678901234567890")["letters"] == 1
 
 
@@ -483,10 +483,10 @@ def test_list_prints_a_table_and_totals(bench: DeadLetterBench) -> None:
     bench.put(["one", "two", "three"], reason=["status-400", "status-422"])
     assert bench.run("list", "--reason", "status-40") == "No letter matches; pending in all: 3.\n"
     bench.run("replay", "--reason", "status-422", "--execute")
-    told = bench.run("list", "--limit", "2")
-    lines = [line.split() for line in told.splitlines()]
+    answer = bench.run("list", "--limit", "2")
+    lines = [line.split() for line in answer.splitlines()]
     assert [(line[0], line[-1]) for line in lines if "fetch" in line] == [("0/0", "pending"), ("0/1", "replayed")]
-    assert "The 2 oldest of 3 are shown, all are counted:" in told
+    assert "The 2 oldest of 3 are shown, all are counted:" in answer
     counted = [["reason", "pending", "replayed", "letters"], ["status-400", "2", "0", "2"]]
     assert [line for line in lines if line and line[0] in ("reason", "status-400", "status-422", "all")] == [
         *counted,

@@ -47,9 +47,9 @@ def test_another_partition_count_is_refused(settings: Settings, capsys: pytest.C
     """The command changes nothing, names the partition count it found, and its remedy brings all to one count."""
     assert main(["topics", "create", "--partitions", "2"]) == 0
     assert main(["topics", "create", "--partitions", "4"]) == 1
-    told = capsys.readouterr().err
-    assert f"{settings.publish.topic_prefix}ads 2" in told
-    follow_remedy(told)
+    answer = capsys.readouterr().err
+    assert f"{settings.publish.topic_prefix}ads 2" in answer
+    follow_remedy(answer)
     topics = KafkaAdmin(settings).topics()
     assert {topics[name] for name in journey_topics(settings)} == {4}
     assert {topics[name] for name in order_topics(settings)} == {2}
@@ -66,18 +66,18 @@ def test_a_grown_topic_has_a_remedy(settings: Settings, capsys: pytest.CaptureFi
     with pytest.raises(SetupError) as refused:
         require(settings, KafkaAdmin(settings).topics())
     assert main(["topics", "create"]) == 1
-    told = capsys.readouterr().err
-    assert told.splitlines()[-1] == f"journeys: try: {refused.value.remedy}"
-    follow_remedy(told, "--dry-run")
+    answer = capsys.readouterr().err
+    assert answer.splitlines()[-1] == f"journeys: try: {refused.value.remedy}"
+    follow_remedy(answer, "--dry-run")
     assert len(set(KafkaAdmin(settings).topics().values())) > 1
-    follow_remedy(told)
+    follow_remedy(answer)
     assert "a later record of an order may be in another partition" in capsys.readouterr().out
     require(settings, KafkaAdmin(settings).topics())
 
 
-def follow_remedy(told: str, *options: str) -> None:
+def follow_remedy(answer: str, *options: str) -> None:
     """Run the command that the last line of an error names."""
-    command = told.splitlines()[-1].removeprefix("journeys: try: journeys ").split()
+    command = answer.splitlines()[-1].removeprefix("journeys: try: journeys ").split()
     assert main([*command, *options]) == 0
 
 

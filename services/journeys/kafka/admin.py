@@ -149,8 +149,8 @@ def _refuse(futures: Mapping[str, Future[Any]], right: str) -> None:
             hint = f" ({right})" if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else ""
             refused.setdefault(_reason(error).rstrip(".") + hint, []).append(name)
     if refused:
-        told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
-        raise HaltError(f"the broker refuses topics: {told}")
+        listed = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
+        raise HaltError(f"the broker refuses topics: {listed}")
 
 
 def _reason(error: KafkaException) -> str:

@@ -128,11 +128,11 @@ def _journey_counts(settings: Settings, existing: Mapping[str, int]) -> dict[str
 def _unequal(counts: Mapping[str, int], wanted: int) -> SetupError:
     """The error for these counts; its remedy brings all topics of events to `wanted`, or to the largest count."""
     count = max(wanted, *counts.values())
-    told = f"{_UNEQUAL}, but there are: {_told(counts)}"
+    listed = f"{_UNEQUAL}, but there are: {_listed(counts)}"
     if min(counts.values()) < count:
-        return SetupError(f"{told}. {KEYS}", remedy=f"{CREATE} --partitions {count} --grow")
-    return SetupError(told, remedy=f"{CREATE} --partitions {count}")
+        return SetupError(f"{listed}. {KEYS}", remedy=f"{CREATE} --partitions {count} --grow")
+    return SetupError(listed, remedy=f"{CREATE} --partitions {count}")
 
 
-def _told(counts: Mapping[str, int]) -> str:
+def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{topic} {count}" for topic, count in counts.items())

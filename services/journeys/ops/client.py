@@ -14,9 +14,9 @@ from journeys.errors import HaltError, SetupError
 from journeys.redact import without_credentials
 from journeys.settings import OpsSettings
 
-_TIMEOUT = 10.0
-_LONGEST = 64 * 1024
-"""The most bytes of an answer that are read."""
+_TIMEOUT_S = 10.0
+_LONGEST_BYTES = 64 * 1024
+"""How much of an answer is read."""
 _PATH = "/resume"
 _CONNECTIONS: dict[str, Callable[..., http.client.HTTPConnection]] = {
     "http": http.client.HTTPConnection,
@@ -61,17 +61,17 @@ def _post(address: str) -> tuple[int, bytes]:
     parts = urlsplit(address)
     if parts.scheme not in _CONNECTIONS or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{without_credentials(address)} is no http:// or https:// address")
-    told = without_credentials(address)
+    shown = without_credentials(address)
     path = parts.path.rstrip("/").removesuffix(_PATH) + _PATH
-    connection = _CONNECTIONS[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT)
+    connection = _CONNECTIONS[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT_S)
     try:
         connection.request("POST", path, body=b"", headers={"X-Journeys": "resume", "Accept": "application/json"})
         answer = connection.getresponse()
-        return answer.status, answer.read(_LONGEST)
+        return answer.status, answer.read(_LONGEST_BYTES)
     except OSError as error:
-        raise HaltError(f"no worker listens at {told} ({error.strerror or error})") from None
+        raise HaltError(f"no worker listens at {shown} ({error.strerror or error})") from None
     except http.client.HTTPException as error:
-        raise HaltError(f"{told} does not speak HTTP ({type(error).__name__})") from None
+        raise HaltError(f"{shown} does not speak HTTP ({type(error).__name__})") from None
     finally:
         connection.close()
 

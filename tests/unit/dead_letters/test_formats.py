@@ -51,8 +51,8 @@ def test_secret_headers_are_hidden_on_request(hide: bool) -> None:
     def unreadable(_message: OrderMessage) -> Order:
         raise RejectedOrderError("unreadable", reason="message-unreadable", stage="message")
 
-    told = whole(LetterReader(unreadable).read(message, ReplayedOffsets(watermark=0)), message, hide_secrets=hide)
-    assert ("s3cret" in json.dumps(told)) is not hide
-    assert [header["name"] for header in told["headers"]] == ["trace", "Authorization", "trace"]
-    assert told["headers"][2]["value"] == {"base64": "/w=="}
-    assert (told["key"], told["value"], told["timestamp_ms"]) == (None, {"text": "A-1"}, 5)
+    answer = whole(LetterReader(unreadable).read(message, ReplayedOffsets(watermark=0)), message, hide_secrets=hide)
+    assert ("s3cret" in json.dumps(answer)) is not hide
+    assert [header["name"] for header in answer["headers"]] == ["trace", "Authorization", "trace"]
+    assert answer["headers"][2]["value"] == {"base64": "/w=="}
+    assert (answer["key"], answer["value"], answer["timestamp_ms"]) == (None, {"text": "A-1"}, 5)

@@ -18,7 +18,7 @@ from journeys.producer.publisher import Outcome, Result
 
 COUNT = 10
 BATCH = 4
-ABORTED = Result(outcome=Outcome.ABORTED, reason="as told")
+ABORTED = Result(outcome=Outcome.ABORTED, reason="as scripted")
 UNKNOWN = Result(outcome=Outcome.UNKNOWN, reason="no answer")
 TARGETS = Targets(orders=("orders",), tiers=frozenset())
 
