@@ -13,11 +13,21 @@ from tests.simulation.scheduler import Process, Scheduler
 from journeys.errors import TransientError
 from journeys.fetcher.pages import Answer
 
-Kind: TypeAlias = Literal["plain", "growing", "late", "absent", "refused", "large", "heavy", "unsteady"]
+Kind: TypeAlias = Literal[
+    "plain", "growing", "late", "absent", "refused", "large", "heavy", "unsteady", "visit", "short", "ill-formed"
+]
 """growing: more events with time; late: no journey at first, and every other one of them heavy; large: more events than
-are taken; heavy: an event that Kafka does not take; unsteady: `total` never agrees with the events."""
+are taken; heavy: an event that Kafka does not take; unsteady: `total` never agrees with the events; visit: pairs of
+events have one id; short: `total` is 1, however many events there are; ill-formed: never an answer with a journey."""
+_STEADY: frozenset[Kind] = frozenset({"plain", "unsteady", "visit", "short"})
 Mood: TypeAlias = Literal["well", "down", "strict", "shut", "slow", "broken"]
 """strict: 429; shut: 401; broken: answers that are no answers."""
+
+_ANSWERS: dict[Kind, Answer] = {
+    "refused": Answer(status=400, body=b""),
+    "ill-formed": Answer(status=200, body=b'{"code": 1, "message": "ok", "data": {"events": "?"}}'),
+}
+"""Kinds that always get the same answer."""
 
 PAGE = 3
 MAX_EVENTS = 40
@@ -33,6 +43,8 @@ class Journey:
     kind: Kind
     events: int
     changes: tuple[float, ...] = ()
+    is_disturbed: bool = False
+    """Whether the API failed for it. A failure of an extra page is the end of a journey with too small a `total`."""
 
     def size(self, now: float) -> int:
         """How many events there are by now."""
@@ -43,13 +55,21 @@ class Journey:
         return self.events + sum(2 for change in self.changes if now >= change)
 
     @property
+    def known_size(self) -> int | None:
+        """How many events must be published; None if that depends on when the journey is read."""
+        is_cut = self.kind == "short" and self.is_disturbed
+        return self.events if self.kind in _STEADY and not is_cut else None
+
+    @property
     def is_heavy(self) -> bool:
         """Whether its last event is one that Kafka does not take."""
         return self.kind == "heavy" or (self.kind == "late" and self.events % 2 == 1)
 
     def event(self, position: int) -> dict[str, str]:
         """One event; the same each time."""
-        made = {"event_id": f"{self.order_id}-{position}", "event_type": _CHANNELS[position % 3]}
+        place = f"{self.order_id}-{position}"
+        identity = f"{self.order_id}-{position // 2}" if self.kind == "visit" else place
+        made = {"event_id": identity, "place": place, "event_type": _CHANNELS[position % 3]}
         if self.is_heavy and position == self.events - 1:
             made["text"] = HEAVY
         return made
@@ -81,6 +101,8 @@ class Api:
     def answer(self, order_id: str, page: int) -> Answer:
         """The answer of the API now. Raises TransientError while it cannot be reached."""
         mood = self.mood
+        if mood in {"down", "broken"}:
+            self.journeys[order_id].is_disturbed = True
         if mood == "down":
             if self.random() < 0.5:
                 raise TransientError("the API cannot be reached", reason="connect")
@@ -92,13 +114,13 @@ class Api:
         if mood == "broken" and self.random() < 0.5:
             return Answer(status=200, body=b'{"code": 1, "data": {"events"')
         journey = self.journeys[order_id]
-        if journey.kind == "refused":
-            return Answer(status=400, body=b"")
+        if journey.kind in _ANSWERS:
+            return _ANSWERS[journey.kind]
         return Answer(status=200, body=_page(journey, page, journey.size(self.scheduler.now), self.random()))
 
 
 def _page(journey: Journey, page: int, size: int, chance: float) -> bytes:
-    total = size + (1 if journey.kind == "unsteady" else 0)
+    total = 1 if journey.kind == "short" else size + (journey.kind == "unsteady")
     if journey.kind == "large":
         total = MAX_EVENTS + 1
     first = (page - 1) * PAGE

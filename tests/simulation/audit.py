@@ -4,13 +4,14 @@
   committed. Until then it is owed.
 - What is done is what the group's committed offsets cover, and the other way round: a difference is an order that will
   be published twice, or never.
-- A journey is visible whole: events at every position, and one summary that agrees with them.
+- A journey is visible whole: every event of the API at its position, and one summary that agrees with them.
 - Nothing that Kafka would refuse for ever is asked of it twice: a map that is too large.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -41,10 +42,14 @@ class Item:
 
 
 class Audit(Watcher):
-    """Watches the broker. `violation` is the first thing that must not be."""
+    """Watches the broker. `violation` is the first thing that must not be.
 
-    def __init__(self, story: Story) -> None:
+    `size_of` gives the number of events that an order's journey has; None if it may have several numbers of them.
+    """
+
+    def __init__(self, story: Story, size_of: Callable[[str], int | None]) -> None:
         self._story = story
+        self._size_of = size_of
         self._owed: dict[str, Item] = {}  # by edition
         self._items: dict[Place, list[Item]] = defaultdict(list)
         self._offsets: dict[Place, Committed] = {}
@@ -136,10 +141,12 @@ class Audit(Watcher):
 
     def _is_whole(self, item: Item, summary: Summary, events: list[Entry]) -> None:
         found = sorted(
-            (event.position, event.event_id) for event in (_EVENT.decode(entry.value or b"") for entry in events)
+            (event.position, event.place) for event in (_EVENT.decode(entry.value or b"") for entry in events)
         )
         if found != [(position, f"{summary.order_id}-{position}") for position in range(len(events))]:
             self.violated(f"{item.edition} is half visible, or not its own: {found}")
+        if (size := self._size_of(summary.order_id)) not in (None, len(events)):
+            self.violated(f"{item.edition} has {len(events)} events; its journey has {size}")
         if Counter(entry.place[0] for entry in events) != summary.expected:
             self.violated(f"the summary of {item.edition} does not agree with its events")
 

@@ -19,7 +19,9 @@ from journeys.consumer import offset_map
 from journeys.consumer.consumer import OrderConsumer, Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.ledger import Commit, Ledger
-from journeys.model import GroupOffsets, OffsetCommit, Record
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.fetch import Fetcher
+from journeys.model import GroupOffsets, Journey, OffsetCommit, Order, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.kafka_thread.admission import Admission
@@ -345,6 +347,35 @@ class AnonymousLetter(PendingResults):
         super().replace(finished, structs.replace(by, records=anonymous.records, size=anonymous.size))
 
 
+# -- what a journey is
+
+
+class OneEventPerId(Fetcher):
+    """Events with one id are taken for one event: a real bug once."""
+
+    async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
+        """The last of them."""
+        journey = await super().fetch(order, accept_empty=accept_empty)
+        return structs.replace(journey, events=tuple({event["event_id"]: event for event in journey.events}.values()))
+
+
+class TotalBelieved(Fetcher):
+    """`total` is taken for the number of events: a real bug once."""
+
+    async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
+        """As many as it says."""
+        journey = await super().fetch(order, accept_empty=accept_empty)
+        return structs.replace(journey, events=journey.events[: journey.total])
+
+
+class NeverAtFault(Gatekeeper):
+    """An order that never gets a journey is blamed on the API, whatever the API answers for others."""
+
+    def others_answered(self, order_id: str, *, since: float) -> bool:  # noqa: ARG002 - the product's signature
+        """Never."""
+        return False
+
+
 def _nothing(*_: object) -> None:
     pass
 
@@ -400,4 +431,7 @@ DEFECTS: dict[str, Defect] = {
     "starved-heir": _of(300, StarvedHeir),
     "hold-up-untold": _of(50, HoldUpUntold),
     "anonymous-letter": _of(50, AnonymousLetter),
+    "one-event-per-id": _of(50, OneEventPerId),
+    "total-believed": _of(50, TotalBelieved),
+    "never-at-fault": _of(50, NeverAtFault),
 }

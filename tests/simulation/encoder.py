@@ -16,7 +16,8 @@ class Event(msgspec.Struct):
 
     edition: str
     position: int
-    event_id: str
+    place: str
+    """The event's place in the API's journey, as the API names it."""
     text: str = ""
 
 
@@ -37,7 +38,7 @@ class JsonEncoder:
         key = journey.order_id.encode()
         records: list[Record] = []
         for position, event in enumerate(journey.events):
-            made = Event(journey.edition, position, event["event_id"], event.get("text", ""))
+            made = Event(journey.edition, position, event["place"], event.get("text", ""))
             topic = f"journey.{event['event_type']}"
             records.append(Record(topic=topic, key=key, value=msgspec.json.encode(made), headers=[]))
         expected = dict(Counter(record.topic for record in records))

@@ -25,7 +25,11 @@ from tests.simulation.wiring import DEAD_LETTER, ORDERS, TIERS, Parts, Worker, W
 from journeys.errors import HaltError
 
 _PLAIN: tuple[Kind, ...] = ("plain",) * 12
-_KINDS: tuple[Kind, ...] = (*_PLAIN, "growing", "growing", "late", "absent", "refused", "large", "heavy", "unsteady")
+_KINDS: tuple[Kind, ...] = (
+    *_PLAIN,
+    *("growing", "growing", "late", "absent", "refused", "large", "heavy", "unsteady"),
+    *("visit", "short", "ill-formed"),
+)
 _PATIENCE = 180.0
 """Virtual seconds that everything may take once the disasters have stopped."""
 _STOPPING = 15.0
@@ -53,7 +57,7 @@ class World:
         self.random = random = Random(seed)
         self.scheduler = Scheduler()
         self.story = Story(lambda: self.scheduler.now, deaf=deaf)
-        self.audit = Audit(self.story)
+        self.audit = Audit(self.story, lambda order_id: self.api.journeys[order_id].known_size)
         self._parts = parts or Parts()
         self.rates = self._draw_rates()
         self.settings = WorkerSettings(
@@ -86,6 +90,8 @@ class World:
         """Whether two workers were given the same instance id: they may stop for it."""
         self.forgotten = Counter[str]()
         """How often Kafka forgot a producer, by instance id: to its worker that looks like a twin, the third time."""
+        self._company: set[str] = set()
+        """Editions of the orders placed beside those that are owed when the disasters stop."""
         self._names = 0
         self._leaving: dict[Worker, float] = {}
         self._placed = self._to_place = 0
@@ -137,6 +143,7 @@ class World:
         self._tick()
         self.scheduler.run(trouble, self._is_over)
         self._quieten()
+        self._keep_company()
         self.scheduler.run(trouble + _PATIENCE, lambda: self._is_over() or self._is_done())
         self._judge()
         virtual = self.scheduler.now
@@ -211,6 +218,24 @@ class World:
         self._placed += 1
         self.story.counts["orders"] += 1
         self.story.tell("orders", f"{place[0]}/{place[1]}/{entry.offset} asks for {value!r} ({kind})")
+
+    def _keep_company(self) -> None:
+        """Place one more order each second: a bad order ends only if the same worker gets answers for others.
+
+        Each has no journey at first, so that it goes through both retry tiers: a worker may have partitions of one
+        topic only.
+        """
+        if not self._company.issuperset(self.audit.owed()):
+            place = (ORDERS, self.random.randrange(len(self.cluster.partitions([ORDERS]))))
+            log = self.cluster.logs[place]
+            order_id = f"company-{len(self._company)}"
+            self.api.journeys[order_id] = Journey(
+                order_id, "late", 2, (self.scheduler.now + self.settings.settle + 5.0,)
+            )
+            entry = log.append(order_id.encode(), order_id.encode(), [], self.cluster.wall_ms())
+            self.audit.placed(place, entry.offset, is_null=False)
+            self._company.add(f"{ORDERS}/{place[1]}/{entry.offset}")
+        self.scheduler.after(1.0, self._keep_company)
 
     def _quieten(self) -> None:
         """The disasters stop."""
