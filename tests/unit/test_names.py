@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import get_args
 
 import pytest
 
 from journeys.logs import LEVELS
 from journeys.ops.metrics import CounterName, GaugeName, SecondsName, TotalName, prometheus_name
+from journeys.settings import load
 from journeys.settings.loading import env_name, setting_names
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +30,19 @@ def test_every_setting_named_in_the_docs_exists(path: Path) -> None:
     """A setting renamed only in the code would leave the docs wrong."""
     named = set(re.findall(r"JOURNEYS_[A-Z]+__[A-Z_]+", path.read_text(encoding="utf-8")))
     assert named <= SETTINGS
+
+
+def test_every_configuration_of_the_security_page_is_accepted(tmp_path: Path) -> None:
+    """A misspelt property in an example would end in a refused start."""
+    blocks = re.findall(
+        r"(?:^(?:    .*)?\n)+", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    examples = [dedent(block) for block in blocks if "[kafka" in block or "[registry" in block]
+    assert len(examples) > 4
+    for example in examples:
+        file = tmp_path / "journeys.toml"
+        file.write_text(example, encoding="utf-8")
+        load(file, {})
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
