@@ -50,6 +50,10 @@ whole answer act one after another. The others act together. The first word that
     textevent                                one event of the journey is a string                       for good
     odd                                      one event with a lone surrogate, an integer beyond 64 bits,
                                              129.99 and a string where integers belong                  for good
+    values                                   one event has fractions, long ids as numbers, null
+                                             products, empty arrays for objects, and a time with
+                                             slashes                                                    for good
+    zeros                                    one event has a zero date, and objects of 0 and ""         for good
     sameid                                   all events have one `event_id`                             for good
     control                                  `event_campaign` of one event has a raw tab                always
     nan                                      the same field is NaN                                      always
@@ -103,6 +107,8 @@ _TABLE: dict[str, tuple[Acts, int, int | None]] = {
     "nullevent": ("content", 0, None),
     "textevent": ("content", 0, None),
     "odd": ("content", 0, None),
+    "values": ("content", 0, None),
+    "zeros": ("content", 0, None),
     "sameid": ("content", 0, None),
     "control": ("beside", 0, None),
     "nan": ("beside", 0, None),

@@ -10,8 +10,8 @@ Most journeys have 2 to 30 events. About 5 % have none, 8 % have one, and 5 % ha
 - fields that the API document does not name, at the top level and nested
 - null and empty objects, empty items among products, missing fields, and missing ids
 
-`n12-…` in an id sets the number of events. `nullevent`, `textevent` and `odd` add such an event, `sameid` gives all one
-id (see `journeys_sandbox.api.faults`).
+`n12-…` in an id sets the number of events. `nullevent`, `textevent`, `odd`, `values` and `zeros` add such an event,
+`sameid` gives all events one id (see `journeys_sandbox.api.faults`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import TypeAlias
 from journeys.model import Json
 from journeys.number import Number
 from journeys_sandbox.api.faults import plan_of
-from journeys_sandbox.api.shapes import Event, conversions, odd_events, ordinary
+from journeys_sandbox.api.shapes import VALUES, ZEROS, Event, conversions, odd_events, ordinary
 
 _Parts: TypeAlias = tuple[bytes, ...]
 """The JSON text of a shape without its braces, split at each place of the order id."""
@@ -124,6 +124,8 @@ def _content(word: str, order_id: str) -> bytes:
         return b"null"
     if word == "textevent":
         return b'"an event that is a string"'
+    if word in {"values", "zeros"}:
+        return VALUES if word == "values" else ZEROS
     texts = [_json(event) for event in odd_events()]
     return texts[_seed(order_id)[4] % len(texts)].replace(_MARK_JSON, json.dumps(order_id).encode())
 

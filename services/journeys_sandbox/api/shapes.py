@@ -81,6 +81,20 @@ def conversions(chance: random.Random, mark: str) -> list[Event]:
     return shapes
 
 
+VALUES = b"""\
+{"event_id": 120210000000123457.0, "event_type": "ads", "event_at": " 2023/03/29 08:26:42 UTC", "cart_viewed": [],
+ "ad": {"account_id": 1.0, "campaign_id": 120210000000123457.0, "ad_id": 120210000000123458}, "email": [],
+ "products": [null, {"price": 129.99, "shop_currency_price": "129.990", "quantity": 2.0}, 7],
+ "checkout_completed": {"total_price": 129.99000000000001, "shop_currency_total_price": 9007199254740993.0},
+ "score": 12345678901234567.123456789}"""
+"""An event whose numbers lose digits as binary floats, and whose empty objects PHP has written."""
+ZEROS = b"""\
+{"event_id": "zeros", "event_type": "email", "event_at": "0000-00-00 00:00:00", "products": {}, "email": {},
+ "cart_viewed": {"total_price": 1e1000000, "total_quantity": 1.5}, "search_submitted": {"search_query": ""},
+ "checkout_completed": {"other_order_id": null, "currency": "", "total_price": 0, "shop_currency_total_price": 0.00}}"""
+"""An event with a time that cannot be read, a huge exponent, and objects without content."""
+
+
 def odd_events() -> list[Event]:
     """Events with values that break the types of the API document. Each has an id of its own."""
     shape = _event(random.Random("odd"), "influencer", "influencer", "odd")  # noqa: S311 - it must repeat
