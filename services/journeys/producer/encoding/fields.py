@@ -1,8 +1,8 @@
-"""How the encoder in C writes an event that fits its schema as it is: straight from decoded JSON, without a datum.
+"""The steps by which the encoder in C writes an event that fits its schema: from decoded JSON, without a datum.
 
-Most events have the types that their record wants, so coercion would change nothing. Each field is taken out of the
-event itself, and our own fields are added, in the steps listed here. An event that needs coercion takes the slow way of
-`coerce.Coercion`. Where both ways are open they give the same bytes (a property test).
+Most events already have the types of their record, so coercion would change nothing. The encoder takes each field from
+the event itself, and adds our own fields, in the steps listed here. An event that needs coercion goes through
+`coerce.Coercion`. For an event that fits, both ways give the same bytes (a property test).
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _OURS: Final[Mapping[str, What]] = {
 
 
 class Step(NamedTuple):
-    """How one field of an event, or of its record, is written.
+    """The way to write one field of an event, or of its record.
 
     - foreign: only other channels' records have the field; nothing is written, and a value that is not null is unknown
     - taken: write the event's value; if it is not null, add the bits of `number` to the set of `actions`
-    - copied: as taken, of a field that another step takes
-    - time: write the time that the event's value names
+    - copied: like taken, of a field that another step takes
+    - time: write the time of the event's value
     - position: write the event's place in its journey
     - given: write a value that all events of the journey share; `number` is its index in GIVEN
     - actions: write the names of the on-site objects taken before
     - misfits: write an empty list
-    - extra: write what is unknown, at any depth
+    - extra: write the unknown fields, at any depth
     """
 
     what: What
     name: str
     avro_type: Json = None
-    """The Avro type of what is written."""
+    """The Avro type of the written value."""
     number: int = 0
 
 

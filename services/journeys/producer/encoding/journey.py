@@ -116,7 +116,7 @@ class JourneyEncoder:
         return record_type.record(common.key, common.headers(datum, position), record_type.value(datum))
 
     def _order(self, journey: Journey, written: Written) -> Datum:
-        """What the journey says of its own order: the latest of the order's completed checkouts, else nulls.
+        """The summary's fields of the order itself, from its latest completed checkout; nulls without one.
 
         Checkouts without a time come before all others; of equal times the later position wins.
         """

@@ -44,7 +44,7 @@ cdef extern from "Python.h":
 
 
 cdef struct _Place:
-    # Where a value stands in an event: in a field of an object, or at an index of an array.
+    # The place of a value in an event: a field of an object, or an index of an array.
     const _Place *outer
     PyObject *name
     Py_ssize_t number

@@ -1,4 +1,4 @@
-"""What all records of one topic have in common, and what all of one journey have."""
+"""The common parts of all records of a topic, and of all records of a journey."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class EventRecordType(RecordType):
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):
-    """What all records of one journey share, built once: the key, the identifying headers, and fields."""
+    """The common parts of all records of one journey, built once: the key, the identifying headers, and fields."""
 
     key: bytes
     identity: Headers
