@@ -34,11 +34,9 @@ cdef extern from "Python.h":
     # A borrowed reference: the dict must not change while its values are written.
     PyObject *PyDict_GetItemWithError(dict, object) except? NULL
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
-    int PyUnicode_KIND(str)
-    const void *PyUnicode_DATA(str)
-    Py_ssize_t PyUnicode_GET_LENGTH(str)
-    int PyUnicode_1BYTE_KIND
-    int PyUnicode_IS_ASCII(str)
+    const void *PyUnicode_DATA(object)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+    int PyUnicode_IS_ASCII(object)
     int Py_EnterRecursiveCall(const char *) except *  # "non-zero", its documentation says of a failure
     void Py_LeaveRecursiveCall()
 

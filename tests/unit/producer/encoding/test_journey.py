@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from tests.support.encoders import NATIVE, needs_native
 
 from journeys.avro import wire
 from journeys.errors import RejectedOrderError, SetupError
+from journeys.fetcher.decoding import decode
 from journeys.model import Journey, Record
 from journeys.producer import schemas
 from journeys.producer.channels import Channel
@@ -22,6 +24,7 @@ from journeys_sandbox.api.generator import journey_of
 IDS = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS, 1)}
 TEXTS = {IDS[schemas.subject("journey.", name)]: schemas.text(record) for name, record in schemas.RECORDS.items()}
 DECODER = wire.Decoder(TEXTS.__getitem__, trusted=True)
+MOMENT = datetime(2023, 3, 29, 8, 26, 42, tzinfo=UTC)
 JOURNEY = Journey(
     order_id="1001",
     account="default",
@@ -345,3 +348,108 @@ def test_each_misfit_is_reported_by_its_pointer() -> None:
     event = {"event_type": "ads", "event_page_ip": [1], "ad": {"ad_id": {}}}
     encoder.encode(msgspec.structs.replace(JOURNEY, events=(event,), total=1))
     assert sorted(reported) == ["/ad/ad_id", "/event_page_ip"]
+
+
+def read_back(body: str, *, native: bool) -> dict[str, Any]:
+    """The record of an event, decoded; the event is decoded from its JSON as the worker does it."""
+    event = decode(body.encode())
+    journey = msgspec.structs.replace(JOURNEY, events=(event,), total=1)
+    return decoded(JourneyEncoder(IDS, native=native).encode(journey)[0])
+
+
+@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize(
+    ("price", "kept", "raw"),
+    [
+        ("129.99", "129.99", None),
+        ('"129.99"', "129.99", None),
+        ("129.00", "129", None),
+        ("-0.000000128", "-0.000000128", None),
+        ("999999999.999999999", "999999999.999999999", None),
+        ("1000000000.000000001", "1000000000.000000001", None),
+        ("999999999", "999999999", None),
+        ("-1000000000", "-1000000000", None),
+        ("12345678901234567890", "12345678901234567890", None),
+        ("9007199254740993.0", "9007199254740993", None),
+        ("1e3", "1000", None),
+        ('"1e3"', "1000", None),
+        ("129.99000000000001", "129.99", "129.99000000000001"),
+        ("-0.00000000050000001", "-0.000000001", "-0.00000000050000001"),
+        ("1e-1000000", "0", "1e-1000000"),
+        ("1e1000000", None, "1e1000000"),
+        ("1" + "0" * 29, None, "1" + "0" * 29),
+        ('"129.990000000001"', None, '"129.990000000001"'),
+        ('"12-"', None, '"12-"'),
+        ('"."', None, '"."'),
+        ('"-"', None, '"-"'),
+        ("true", None, "true"),
+        ("[]", None, "[]"),
+        ("NaN", None, "NaN"),
+    ],
+)
+def test_both_encoders_publish_exact_money(price: str, kept: str | None, raw: str | None, *, native: bool) -> None:
+    """A price is exact, or rounded with its raw text in extra, or a misfit."""
+    record = read_back(f'{{"event_type": "ads", "products": [{{"price": {price}}}]}}', native=native)
+    assert record["products"][0]["price"] == (None if kept is None else Decimal(kept))
+    assert record["extra"] == ({} if raw is None else {"/products/0/price": raw})
+    assert record["misfits"] == (["/products/0/price"] if kept is None else [])
+
+
+@pytest.mark.parametrize("native", NATIVE)
+@pytest.mark.parametrize(
+    ("sent", "at", "text"),
+    [
+        ('"2023-03-29 08:26:42 UTC"', MOMENT, "2023-03-29 08:26:42 UTC"),
+        ('"2023/03/29 08:26:42"', MOMENT, "2023/03/29 08:26:42"),
+        ('"2023-03-29 08:26:42 "', MOMENT, "2023-03-29 08:26:42 "),
+        ('"1680078402"', MOMENT, "1680078402"),
+        ("1680078402000", MOMENT, "1680078402000"),
+        ("1680078402.0", MOMENT, "1680078402.0"),
+        ('"0000-00-00 00:00:00"', None, "0000-00-00 00:00:00"),
+        ('"yesterday"', None, "yesterday"),
+        ('"9999-12-31 23:59:59-01:00"', None, "9999-12-31 23:59:59-01:00"),
+        ("0", None, "0"),
+    ],
+)
+def test_both_encoders_read_times_or_count_a_misfit(sent: str, at: datetime | None, text: str, *, native: bool) -> None:
+    """What is read is no misfit; what is not is null, with its text beside it."""
+    record = read_back(f'{{"event_type": "direct", "event_at": {sent}}}', native=native)
+    assert (record["event_at"], record["event_at_text"]) == (at, text)
+    assert record["misfits"] == ([] if at else ["/event_at"])
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_both_encoders_keep_every_digit(*, native: bool) -> None:
+    """An id that comes as a number becomes its digits, and extra holds unknown numbers as received."""
+    record = read_back(
+        '{"event_type": "ads", "ad": {"campaign_id": 120210000000123457.0, "ad_id": 1.0, "set_id": 1.50},'
+        ' "new": 12345678901234567.123456789}',
+        native=native,
+    )
+    assert [record["ad"][name] for name in ("campaign_id", "ad_id", "set_id")] == ["120210000000123457", "1", "1.50"]
+    assert (record["extra"], record["misfits"]) == ({"/new": "12345678901234567.123456789"}, [])
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_both_encoders_take_phps_empty_values_as_nothing(*, native: bool) -> None:
+    """No misfit, no action, and nothing in extra; an object of zeros stays without an action."""
+    record = read_back(
+        '{"event_type": "direct", "ad": [], "creator": {}, "cart_viewed": [], "search_submitted": {}, "products": {},'
+        ' "checkout_completed": {"total_price": 0.00, "currency": ""}}',
+        native=native,
+    )
+    assert (record["cart_viewed"], record["products"]) == (None, [])
+    assert record["search_submitted"] == {"search_query": None}
+    assert record["checkout_completed"]["total_price"] == 0
+    assert (record["actions"], record["misfits"], record["extra"]) == ([], [], {})
+
+
+@needs_native
+def test_usual_values_need_no_coercion() -> None:
+    """Prices in every form, empty arrays for objects and rounded numbers stay on the fast way."""
+    event = decode(
+        b'{"event_type": "ads", "event_at": "2023-03-29 08:26:42", "ad": [], "cart_viewed": {"total_price": 129.99},'
+        b' "products": [{"price": "5.00", "shop_currency_price": 129.99000000000001}, {"price": 3000000000}]}'
+    )
+    journey = msgspec.structs.replace(JOURNEY, events=(event,), total=1)
+    assert None not in JourneyEncoder(IDS)._written(journey.events, Common.of(journey)).records
