@@ -103,13 +103,17 @@ class Cluster:
     def user(self, granted: Sequence[Right], *, listener: str = "SASL") -> dict[str, str]:
         """Settings for a new user with these rights alone, who has a password."""
         name = f"user-{uuid4().hex[:8]}"
+        self.grant(name, granted)
         scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
         change = UserScramCredentialUpsertion(name, scram, b"s3cret")
         for answer in self.admin.alter_user_scram_credentials([change]).values():
             answer.result(30)
-        self.grant(name, granted)
         password = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": name, "sasl.password": "s3cret"}
-        return self.client(listener, password)
+        environment = self.client(listener, password)
+        # A broker learns of changes in their order. So once it knows the user, it knows the rights.
+        config = json.loads(environment["JOURNEYS_KAFKA__CONFIG"])
+        AdminClient({"bootstrap.servers": self.broker.address(listener), **config}).list_topics(timeout=60)
+        return environment
 
     def grant(self, name: str, granted: Sequence[Right]) -> None:
         """Give these rights to a principal."""
