@@ -50,20 +50,19 @@ class Events:
 
     def add(self, page: list[Json]) -> bool:
         """Add the items of the next page. Returns whether any of them counts."""
-        start = len(self.items)
+        items, start = self.items, len(self.items)
         self.read += len(page)
         for item in page:
-            index = len(self.items)
             name = _name(item)
             if name is None:
-                self._unnamed.append(index)
-            elif (first := self._first.setdefault(name, index)) != index:
-                contents = self._shared.setdefault(name, {content(self.items[first]): first})
+                self._unnamed.append(len(items))
+            elif (first := self._first.setdefault(name, len(items))) != len(items):
+                contents = self._shared.setdefault(name, {content(items[first]): first})
                 self.is_shifted = self.is_shifted or first < start
-                if contents.setdefault(content(item), index) != index:
+                if contents.setdefault(content(item), len(items)) != len(items):
                     continue
-            self.items.append(item)
-        return len(self.items) > start
+            items.append(item)
+        return len(items) > start
 
     def drop_unnamed_repeats(self) -> None:
         """Keep only the first of identical items without an id: there are more items than the journey has."""
