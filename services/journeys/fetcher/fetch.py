@@ -70,7 +70,7 @@ class Policy:
 
 
 class _Effort(msgspec.Struct, kw_only=True):
-    """What one page has cost so far."""
+    """The cost of one page so far."""
 
     failed: int = 0
     """Tries that count."""

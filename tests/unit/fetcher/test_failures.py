@@ -61,7 +61,7 @@ def test_an_unknown_reason_is_a_defect() -> None:
 
 @pytest.mark.parametrize("status", [302, 405, 408, 418, 500, 502, 503, 504])
 def test_any_other_status_is_transient(status: int) -> None:
-    """What the table does not name may pass, under its own reason."""
+    """A status that the table does not name may pass, under its own reason."""
     error = status_failure(status, retry_after=7.0)
     assert (error.verdict, error.reason) == (Verdict.AGAIN, f"status-{status}")
 
@@ -85,7 +85,7 @@ def test_each_meaning_of_a_code_has_its_verdict(meaning: str, verdict: str) -> N
 
 
 def test_an_unmapped_code_is_transient() -> None:
-    """Whatever others mean."""
+    """Also if other codes are mapped."""
     assert code_failure(7, {8: "order"}).verdict is Verdict.AGAIN
 
 

@@ -68,7 +68,7 @@ class Script:
 
 @dataclass
 class Notes:
-    """What was observed."""
+    """The observed outcomes and the states of the gate."""
 
     outcomes: list[str] = field(default_factory=list)
     extra_pages: int = 0
@@ -184,7 +184,7 @@ def test_transient_faults_are_retried_with_backoff() -> None:
 
 
 def test_quick_tries_are_limited_in_number() -> None:
-    """What still fails leaves the process, as the error that it is."""
+    """After the last try the error leaves the process as it is."""
     script = Script({1: [Answer(status=500, body=b"")]})
     with pytest.raises(TransientError) as failed:
         fetch(script)
@@ -263,14 +263,14 @@ def test_throttling_costs_no_try() -> None:
 
 
 def test_throttling_without_retry_after_backs_off() -> None:
-    """Where the API does not say how long, each pause in a row is longer, up to a bound."""
+    """If the API gives no length, each pause in a row is longer, up to a limit."""
     script = Script({1: [Answer(status=429, body=b"")] * 7 + [page(1, 1, total=1)]})
     fetch(script)
     assert script.gaps == [0.75, 1.5, 3.0, 6.0, 12.0, 22.5, 22.5]
 
 
 def test_a_refused_key_costs_no_try_and_is_read_again() -> None:
-    """401 uses up no try, is told once, asks for the key again, and ends by itself."""
+    """A 401 uses up no try, shuts the gate once, makes the client read the key again, and ends by itself."""
     refused: list[Answer | Exception] = [
         Answer(status=401, body=b""),
         UnauthorizedError("the API key cannot be read", reason="key-file"),
@@ -293,7 +293,7 @@ def test_an_absent_journey_raises_unless_accepted() -> None:
 
 
 def test_a_page_too_large_is_refused_without_a_second_try() -> None:
-    """What no try can mend is not tried again."""
+    """A page that stays too large is not tried again."""
     script = Script({1: [RejectedOrderError("a page has too many bytes", reason="page-too-large")]})
     with pytest.raises(RejectedOrderError):
         fetch(script)
@@ -341,7 +341,7 @@ def test_throttling_holds_back_queued_requests() -> None:
 
 
 def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
-    """A 404 is an answer to a key that was taken: what was told as refused is told as mended."""
+    """A 404 is an answer to an accepted key: the gate opens."""
     script = Script({1: [Answer(status=403, body=b""), Answer(status=404, body=b"")]})
     notes = Notes()
     with pytest.raises(NotFoundYetError):
@@ -364,7 +364,7 @@ class Backlog:
 
 
 def with_memory(memory: MemoryBudget, script: Script, work: Callable[[Fetcher], Awaitable[T]]) -> T:
-    """What `work` returns, with a fetcher of this memory budget."""
+    """Return the result of `work` with a fetcher of this memory budget."""
 
     async def main(loop: VirtualLoop) -> T:
         keeper = Gatekeeper(Gate(), RateLimiter(), slots=9, chance=lambda: 0.5, changed=print, clock=loop.clock)
@@ -387,7 +387,7 @@ def test_a_journey_waits_for_memory_after_its_first_page() -> None:
         fetching = asyncio.create_task(fetcher.fetch(ORDER))
         await asyncio.sleep(60)
         assert dict(script.asked) == {1: 1}
-        assert fetcher.progress() == {}, "it is nobody's to watch"
+        assert fetcher.progress() == {}, "an order that waits for memory is not active"
         backlog.is_published = True
         return await fetching
 

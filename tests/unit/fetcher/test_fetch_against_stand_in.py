@@ -29,7 +29,7 @@ CODES: dict[int, Meaning] = {2: "passing", 4: "absent", 5: "order"}
 
 @dataclass
 class Notes:
-    """What was observed."""
+    """The observed outcomes and the states of the gate."""
 
     outcomes: list[str] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ def run(
     keys: Sequence[str | None] = (None,),
     max_concurrency: int = 16,
 ) -> T:
-    """What `work` returns; `keys` are what the key is at each look, the last one for ever."""
+    """Return the result of `work`. `keys` are the keys in the order of their reading; the last one repeats."""
     looks = iter(keys)
     policy = Policy(codes=CODES, tries=QuickTries(tries=4, base_s=0.001, cap_s=0.01, budget_s=20.0))
     soon = Backoff(base_s=0.001, cap_s=0.01)
@@ -113,7 +113,7 @@ def fetch(order_id: str, *, accept_empty: bool = False) -> Journey:
 
 
 def failure(order_id: str) -> OrderError:
-    """What fetching that order comes to."""
+    """Return the error of fetching that order."""
     with pytest.raises(OrderError) as error:
         fetch(order_id)
     return error.value
@@ -166,7 +166,7 @@ def test_many_orders_at_once_are_fetched_whole() -> None:
 )
 @pytest.mark.parametrize("count", [3, 250])
 def test_a_transient_fault_loses_nothing(fault: str, count: int) -> None:
-    """Whatever goes wrong a few times, the journey is whole in the end and marked consistent."""
+    """After a few failures the journey is whole and consistent."""
     order_id = f"x-{fault}-n{count}-abc"
     journey = fetch(order_id)
     assert list(journey.events) == journey_of(order_id)
@@ -317,7 +317,7 @@ def test_a_total_that_never_settles_is_inconsistent() -> None:
 
 
 def test_a_wrong_key_holds_orders_until_it_is_right() -> None:
-    """All orders wait while the key is wrong, it is told once, and then each is fetched."""
+    """All orders wait while the key is wrong, the gate shuts once, and then each is fetched."""
     ids = [f"n3-{number}" for number in range(20)]
 
     async def work(bench: Bench) -> list[Journey]:
@@ -334,7 +334,7 @@ def test_cancelling_an_order_frees_its_slots_at_once() -> None:
 
     async def work(bench: Bench) -> Journey:
         hanging = asyncio.ensure_future(bench.fetcher.fetch(order("x-silent-abc")))
-        while bench.api.stats.requests == 0:  # noqa: ASYNC110 - the stand-in tells nobody
+        while bench.api.stats.requests == 0:  # noqa: ASYNC110 - the stand-in has no signal for it
             await asyncio.sleep(0)
         hanging.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -189,7 +189,7 @@ def test_a_journey_larger_than_the_budget_is_read_alone() -> None:
 
 
 def test_the_order_that_blocks_publishing_is_read() -> None:
-    """What is finished fills the room until the last in line is read: one after the other goes in."""
+    """Unpublished journeys fill the budget until the last order in the queue is read: orders go in one at a time."""
 
     async def work(reader: Reader) -> None:
         reader.finished = 9 * MIB
@@ -234,7 +234,7 @@ def test_cancelled_orders_leave_no_reservation() -> None:
     journeys=st.lists(st.tuples(st.floats(0, 5), st.integers(1, 12), st.booleans()), max_size=30),
 )
 def test_every_journey_is_read_within_the_limit(limit: int, journeys: list[tuple[float, int, bool]]) -> None:
-    """Whatever comes and is cancelled when; a first page takes what it was thought to take."""
+    """At any times of arrival and cancellation, if a first page has its expected size."""
     page = 256 * 1024
 
     async def work(reader: Reader) -> None:

@@ -1,4 +1,4 @@
-"""What each answer of the API comes to."""
+"""Answers of the API, and the page or the error that each becomes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_each_code_has_its_verdict(code: Json, verdict: Verdict) -> None:
     ],
 )
 def test_broken_answers_are_transient_and_not_quoted(given: Answer, reason: str) -> None:
-    """What is broken may be whole at the next try; no error repeats what the body said."""
+    """A broken answer may be whole at the next try; no error quotes the body."""
     error = failure(given)
     assert isinstance(error, TransientError)
     assert error.reason == reason

@@ -76,7 +76,7 @@ def test_events_of_one_id_with_different_content_are_different_events(identities
 
 @pytest.mark.parametrize(("total", "requests"), [(3, [1, 2]), (2, [1])])
 def test_identical_events_with_an_id_are_one_event(total: int, requests: list[int]) -> None:
-    """Whatever the order of their keys. `total` may count the items; there may be another event, then."""
+    """The order of their keys does not count. `total` may count the items; there may be another event, then."""
     events: list[Json] = [event("a"), {"content": 0, "event_id": "a"}, event("b")]
     reading, asked = read({1: [page(1, events, total=total, size=100)]}, page_size=100)
     assert (reading.events, asked) == ((event("a"), event("b")), requests)
@@ -209,7 +209,7 @@ def test_a_journey_too_large_is_refused_by_its_total() -> None:
 
 
 def test_a_journey_too_large_is_refused_by_its_items() -> None:
-    """Whatever its total; repeated events count, and a second reading counts anew."""
+    """Its `total` does not count; repeated events do, and a second reading counts anew."""
     pages = {1: [page(1, numbered(3), total=2, size=100)]}
     paging = Paging(max_events=3)
     for _ in range(2):

@@ -74,21 +74,21 @@ def test_no_secret_is_printed(tmp_path: Path) -> None:
     """Neither a complaint nor a representation holds what was secret."""
     file = tmp_path / "j.toml"
     file.write_text('[api]\nkey = "tops\u00e9cret"\n[kafka]\nconfig = { "sasl.password" = ["topsecret"] }\n')
-    told = str(problems({"JOURNEYS_REGISTRY__CONFIG": '{"topsecret'}, file))
+    shown = str(problems({"JOURNEYS_REGISTRY__CONFIG": '{"topsecret'}, file))
     file.write_text('[api]\nkey = "topsecret\n')
-    told += str(problems({}, file))
+    shown += str(problems({}, file))
     environ = {
         "JOURNEYS_API__KEY": "topsecret",
         "JOURNEYS_KAFKA__CONFIG": '{"sasl.password": "topsecret"}',
         "JOURNEYS_REGISTRY__CONFIG": '{"basic.auth.user.info": "me:topsecret"}',
         "JOURNEYS_REGISTRY__URL": "http://me:topsecret@registry:8081",
     }
-    told += repr(load(None, environ))
-    assert "tops" not in told
+    shown += repr(load(None, environ))
+    assert "tops" not in shown
 
 
 def test_unreadable_config_files_are_named(tmp_path: Path) -> None:
-    """A wrong path is told like any other wrong setting."""
+    """A wrong path is a problem like any other."""
     missing = tmp_path / "none.toml"
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe")
@@ -100,30 +100,30 @@ DIGITS = "9" * 400
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         ("[" * 100_000, "is nested too deeply"),
         (f'{{"a": {DIGITS * 20}}}', "holds a number of too many digits"),
         (r'{"sasl.password": "\ud800"}', "holds half of a surrogate pair"),
     ],
 )
-def test_unreadable_json_is_a_wrong_setting(text: str, told: str) -> None:
+def test_unreadable_json_is_a_wrong_setting(text: str, problem: str) -> None:
     """Told in a line, like any other."""
-    assert problems({"JOURNEYS_KAFKA__CONFIG": text}) == {"JOURNEYS_KAFKA__CONFIG": told}
+    assert problems({"JOURNEYS_KAFKA__CONFIG": text}) == {"JOURNEYS_KAFKA__CONFIG": problem}
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         ("a = " + "[" * 100_000, "is nested too deeply"),
         (f"[api]\nrate = {DIGITS * 20}\n", "holds a number of too many digits"),
     ],
 )
-def test_unreadable_toml_is_a_wrong_setting(text: str, told: str, tmp_path: Path) -> None:
+def test_unreadable_toml_is_a_wrong_setting(text: str, problem: str, tmp_path: Path) -> None:
     """As with JSON."""
     file = tmp_path / "j.toml"
     file.write_text(text)
-    assert problems({}, file) == {str(file): told}
+    assert problems({}, file) == {str(file): problem}
 
 
 def test_numbers_beyond_a_float_are_wrong_settings(tmp_path: Path) -> None:

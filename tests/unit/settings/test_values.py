@@ -24,13 +24,13 @@ def test_addresses_lose_their_last_slash() -> None:
 
 @given(st.integers(0, 10**9).map(lambda millis: millis / 1000))
 def test_durations_survive_being_written(seconds: float) -> None:
-    """What `config show` prints can be set again."""
+    """A value that `config show` prints can be set again."""
     assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, rel=1e-5)
 
 
 @given(st.integers(0, 2**50))
 def test_sizes_survive_being_written(size: int) -> None:
-    """What `config show` prints can be set again."""
+    """A value that `config show` prints can be set again."""
     assert parse_size(format_size(size)) == size
 
 

@@ -135,8 +135,8 @@ class Gate:
         if self.is_down or (is_answer(reason) and has_failed):
             return
         weight = _ANSWER if is_answer(reason) else _FULL
-        if told := self._failures.add_bad(order_id, weight, now):
-            self._reasons["down"] = f"{told} failed, the last with {reason}"
+        if evidence := self._failures.add_bad(order_id, weight, now):
+            self._reasons["down"] = f"{evidence} failed, the last with {reason}"
             self._probe_after(now, self._policy.probes.base_s)
 
     def refused(self, reason: str, *, is_probe: bool, now: float, jitter: float) -> None:
@@ -144,8 +144,8 @@ class Gate:
         if is_probe:
             self._found_open("down")
         if "auth" not in self._reasons:
-            told = "the API does not accept the key" if self._policy.has_key else _KEYLESS
-            self._reasons["auth"] = f"{told} ({reason})"
+            refusal = "the API does not accept the key" if self._policy.has_key else _KEYLESS
+            self._reasons["auth"] = f"{refusal} ({reason})"
             self._probe_after(now, self._policy.probes.wait(1, jitter=jitter))
 
     def throttled(self, asked: float | None, *, is_probe: bool, now: float, jitter: float) -> None:
@@ -168,8 +168,8 @@ class Gate:
         order = next(self._ended)
         if not is_dead:
             self._dead_letters.add_good(order, now)
-        elif told := self._dead_letters.add_bad(order, _FULL, now):
-            self._reasons.setdefault("flood", f"{told} became dead letters; `journeys dead-letters resume` goes on")
+        elif evidence := self._dead_letters.add_bad(order, _FULL, now):
+            self._reasons.setdefault("flood", f"{evidence} became dead letters; `journeys dead-letters resume` goes on")
 
     # -- operators
 

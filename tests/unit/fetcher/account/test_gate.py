@@ -192,7 +192,7 @@ def test_throttling_without_a_length_backs_off_until_an_answer() -> None:
 
 
 def test_no_probe_is_sent_during_a_pause() -> None:
-    """Where the API is down and had asked for a pause, the later of the two decides."""
+    """If the API is down and had asked for a pause, the later of the two decides."""
     shut = down()
     shut.throttled(7.0, is_probe=False, now=0.0, jitter=0.0)
     assert (shut.changes_in(0.0), shut.tick(2.0), shut.tick(7.0)) == (7.0, False, True)

@@ -131,7 +131,7 @@ def account(
     rate: float | None = None,
     slots: int = 128,
 ) -> tuple[Account, T]:
-    """What `work` does with an account whose API follows `rule`."""
+    """Run `work` with an account whose API follows `rule`; return the account and the result."""
 
     async def main(loop: VirtualLoop) -> tuple[Account, T]:
         made = Account(Api(rule), loop, rate=rate, slots=slots)
@@ -348,7 +348,7 @@ def test_a_cancelled_probe_is_followed_by_another() -> None:
 
 
 def test_only_orders_being_fetched_show_progress() -> None:
-    """With each page the number is another one; what waits for anything else is nobody's to watch."""
+    """The number changes with each page; an order that waits for anything else is not active."""
 
     async def work(each: Account) -> list[list[int]]:
         looks = [list(each.fetcher.progress().values())]
@@ -364,7 +364,7 @@ def test_only_orders_being_fetched_show_progress() -> None:
 
 
 def test_orders_that_wait_for_memory_show_no_progress() -> None:
-    """Room for one journey at a time: the others neither ask nor count as standing still."""
+    """The budget holds one journey at a time: the others send no request and are not active."""
 
     async def work(each: Account) -> list[int]:
         each.fetcher.memory = MemoryBudget(1)

@@ -12,7 +12,7 @@ from journeys.fetcher.account.rate import RateLimiter
 
 
 def turns(limiter: RateLimiter, start: float, seconds: float) -> list[float]:
-    """When requests are sent by somebody who always has another one."""
+    """Return the times of requests if there is always another one to send."""
     now, sent = start, []
     while (now := now + limiter.delay(now)) < start + seconds:
         limiter.take(now)
@@ -47,7 +47,7 @@ def test_without_a_bound_nothing_waits() -> None:
 
 
 def test_throttled_requests_of_one_rate_cut_it_once() -> None:
-    """What was sent before the cut says nothing about the rate after it."""
+    """A 429 for a request from before the cut says nothing about the rate after it."""
     limiter = RateLimiter(100.0)
     for at in turns(limiter, 0.0, 2.0):
         accepted(limiter, at)
@@ -110,7 +110,7 @@ def test_a_429_ends_the_search() -> None:
 
 
 def test_an_api_that_accepts_nothing_sets_no_limit() -> None:
-    """Whatever is sent is throttled for a while: the rate stays as it was cut at first, and is free again soon."""
+    """While every request is throttled, the rate stays as it was cut first; it recovers soon afterwards."""
     limiter = RateLimiter()
     for number in range(15):
         accepted(limiter, number / 3)

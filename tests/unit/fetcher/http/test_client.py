@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def endpoint(server: Server, timeouts: Mapping[str, float] | None = None) -> Endpoint:
-    """Where that server listens."""
+    """Return the endpoint of that server."""
     seconds = {"read_timeout_s": 20.0, "total_timeout_s": 20.0} | dict(timeouts or {})
     return Endpoint(
         base_url=f"http://127.0.0.1:{server.port}/",
@@ -39,7 +39,7 @@ def talk(
     key: Callable[[], str | None] = lambda: None,
     timeouts: Mapping[str, float] | None = None,
 ) -> T:
-    """What `work` returns, with a client of that server."""
+    """Return the result of `work` with a client of that server."""
 
     async def main() -> T:
         async with serving(server), ApiClient(endpoint(server, timeouts), key=key) as client:
@@ -54,7 +54,7 @@ async def ask(client: ApiClient) -> Answer:
 
 
 def failure(server: Server, timeouts: Mapping[str, float] | None = None) -> OrderError:
-    """What asking that server comes to."""
+    """Return the error of a request to that server."""
     with pytest.raises(OrderError) as error:
         talk(server, ask, timeouts=timeouts)
     return error.value
@@ -170,7 +170,7 @@ def test_the_charset_is_returned(content_type: str, charset: str | None) -> None
     ids=["declared", "chunked", "until-close", "packed", "members", "members-of-nothing", "only-promised"],
 )
 def test_a_page_too_large_is_refused(large: list[Piece]) -> None:
-    """No more than the limit is taken, however the size is told or hidden."""
+    """The client reads no more than the limit, whether the size is announced or hidden."""
     error = failure(Server([large]))
     assert isinstance(error, RejectedOrderError)
     assert error.reason == "page-too-large"
@@ -212,7 +212,7 @@ def test_a_page_of_exactly_the_limit_is_taken() -> None:
     ],
 )
 def test_broken_answers_are_transient(broken: list[Piece], reason: str) -> None:
-    """Whatever breaks, it is one of our errors with a stable reason, it is asked once, and it quotes nothing."""
+    """Each is one of our errors with a stable reason, after one request, and quotes nothing."""
     server = Server([broken])
     error = failure(server)
     assert isinstance(error, TransientError)
