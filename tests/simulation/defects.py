@@ -19,9 +19,10 @@ from journeys.consumer import offset_map
 from journeys.consumer.consumer import OrderConsumer, Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.ledger import Commit, Ledger
+from journeys.errors import HaltError
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.fetch import Fetcher
-from journeys.model import GroupOffsets, Journey, OffsetCommit, Order, Record
+from journeys.model import GroupOffsets, Journey, OffsetCommit, Order, OrderMessage, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.kafka_thread.admission import Admission
@@ -347,6 +348,29 @@ class AnonymousLetter(PendingResults):
         super().replace(finished, structs.replace(by, records=anonymous.records, size=anonymous.size))
 
 
+class FatalIgnored(OrderConsumer):
+    """A fatal error counts only where `fatal()` says so, and `poll` gives it no other time: a real bug once."""
+
+    def poll(self, timeout: float, limit: int) -> list[OrderMessage]:
+        """Go on."""
+        try:
+            return super().poll(timeout, limit)
+        except HaltError:
+            return []
+
+
+class JoinRefusedIgnored(OrderConsumer):
+    """Polled errors that do not halt are dropped: a real bug once."""
+
+    def _read(self, message: Any) -> OrderMessage | None:
+        if message.error() is None:
+            return super()._read(message)
+        obstacles = dict(self._obstacles)
+        super()._read(message)
+        self._obstacles = obstacles
+        return None
+
+
 # -- what a journey is
 
 
@@ -434,4 +458,6 @@ DEFECTS: dict[str, Defect] = {
     "one-event-per-id": _of(50, OneEventPerId),
     "total-believed": _of(50, TotalBelieved),
     "never-at-fault": _of(50, NeverAtFault),
+    "fatal-ignored": _of(100, FatalIgnored),
+    "join-refused-ignored": _of(50, JoinRefusedIgnored),
 }

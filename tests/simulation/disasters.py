@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeAlias
 
 from tests.simulation.api import Mood
+from tests.support.librdkafka import REFUSED_JOINS
 
 if TYPE_CHECKING:
     from tests.simulation.wiring import Worker
@@ -115,6 +116,28 @@ def forget_producer(world: World, _random: Random) -> None:
         world.cluster.forget_producer(f"journeys-{worker.instance_id}")
 
 
+def fence(world: World, random: Random) -> None:
+    """A static member is fenced by its twin, in one of its groups."""
+    if world.workers:
+        worker = random.choice(world.workers)
+        world.story.tell(worker.process.name, "is fenced by a twin in its group")
+        random.choice(worker.consumers).fence()
+
+
+def refuse_joins(world: World, random: Random) -> None:
+    """A group takes no new member for a while, and a worker falls out of it."""
+    if world.workers:
+        worker = random.choice(world.workers)
+        group = random.choice(worker.consumers).group
+        group.refusal = random.choice([REFUSED_JOINS[name] for name in _PASSING])
+        world.story.tell("Kafka", f"refuses new members for a while: {group.refusal.name()}")
+        world.scheduler.after(random.uniform(2.0, 9.0), lambda: world.accept_joins(group))
+        _throw_out(world, worker)
+
+
+_PASSING = ("INCONSISTENT_GROUP_PROTOCOL", "GROUP_MAX_SIZE_REACHED", "CLUSTER_AUTHORIZATION_FAILED")
+RARE: tuple[Disaster, ...] = (fence, refuse_joins, refuse_joins)
+"""Disasters of one seed in four."""
 ALL: tuple[Disaster, ...] = (
     die,
     die,

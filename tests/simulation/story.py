@@ -9,6 +9,7 @@ from journeys.consumer.consumer import Partition
 from journeys.worker.hooks import (
     Assigned,
     GateChanged,
+    GroupsChanged,
     Happening,
     JourneyFetched,
     KafkaUnreachable,
@@ -51,6 +52,8 @@ class Teller:
                 counts["fences"] += result.fenced
             case Revoked(partitions, lost):
                 counts["partitions lost" if lost else "partitions revoked"] += len(partitions)
+            case GroupsChanged(obstacles):
+                counts["obstacles of a group"] += bool(obstacles)
             case OutcomeRecovered(published, owed):
                 counts["orders found published"] += published
                 counts["orders sent again"] += owed
@@ -73,6 +76,8 @@ def _line(happening: Happening) -> str | None:
             line = f"assigned {_names(partitions)}"
         case Revoked(partitions, lost):
             line = f"{'lost' if lost else 'revoked'} {_names(partitions)}"
+        case GroupsChanged(obstacles):
+            line = f"waits for its groups: {'; '.join(obstacles.values())}" if obstacles else "is in its groups"
         case MessageSkipped(message):
             line = f"skipped {message.position}"
         case TransactionEnded():

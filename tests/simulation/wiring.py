@@ -24,6 +24,7 @@ from journeys.consumer.groups import OrderConsumers
 from journeys.fetcher.account.gate import GatePolicy, Limit, Reason
 from journeys.fetcher.backoff import Backoff, QuickTries
 from journeys.fetcher.fetch import Policy
+from journeys.ops.health import Health
 from journeys.producer.publisher import Publisher
 from journeys.routing import Routes
 from journeys.worker import assembly
@@ -31,6 +32,7 @@ from journeys.worker.assembly import Clients, Rules, make_keeper
 from journeys.worker.hooks import Hooks
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.pace import Pace
+from journeys.worker.observer import ReadinessHook
 
 ORDERS = "orders.completed"
 DEAD_LETTER = "orders.dead-letter"
@@ -128,7 +130,8 @@ class Worker:
         self.failure: BaseException | None = None
         """A defect that the pool found."""
         self._cluster = cluster
-        self._hooks = Hooks(teller)
+        self.health = Health()
+        self._hooks = Hooks(teller, ReadinessHook(self.health))
         self._on_beat = on_beat
         scheduler = process.scheduler
         self._clock = Clock(

@@ -16,6 +16,7 @@ from tests.simulation.api import HEAVY, PAGE, Api, Journey, Kind
 from tests.simulation.audit import Audit
 from tests.simulation.encoder import SUMMARY
 from tests.simulation.kafka.cluster import BrokerSettings, Cluster
+from tests.simulation.kafka.group import Group
 from tests.simulation.kafka.link import Link
 from tests.simulation.kafka.weather import CALM, Rates, Weather
 from tests.simulation.scheduler import Process, Scheduler
@@ -129,6 +130,11 @@ class World:
         self._leaving[worker] = self.scheduler.now
         worker.process.when_running(worker.stop)
 
+    def accept_joins(self, group: Group) -> None:
+        """A group takes new members again."""
+        self.story.tell("Kafka", "takes new members again")
+        group.refusal = None
+
     # -- a run
 
     def run(self) -> Outcome:
@@ -140,6 +146,12 @@ class World:
         for _ in range(self.random.randint(1, 9)):
             strike = self.random.choice(disasters.ALL)
             self.scheduler.at(self.random.uniform(0.5, trouble), partial(self._strike, strike))
+        # Chance of its own: the seeds without such a disaster stay the runs that they were.
+        rare = Random(f"rare {self.seed}")
+        if rare.random() < 0.25:
+            self.scheduler.at(
+                rare.uniform(0.5, trouble), partial(self._strike, rare.choice(disasters.RARE), random=rare)
+            )
         self._tick()
         self.scheduler.run(trouble, self._is_over)
         self._quieten()
@@ -241,15 +253,17 @@ class World:
         """The disasters stop."""
         self.story.tell("AUDIT", "the disasters stop")
         self.rates = CALM
+        for group in self.cluster.groups.values():
+            group.refusal = None
         self.api.mood = "well"
         for worker in self.workers:
             worker.process.lag = 0.0
             worker.wall_offset = 0.0
             worker.weather.die_at = worker.weather.freeze_at = None
 
-    def _strike(self, disaster: disasters.Disaster) -> None:
+    def _strike(self, disaster: disasters.Disaster, *, random: Random | None = None) -> None:
         self.story.counts[f"disaster {disaster.__name__}"] += 1
-        disaster(self, self.random)
+        disaster(self, random or self.random)
 
     # -- what is looked at all the time
 
@@ -258,6 +272,11 @@ class World:
         in_hand, bound = worker.admission.in_hand, self.settings.orders_in_hand
         if in_hand > bound + _OVERSHOOT:
             self.audit.violated(f"{worker.process.name} has {in_hand} orders in hand; the bound is {bound}")
+        if any(consumer.was_fatal for consumer in worker.consumers):
+            self.audit.violated(f"{worker.process.name} goes on after a fatal error")
+        for refusal in (consumer.refusal for consumer in worker.consumers):
+            if refusal is not None and refusal not in worker.health.readiness().reasons.get("kafka.group", ""):
+                self.audit.violated(f"{worker.process.name} does not say that its group refuses it: {refusal}")
         if worker.failure is not None:
             self.audit.violated(f"{worker.process.name} has a defect: {worker.failure!r}")
         if worker.process.loop.failures:
@@ -297,7 +316,9 @@ class World:
         error = worker.thread.error
         self.story.tell(worker.process.name, f"has ended: {error!r}" if error else "has ended")
         looks_like_a_twin = self.forgotten[worker.instance_id] >= 3 and "fenced three times" in str(error)
-        if error is not None and not ((self.twins or looks_like_a_twin) and isinstance(error, HaltError)):
+        was_fatal = any(consumer.was_fatal for consumer in worker.consumers)
+        may_halt = self.twins or looks_like_a_twin or was_fatal
+        if error is not None and not (may_halt and isinstance(error, HaltError)):
             self.audit.violated(f"{worker.process.name} ended by itself: {error!r}")
         worker.process.kill()
 

@@ -40,10 +40,12 @@ class FakeConsumer(OrderConsumer):
     listener: Listener
 
     def __init__(self, group: Group) -> None:
-        self.group = group
+        self.kafka = group
+        self.group = "journeys"
+        self._obstacles = {}
         self.messages: deque[OrderMessage] = deque()
         self.rebalances: deque[Callable[[Listener], None]] = deque()
-        self.is_member = True
+        self.joined = True
         self.positions: dict[Partition, int] = {}
         self.paused: set[Partition] = set()
         self.ends: dict[Partition, int] = {}
@@ -65,20 +67,15 @@ class FakeConsumer(OrderConsumer):
                 taken.append(message)
         return taken
 
-    @property
-    def joined(self) -> bool:
-        """Whether the group knows this member."""
-        return self.is_member
-
     def group_metadata(self) -> object:
         """Nothing that a fake looks at."""
         return None
 
     def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
         """The group's offset; an unstable one times out."""
-        if partition in self.group.unstable:
+        if partition in self.kafka.unstable:
             raise TimeoutError(f"{partition} within {timeout:g} s")
-        return self.group.offsets.get(partition)
+        return self.kafka.offsets.get(partition)
 
     def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:  # noqa: ARG002 - as poll
         """An empty topic, unless the test says otherwise."""
@@ -218,12 +215,14 @@ class FakeGate:
 
 
 class Complaints:
-    """A hook that remembers why Kafka could not be reached."""
+    """A hook that remembers all happenings, and why Kafka could not be reached."""
 
     def __init__(self) -> None:
+        self.happenings: list[Happening] = []
         self.reasons: list[str] = []
 
     def __call__(self, happening: Happening) -> None:
-        """Remember the reason."""
+        """Remember the happening."""
+        self.happenings.append(happening)
         if isinstance(happening, KafkaUnreachable):
             self.reasons.append(happening.reason)

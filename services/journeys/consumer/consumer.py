@@ -9,6 +9,8 @@ thread. This module rests on facts that were measured on Apache Kafka 4.1 throug
   an explicit offset.
 - A pause outlives the assignment it was made in: a partition that comes back is still paused until it is resumed.
 - Reading committed offsets as `read_uncommitted` returns stale ones at once; the default, `read_committed`, waits.
+- A refused join is reported by `poll` alone, as a message with an error and no topic. `memberid()` is set even then, so
+  only the assignment callback says that the group took this member in.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from journeys.errors import HaltError, SettingsError
+from journeys.kafka_errors import described, is_fatal
 from journeys.model import TIMES_MS, OrderMessage, Position
 
 Partition = tuple[str, int]
@@ -38,7 +41,20 @@ _HALTS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "this client may not read an order topic (ACL: Read on the topic)",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "this client may not join the consumer group (ACL: Read on the group)",
     KafkaError.OFFSET_OUT_OF_RANGE: "a committed offset is out of its topic's range",
+    KafkaError.INVALID_GROUP_ID: "the brokers refuse the name of the consumer group (JOURNEYS_KAFKA__GROUP_ID)",
+    KafkaError.INVALID_SESSION_TIMEOUT: (
+        "the brokers refuse session.timeout.ms of JOURNEYS_KAFKA__CONFIG (group.min.session.timeout.ms and"
+        " group.max.session.timeout.ms bound it)"
+    ),
+    KafkaError.UNSUPPORTED_VERSION: "the brokers do not know this group protocol (JOURNEYS_KAFKA__GROUP_PROTOCOL)",
 }
+"""The errors that do not pass, with what each means."""
+_OBSTACLES = {
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "consumers of another kind hold the group: stop them, or use another"
+    " JOURNEYS_KAFKA__GROUP_ID",
+    KafkaError.GROUP_MAX_SIZE_REACHED: "the group is full (group.max.size of the brokers)",
+}
+"""The errors that pass once somebody acts, with what each means."""
 
 
 class Listener(Protocol):
@@ -70,6 +86,11 @@ class OrderConsumer:
             self._consumer = consumer(dict(config), logger=logging.getLogger("librdkafka"))
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
+        self.group = str(config.get("group.id", ""))
+        """The name of the consumer group."""
+        self.joined = False
+        """Whether the group took this member in. Until then it refuses offsets: poll first."""
+        self._obstacles: dict[str | None, str] = {None: "not a member of the group yet"}
         self._topics = list(topics)
         self._closed = False
 
@@ -78,6 +99,8 @@ class OrderConsumer:
 
         def on_assign(_: Consumer, partitions: list[TopicPartition]) -> None:
             if not self._closed:
+                self.joined = True
+                self._obstacles.clear()
                 listener.assigned(_keys(partitions))
 
         def on_revoke(_: Consumer, partitions: list[TopicPartition]) -> None:
@@ -87,6 +110,8 @@ class OrderConsumer:
 
         def on_lost(_: Consumer, partitions: list[TopicPartition]) -> None:
             if not self._closed:
+                self.joined = False
+                self._obstacles[None] = "it fell out of the group, and joins it again"
                 listener.lost(_keys(partitions))
             self._give_up(partitions)
 
@@ -102,12 +127,12 @@ class OrderConsumer:
             return []
         # `consume` with a time-out waits for all `limit` messages; with 0 it only takes prefetched ones.
         more = self._consumer.consume(limit - 1, 0) if limit > 1 else []
-        return [read for message in (first, *more) if (read := _read(message)) is not None]
+        return [read for message in (first, *more) if (read := self._read(message)) is not None]
 
     @property
-    def joined(self) -> bool:
-        """Whether the group knows this member. Until then it refuses offsets: poll first. Never blocks."""
-        return bool(self._consumer.memberid())
+    def obstacle(self) -> str | None:
+        """Why this member reads nothing, or not all of its topics; None while it can. A text for people."""
+        return "; ".join(self._obstacles.values()) or None
 
     def group_metadata(self) -> object:
         """This member's id and generation in the group. Take them anew for each transaction. Never blocks."""
@@ -179,6 +204,16 @@ class OrderConsumer:
         self._closed = True
         self._consumer.close()
 
+    def _read(self, message: Any) -> OrderMessage | None:
+        """The order message; None for an error, which is an obstacle until the next assignment or message."""
+        if (error := message.error()) is not None:
+            _check(error)
+            self._obstacles[message.topic()] = _obstacle(error)
+            return None
+        if self._obstacles:
+            self._obstacles.pop(message.topic(), None)
+        return order_message(message)
+
     def _give_up(self, partitions: list[TopicPartition]) -> None:
         # A revoke can name partitions that were never assigned (confluent-kafka-python #1551).
         with contextlib.suppress(KafkaException):
@@ -187,13 +222,6 @@ class OrderConsumer:
 
 def _keys(partitions: Iterable[TopicPartition]) -> list[Partition]:
     return [(partition.topic, partition.partition) for partition in partitions]
-
-
-def _read(message: Any) -> OrderMessage | None:
-    if (error := message.error()) is not None:
-        _check(error)
-        return None
-    return order_message(message)
 
 
 def order_message(message: Any) -> OrderMessage:
@@ -214,15 +242,16 @@ def order_message(message: Any) -> OrderMessage:
 
 
 def _check(error: KafkaError) -> None:
-    """Raise HaltError for an error that does not pass; librdkafka retries after the others and has logged them."""
-    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        # The worker looked for its topics at its start. A broker that restarts, or has just created a topic, may not
-        # know it for a moment; librdkafka goes on asking.
-        logging.getLogger("librdkafka").warning("an order topic is not there: %s", error.str())
+    """Raise HaltError for an error that does not pass."""
     if (why := _HALTS.get(error.code())) is not None:
-        raise HaltError(f"{why} ({error.name()}: {error.str()})")
-    if error.fatal():
-        raise HaltError(f"the consumer cannot go on: {error.name()}: {error.str()}")
+        raise HaltError(f"{why} ({described(error)})")
+    if is_fatal(error):
+        raise HaltError(f"the consumer cannot go on: {described(error)}")
+
+
+def _obstacle(error: KafkaError) -> str:
+    why = _OBSTACLES.get(error.code())
+    return described(error) if why is None else f"{why} ({described(error)})"
 
 
 def _timeout_or_halt(error: KafkaError) -> Exception:
@@ -230,4 +259,4 @@ def _timeout_or_halt(error: KafkaError) -> Exception:
         _check(error)
     except HaltError as halt:
         return halt
-    return TimeoutError(f"{error.name()}: {error.str()}")
+    return TimeoutError(described(error))

@@ -42,8 +42,13 @@ class OrderConsumers:
         return messages
 
     def has_joined(self, topics: Iterable[str]) -> bool:
-        """Whether the groups of these topics know this member. Until then they refuse offsets: poll first."""
+        """Whether the groups of these topics took this member in. Until then they refuse offsets: poll first."""
         return all(consumer.joined for consumer in {self._by_topic[topic] for topic in topics})
+
+    @property
+    def obstacles(self) -> dict[str, str]:
+        """Why a group's member cannot read all its topics, by the name of the group; empty while both can."""
+        return {consumer.group: obstacle for consumer in self._consumers if (obstacle := consumer.obstacle) is not None}
 
     def in_groups(self, commits: Iterable[OffsetCommit]) -> list[GroupOffsets]:
         """The commits of each group, with its metadata. Never blocks."""

@@ -20,6 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from journeys.consumer.consumer import Partition, order_message
 from journeys.errors import HaltError, SettingsError
+from journeys.kafka_errors import described, is_fatal
 from journeys.model import OrderMessage
 
 _REPLY_S = 10.0
@@ -152,7 +153,7 @@ class PartitionReader:
 def _check(topic: str, error: KafkaError) -> None:
     """Raise HaltError for an error that does not pass by itself."""
     refused = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
-    if error.code() in refused or error.fatal():
+    if error.code() in refused or is_fatal(error):
         raise _halt(topic, error)
 
 
@@ -161,4 +162,4 @@ def _halt(topic: str, error: KafkaError) -> HaltError:
         return HaltError(f"this client may not read {topic} (ACL: Read on the topic): {error.str()}")
     if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
         return HaltError(f"this client may not use its group (ACL: Read or Describe on the group): {error.str()}")
-    return HaltError(f"{topic} cannot be read: {error.name()}: {error.str()}")
+    return HaltError(f"{topic} cannot be read: {described(error)}")

@@ -34,6 +34,7 @@ from typing import Any, TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from journeys.errors import HaltError, SettingsError
+from journeys.kafka_errors import described, is_fatal
 from journeys.model import GroupOffsets, OffsetCommit, Record
 
 _SLICE_S = 0.5
@@ -179,10 +180,10 @@ class Publisher:
                 self._begin(producer, deadline)
             except KafkaException as failure:
                 error = failure.args[0]
-                if error.code() in _NOT_ALLOWED or (error.fatal() and not error.retriable()):
-                    raise HaltError(f"Kafka refuses this producer: {error.name()}: {error.str()}") from failure
+                if error.code() in _NOT_ALLOWED or (is_fatal(error) and not error.retriable()):
+                    raise HaltError(f"Kafka refuses this producer: {described(error)}") from failure
                 if self._clock() >= min(deadline, self._latest):
-                    raise TimeoutError(f"no transactional producer: {error.name()}: {error.str()}") from failure
+                    raise TimeoutError(f"no transactional producer: {described(error)}") from failure
             else:
                 self._producer = producer
                 return
@@ -259,12 +260,12 @@ class Publisher:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
         error = refusals.first or error  # the errors after a refusal only say that the transaction failed before
         if error.code() in _NOT_ALLOWED:
-            raise HaltError(f"this client may not publish or commit: {error.name()}: {error.str()}")
+            raise HaltError(f"this client may not publish or commit: {described(error)}")
         is_certain = self._care is _Care.APART or refusals.records <= 1
         self._care = max(self._care, _Care.REPORTS if is_certain else _Care.APART)
         return Result(
             outcome=Outcome.ABORTED,
-            reason=f"{error.name()}: {error.str()}",
+            reason=described(error),
             oversized=frozenset(refusals.oversized if is_certain else ()),
         )
 
@@ -369,6 +370,6 @@ def _late(name: str) -> TimeoutError:
 def _unknown(error: KafkaError) -> Result:
     return Result(
         outcome=Outcome.UNKNOWN,
-        reason=f"{error.name()}: {error.str()}",
+        reason=described(error),
         fenced=error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED),  # noqa: SLF001
     )

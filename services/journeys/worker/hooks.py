@@ -65,6 +65,12 @@ class Revoked(msgspec.Struct, frozen=True):
     lost: bool
 
 
+class GroupsChanged(msgspec.Struct, frozen=True):
+    """The consumer groups that this worker cannot work in, with the reason of each. On the Kafka thread."""
+
+    obstacles: Mapping[str, str]
+
+
 class MessageSkipped(msgspec.Struct, frozen=True):
     """An order message with a null value was skipped. On the Kafka thread."""
 
@@ -111,6 +117,7 @@ Happening: TypeAlias = (
     | RegistryAwaited
     | Assigned
     | Revoked
+    | GroupsChanged
     | MessageSkipped
     | OrdersWaiting
     | TransactionEnded

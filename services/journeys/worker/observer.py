@@ -19,6 +19,7 @@ from journeys.worker.hooks import (
     ExtraPageRequested,
     FieldMisfit,
     GateChanged,
+    GroupsChanged,
     Happening,
     JourneyFetched,
     KafkaUnreachable,
@@ -116,6 +117,7 @@ class LogHook:
     def __init__(self, *, rejected_topic: str) -> None:
         self._rejected_topic = rejected_topic
         self._shut: frozenset[Reason] = frozenset()
+        self._obstacles: Mapping[str, str] = {}
         self._are_waiting = False
         self._is_registry_awaited = False
 
@@ -128,20 +130,36 @@ class LogHook:
                 log("order.skipped", position=str(message.position))
             case OrdersWaiting(orders, next_due):
                 self._waiting(orders, next_due)
-            case Assigned(partitions):
-                log("orders.assigned", partitions=_names(partitions))
-            case Revoked(partitions, lost):
-                log("orders.lost" if lost else "orders.revoked", partitions=_names(partitions))
-            case OutcomeRecovered(published, owed):
-                log("transaction.recovered", published=published, sent_again=owed)
-            case KafkaUnreachable(reason):
-                log("kafka.unreachable", reason=reason)
             case GateChanged(reasons):
                 self._gate(reasons)
             case RegistryAwaited(awaited):
                 self._registry(awaited)
             case _:
+                self._kafka(happening)
+
+    def _kafka(self, happening: Happening) -> None:
+        match happening:
+            case Assigned(partitions):
+                log("orders.assigned", partitions=_names(partitions))
+            case Revoked(partitions, lost):
+                log("orders.lost" if lost else "orders.revoked", partitions=_names(partitions))
+            case GroupsChanged(obstacles):
+                self._groups(obstacles)
+            case OutcomeRecovered(published, owed):
+                log("transaction.recovered", published=published, sent_again=owed)
+            case KafkaUnreachable(reason):
+                log("kafka.unreachable", reason=reason)
+            case _:
                 pass
+
+    def _groups(self, obstacles: Mapping[str, str]) -> None:
+        """Log each new obstacle of a group once, and the group once it has none."""
+        for group, why in obstacles.items():
+            if self._obstacles.get(group) != why:
+                log("group.waiting", group=group, reason=why)
+        for group in self._obstacles.keys() - obstacles.keys():
+            log("group.joined", group=group)
+        self._obstacles = obstacles
 
     def _registry(self, reason: str | None) -> None:
         """Log the first reason only, until no order waits."""
@@ -205,16 +223,20 @@ class ReadinessHook:
                 self._health.met("kafka.producer")
             case KafkaUnreachable(reason):
                 self._health.unmet("kafka.producer", f"Kafka does not answer: {reason}")
-            case Assigned():
-                self._health.met("kafka.group")
-            case Revoked(_, True):
-                self._health.unmet("kafka.group", "this worker fell out of the consumer group, and joins it again")
+            case GroupsChanged(obstacles):
+                self._groups(obstacles)
             case GateChanged(reasons):
                 self._gate(reasons)
             case RegistryAwaited(reason):
                 self._registry(reason)
             case _:
                 pass
+
+    def _groups(self, obstacles: Mapping[str, str]) -> None:
+        if obstacles:
+            self._health.unmet("kafka.group", "; ".join(f"{group}: {why}" for group, why in obstacles.items()))
+        else:
+            self._health.met("kafka.group")
 
     def _gate(self, reasons: Mapping[Reason, str]) -> None:
         if reasons:

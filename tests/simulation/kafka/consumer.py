@@ -17,11 +17,14 @@ from tests.simulation.kafka.group import Kind
 from tests.simulation.kafka.link import Link
 from tests.simulation.kafka.log import Entry, Place
 from tests.simulation.kafka.weather import Weather, failure, timed_out
+from tests.support.librdkafka import FATAL
 
 Callback = Callable[["ModelConsumer", list[TopicPartition]], object]
 
 _RESUMING = 0.8
 """Seconds until a resumed partition delivers again."""
+_REJOINING = 1.0
+"""Seconds until a refused member asks again."""
 _INSTANT = 0.0001
 """Seconds that a poll takes that does not wait."""
 _NO_OFFSET = -1001
@@ -74,6 +77,20 @@ class ModelMessage:
         return 1, self._entry.timestamp_ms
 
 
+class ModelError:
+    """confluent_kafka's Message that is an error of the group."""
+
+    def __init__(self, error: KafkaError) -> None:
+        self._error = error
+
+    def error(self) -> KafkaError:
+        """The error."""
+        return self._error
+
+    def topic(self) -> None:
+        """None: the error is about no topic."""
+
+
 class ModelConsumer:
     """A member of a group. Its callers are threads of the link's process."""
 
@@ -99,10 +116,16 @@ class ModelConsumer:
         self._reading: dict[Place, _Reading] = {}
         self._paused: set[Place] = set()
         self._turn = 0
+        self._errors: deque[KafkaError] = deque()
+        self._is_fatal = False
         self._closed = False
         self.polled_at = link.scheduler.now
         self.overdue = 0
         """How often the application did not poll for `max.poll.interval.ms`, though its process ran."""
+        self.was_fatal = False
+        """Whether `poll` handed out a fatal error. It does so once."""
+        self.refusal: str | None = None
+        """The name of the refused join that `poll` handed out last, until the next assignment."""
 
     # -- what the application calls
 
@@ -112,10 +135,12 @@ class ModelConsumer:
         self._join()
         self.link.scheduler.after(self.patience, self._look_at_polls)
 
-    def poll(self, timeout: float = 0.0) -> ModelMessage | None:
-        """Serve a rebalance, or take a message."""
+    def poll(self, timeout: float = 0.0) -> ModelMessage | ModelError | None:
+        """Serve a rebalance, or take an error or a message."""
         self._weather.call("poll")
         self.polled_at = self.link.scheduler.now
+        if self._errors:
+            return self._error()
         if self._serve():
             return None
         found = self._take(1)
@@ -229,6 +254,14 @@ class ModelConsumer:
 
     # -- what the group says; in the background
 
+    def fence(self) -> None:
+        """Another static member with our id took our place: this client can never go on."""
+        if not self._closed and not self._is_fatal:
+            self._is_fatal = True
+            self._errors.append(FATAL)
+            self.group.leave(self._member_id)
+            self._fall_out()
+
     def rebalance(self, member_id: str) -> None:
         """A round begins: rejoin, once all that came before is served."""
         if not self._closed and self._member_id == member_id:
@@ -270,7 +303,12 @@ class ModelConsumer:
 
     def _join(self) -> None:
         def join() -> None:
-            if not self._closed and self._member_id is None:
+            if self._closed or self._is_fatal or self._member_id is not None:
+                return
+            if self.group.refusal is not None:
+                self._errors.append(self.group.refusal)
+                self.link.scheduler.after(_REJOINING, self._join)
+            else:
                 self._waits_for_group = True
                 self._member_id = self._latest_id = self.group.join(self)
 
@@ -319,8 +357,18 @@ class ModelConsumer:
         self._rejoin()
         return True
 
+    def _error(self) -> ModelError:
+        error = self._errors.popleft()
+        if error is FATAL:
+            self.was_fatal = True
+        else:
+            self.refusal = error.name()
+        return ModelError(error)
+
     def _call(self, name: str, places: frozenset[Place]) -> None:
         self._callbacks[name](self, [TopicPartition(*place) for place in sorted(places)])
+        if name == "on_assign":
+            self.refusal = None
         if name != "on_assign":  # librdkafka does it where the callback does not
             for place in places:
                 self._reading.pop(place, None)

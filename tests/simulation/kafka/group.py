@@ -70,6 +70,8 @@ class Group:
     generation: int = 0
     shuffles: float = 0.0
     """How likely a rebalance shuffles everything."""
+    refusal: KafkaError | None = None
+    """The answer to new members while they are refused."""
     _members: dict[str, _Member] = field(default_factory=dict)
     _target: dict[Place, str] = field(default_factory=dict)
     _rounds: count[int] = field(default_factory=count)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from tests.support.librdkafka import FATAL, REFUSED_JOINS
 
 from journeys.consumer.consumer import UNREADABLE_HEADERS, OrderConsumer, Partition
 from journeys.consumer.groups import OrderConsumers
@@ -21,15 +22,29 @@ HALTS = [
     KafkaError(KafkaError.OFFSET_OUT_OF_RANGE, "out of range"),
     KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed"),
     KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "not allowed"),
-    KafkaError(KafkaError._FATAL, "no more", fatal=True),
+    FATAL,
 ]
+JOINS_THAT_HALT = (
+    "INVALID_SESSION_TIMEOUT",
+    "INVALID_GROUP_ID",
+    "GROUP_AUTHORIZATION_FAILED",
+    "UNSUPPORTED_VERSION",
+)
 
 
 class Message:
     """An order message, or an error in its place."""
 
-    def __init__(self, offset: int = 0, error: KafkaError | None = None, kind: int = 1, at: int = 7) -> None:
+    def __init__(
+        self,
+        offset: int = 0,
+        error: KafkaError | None = None,
+        kind: int = 1,
+        at: int = 7,
+        topic: str | None = A[0],
+    ) -> None:
         self._offset = offset
+        self._topic = topic
         self._error = error
         self._kind = kind
         self._at = at
@@ -38,9 +53,9 @@ class Message:
         """The error."""
         return self._error
 
-    def topic(self) -> str:
-        """A topic."""
-        return A[0]
+    def topic(self) -> str | None:
+        """The topic; None for an error of the group."""
+        return self._topic
 
     def partition(self) -> int:
         """A partition."""
@@ -196,6 +211,48 @@ def test_fatal_consumer_errors_halt(error: KafkaError) -> None:
     ):
         with pytest.raises(HaltError):
             call()
+
+
+@pytest.mark.parametrize("name", JOINS_THAT_HALT)
+def test_refused_join_that_does_not_pass_halts(name: str) -> None:
+    """The reason names the error, with its meaning."""
+    bench = Bench()
+    bench.kafka.gives = {"poll": Message(error=REFUSED_JOINS[name], topic=None)}
+    with pytest.raises(HaltError, match=rf"\({name}: JoinGroup failed"):
+        bench.consumer.poll(0.1, 1)
+
+
+@pytest.mark.parametrize("name", REFUSED_JOINS.keys() - set(JOINS_THAT_HALT))
+def test_refused_join_is_an_obstacle_until_the_next_assignment(name: str) -> None:
+    """The member waits, and says why; an assignment, also an empty one, means that it joined."""
+    bench = Bench()
+    assert (bench.consumer.joined, bench.consumer.obstacle) == (False, "not a member of the group yet")
+    bench.kafka.gives = {"poll": Message(error=REFUSED_JOINS[name], topic=None), "memberid": "m-1"}
+    assert bench.consumer.poll(0.1, 1) == []
+    assert not bench.consumer.joined
+    assert f"{name}: JoinGroup failed" in str(bench.consumer.obstacle)
+    bench.kafka.callbacks["on_assign"](bench.kafka, [])
+    assert (bench.consumer.joined, bench.consumer.obstacle) == (True, None)
+    bench.rebalance("on_lost")
+    assert (bench.consumer.joined, bench.consumer.obstacle) == (
+        False,
+        "it fell out of the group, and joins it again",
+    )
+
+
+def test_error_of_a_topic_is_an_obstacle_until_its_next_message() -> None:
+    """A topic that is read again needs no new assignment."""
+    bench = Bench()
+    bench.rebalance("on_assign")
+    bench.kafka.gives = {"poll": Message(error=NOT_THERE)}
+    bench.consumer.poll(0.1, 1)
+    assert bench.consumer.obstacle == "UNKNOWN_TOPIC_OR_PART: no such topic"
+    bench.kafka.gives = {"poll": Message(topic="other")}
+    bench.consumer.poll(0.1, 1)
+    assert bench.consumer.obstacle is not None
+    bench.kafka.gives = {"poll": Message()}
+    bench.consumer.poll(0.1, 1)
+    assert bench.consumer.obstacle is None
 
 
 @pytest.mark.parametrize("error", [LATE, NOT_THERE])

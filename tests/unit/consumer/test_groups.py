@@ -96,9 +96,18 @@ def test_commits_are_split_by_group() -> None:
 def test_only_the_groups_of_a_transaction_must_be_joined() -> None:
     """A group that takes no part in it may still be joining."""
     _, retries, consumers = both()
-    retries.is_member = False
+    retries.joined = False
     assert consumers.has_joined(["orders"])
     assert not consumers.has_joined(["orders", "orders.retry.1m"])
+
+
+def test_each_group_has_its_own_obstacle() -> None:
+    """The retry group may wait while the orders are read."""
+    orders, retries, consumers = both()
+    orders.group, retries.group = "journeys", "journeys.retry"
+    assert consumers.obstacles == {}
+    retries._obstacles = {None: "the group is full"}
+    assert consumers.obstacles == {"journeys.retry": "the group is full"}
 
 
 def test_close_leaves_all_groups() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from confluent_kafka import KafkaError
+from tests.support.librdkafka import FATAL
 
 from journeys.errors import HaltError, SettingsError
 from journeys.kafka.reader import PartitionReader, _check
@@ -31,7 +32,7 @@ def test_missing_acl_halts(code: int, acl: str) -> None:
 def test_fatal_error_halts() -> None:
     """The client cannot be used any more."""
     with pytest.raises(HaltError, match=r"orders\.dead-letter cannot be read"):
-        _check("orders.dead-letter", KafkaError(KafkaError._FATAL, "fenced", True))
+        _check("orders.dead-letter", FATAL)
 
 
 def test_passing_error_is_ignored() -> None:

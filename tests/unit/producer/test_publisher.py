@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message
+from tests.support.librdkafka import FATAL_PRODUCE, FATAL_TRANSACTION
 
 from journeys.errors import HaltError, SettingsError
 from journeys.model import GroupOffsets, OffsetCommit, Record
@@ -21,7 +22,6 @@ GROUP = GroupOffsets(offsets=(OffsetCommit(topic="orders", partition=0, offset=1
 LATE = KafkaError(KafkaError._TIMED_OUT, "timed out")
 BUSY = KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, "loading", retriable=True)
 GONE = KafkaError(KafkaError.ILLEGAL_GENERATION, "the generation is gone", txn_requires_abort=True)
-FATAL = KafkaError(KafkaError._FATAL, "no more", fatal=True)
 FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
 REFUSED = KafkaError(KafkaError._INCONSISTENT, "1 message failed", txn_requires_abort=True)
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large", txn_requires_abort=True)
@@ -153,7 +153,7 @@ def test_an_error_that_requires_an_abort_aborts_the_transaction(call: str) -> No
     assert bench.kafka.calls[-2:] == [call, "abort"]
 
 
-@pytest.mark.parametrize(("error", "fenced"), [(FATAL, False), (FENCED, True)])
+@pytest.mark.parametrize(("error", "fenced"), [(FATAL_TRANSACTION, True), (FENCED, True)])
 @pytest.mark.parametrize("call", ["begin_transaction", "send_offsets", "commit"])
 def test_after_what_is_fatal_the_outcome_is_unknown(call: str, error: KafkaError, *, fenced: bool) -> None:
     """Nothing more is asked of such a producer; whether it was fenced is told."""
@@ -162,6 +162,16 @@ def test_after_what_is_fatal_the_outcome_is_unknown(call: str, error: KafkaError
     result = bench.publish()
     assert (result.outcome, result.fenced) == (Outcome.UNKNOWN, fenced)
     assert bench.kafka.calls[-1] == call
+
+
+def test_outcome_is_unknown_if_a_fatal_producer_refuses_a_record() -> None:
+    """`produce` hides the cause behind `_FATAL`; the abort that follows names it."""
+    bench = Bench()
+    bench.kafka.say("produce", FATAL_PRODUCE)
+    bench.kafka.say("abort", FATAL_TRANSACTION)
+    result = bench.publish()
+    assert (result.outcome, result.fenced) == (Outcome.UNKNOWN, True)
+    assert str(result.reason).startswith("PRODUCER_FENCED")
 
 
 @pytest.mark.parametrize("call", ["send_offsets", "commit"])
@@ -195,7 +205,7 @@ def test_offsets_that_are_left_behind_leave_the_outcome_unknown() -> None:
     assert bench.kafka.calls == ["begin_transaction", "produce"]
 
 
-@pytest.mark.parametrize("answers", [[GONE], [FATAL], [LATE] * 100])
+@pytest.mark.parametrize("answers", [[GONE], [FATAL_TRANSACTION], [LATE] * 100])
 def test_an_abort_that_does_not_work_out_leaves_the_outcome_unknown(answers: list[KafkaError]) -> None:
     """Whatever its answer is, short of success."""
     bench = Bench()
@@ -331,7 +341,9 @@ def test_a_new_producer_gives_up_in_time(call: str) -> None:
     assert bench.publish().outcome is Outcome.UNKNOWN
 
 
-@pytest.mark.parametrize("error", [FATAL, KafkaError(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "no")])
+@pytest.mark.parametrize(
+    "error", [FATAL_TRANSACTION, KafkaError(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "no")]
+)
 def test_a_producer_that_kafka_refuses_for_good_stops(error: KafkaError) -> None:
     """Asking again would not help."""
     bench = Bench()
@@ -349,7 +361,7 @@ def test_a_setting_that_librdkafka_does_not_take_is_named() -> None:
 def test_dropping_a_producer_never_fails() -> None:
     """It may be in any state."""
     bench = Bench()
-    bench.kafka.say("purge", FATAL)
+    bench.kafka.say("purge", FATAL_TRANSACTION)
     bench.publisher.discard()
 
 

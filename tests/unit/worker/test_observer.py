@@ -13,29 +13,42 @@ from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome, Result
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.hooks import (
-    Assigned,
+    GroupsChanged,
     Hooks,
     KafkaUnreachable,
     OrdersWaiting,
     OutcomeRecovered,
-    Revoked,
     TransactionEnded,
 )
 from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
 
 
-def test_worker_out_of_its_group_is_not_ready() -> None:
-    """A partition that goes in good order changes nothing; one that was lost does, until the next assignment."""
+def test_worker_is_unready_while_a_group_has_an_obstacle() -> None:
+    """Each group is named with its own reason; each new reason is logged once, and the end of the last one too."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
     health = Health()
     hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
     seen = []
-    hooks.notify(Assigned([("orders", 0)]))
-    for lost in (False, True):
-        hooks.notify(Revoked([("orders", 0)], lost))
-        seen.append("kafka.group" in health.readiness().reasons)
-    hooks.notify(Assigned([]))
-    seen.append("kafka.group" in health.readiness().reasons)
-    assert seen == [False, True, False]
+    for obstacles in (
+        {"journeys": "the group is full", "journeys.retry": "not a member of the group yet"},
+        {"journeys": "the group is full"},
+        {},
+    ):
+        hooks.notify(GroupsChanged(obstacles))
+        seen.append(health.readiness().reasons.get("kafka.group"))
+    assert seen == [
+        "journeys: the group is full; journeys.retry: not a member of the group yet",
+        "journeys: the group is full",
+        None,
+    ]
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["group"]) for line in lines] == [
+        ("group.waiting", "journeys"),
+        ("group.waiting", "journeys.retry"),
+        ("group.joined", "journeys.retry"),
+        ("group.joined", "journeys"),
+    ]
 
 
 def test_gate_reasons_are_logged_once_and_in_readyz() -> None:

@@ -9,14 +9,14 @@ a revoke publishes finished orders once more, then forgets the rest. Nothing her
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.lag import Lag
 from journeys.worker.handover import Pool
-from journeys.worker.hooks import Assigned, Hooks, OrdersWaiting, Revoked
+from journeys.worker.hooks import Assigned, GroupsChanged, Hooks, OrdersWaiting, Revoked
 from journeys.worker.kafka_thread.admission import Admission
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments
@@ -56,6 +56,7 @@ class KafkaLoop:
         self._clock = clock
         self._lag = lag
         self._paused: set[Partition] = set()
+        self._obstacles: Mapping[str, str] = {}
         self._polled_at = 0.0
         self._measured_at = 0.0
         self._stopping = threading.Event()
@@ -118,6 +119,9 @@ class KafkaLoop:
         self._polled_at = self._clock.monotonic()
         self._transactions.polled()
         self._admission.admit(self._consumers.poll(timeout, limit))
+        if (obstacles := self._consumers.obstacles) != self._obstacles:
+            self._obstacles = obstacles
+            self._hooks.notify(GroupsChanged(obstacles))
 
     def _wait_for_room(self, now: float) -> None:
         # Longer than until the next result: at full load one comes each half millisecond, and to wake up for it takes

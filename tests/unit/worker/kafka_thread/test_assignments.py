@@ -27,7 +27,7 @@ class Slow(FakeConsumer):
     def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
         """A time-out passes where the group does not say."""
         self.asked.append((partition, timeout))
-        if partition in self.group.unstable:
+        if partition in self.kafka.unstable:
             self.now += timeout
         return super().committed(partition, timeout=timeout)
 

@@ -6,6 +6,7 @@ import pytest
 from tests.support.kafka_thread import ABORTED, UNKNOWN, A, B, Thread, at
 
 from journeys.consumer import offset_map
+from journeys.worker.hooks import GroupsChanged
 from journeys.worker.kafka_thread.pace import Pace
 from journeys.worker.kafka_thread.states import State
 
@@ -159,3 +160,14 @@ def test_ages_of_orders_and_commits_are_kept_by_partition() -> None:
     assert ages.oldest() == {}
     assert list(ages.commits()) == [A]
     assert ages.commits()[A] > came
+
+
+def test_obstacles_of_the_groups_are_reported_when_they_change() -> None:
+    """One report for each change, after the poll that brought it."""
+    thread = Thread(A)
+    thread.complaints.happenings.clear()
+    for obstacles in ({None: "the group is full"}, {None: "the group is full"}, {}):
+        thread.consumer._obstacles = dict(obstacles)
+        thread.turn()
+    reports = [happening for happening in thread.complaints.happenings if isinstance(happening, GroupsChanged)]
+    assert reports == [GroupsChanged({"journeys": "the group is full"}), GroupsChanged({})]

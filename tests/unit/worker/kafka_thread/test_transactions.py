@@ -105,10 +105,10 @@ def test_no_commit_before_the_group_is_joined() -> None:
     """An empty member id: poll first."""
     thread = Thread(A)
     thread.place(A, 0)
-    thread.consumer.is_member = False
+    thread.consumer.joined = False
     thread.finish(A, 0)
     assert thread.publisher.published == []
-    thread.consumer.is_member = True
+    thread.consumer.joined = True
     thread.turn()
     assert thread.published() == ["orders/0/0"]
 
