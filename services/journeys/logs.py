@@ -48,6 +48,8 @@ EventName: TypeAlias = Literal[
     "transaction.aborted",
     "transaction.unknown",
     "transaction.recovered",
+    "topic.missing",
+    "topic.found",
     "api.unauthorized",
     "api.authorized",
     "api.paused",
@@ -81,6 +83,7 @@ _NOT_INFO: Final[Mapping[EventName, Level]] = {
     "intake.held": "warning",
     "dead_letters.flood": "error",
     "api.unauthorized": "error",
+    "topic.missing": "error",
     "worker.failed": "error",
     "worker.stuck": "error",
 }

@@ -20,7 +20,13 @@ def reasons(address: str, path: str = "/readyz") -> dict[str, str]:
     answer = httpx.get(address + path, trust_env=False)
     told = answer.json()
     assert (answer.status_code, told["ok"]) == ((503, False) if told["reasons"] else (200, True))
-    return dict(told["reasons"])
+    return {name: reason if isinstance(reason, str) else reason["why"] for name, reason in told["reasons"].items()}
+
+
+def degraded(address: str) -> dict[str, str]:
+    """What an operator should know of a worker that may be ready."""
+    told = httpx.get(f"{address}/readyz", trust_env=False).json()["degraded"]
+    return {name: reason["why"] for name, reason in told.items()}
 
 
 def measured(address: str) -> dict[str, dict[tuple[str, ...], float]]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
-import pytest
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -83,7 +82,7 @@ def test_group_held_by_another_kind_of_consumer_is_the_reason(stack: Stack, name
 
         def names_the_group() -> bool:
             other.poll(0)  # keep it in the group
-            told[:] = [reasons(address).get("kafka.group", "")]
+            told[:] = [reasons(address).get("group", "")]
             return "INCONSISTENT_GROUP_PROTOCOL" in told[0]
 
         until(names_the_group, "the reason in /readyz")
@@ -114,16 +113,17 @@ class Onlooker:
         """Nothing was read."""
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_member_without_a_partition_has_joined(stack: Stack, namespace: str, protocol: str) -> None:
+def test_member_without_a_partition_has_joined(stack: Stack, namespace: str) -> None:
     """The topic has fewer partitions than the group has members: the last one stands by, and has no obstacle."""
     topic = f"{namespace}orders"
     servers = stack.broker.bootstrap_servers
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
-    config = {"bootstrap.servers": servers, "group.id": f"{namespace}group", "group.protocol": protocol}
-    if protocol == "classic":
-        config["partition.assignment.strategy"] = "cooperative-sticky"
+    config = {
+        "bootstrap.servers": servers,
+        "group.id": f"{namespace}group",
+        "partition.assignment.strategy": "cooperative-sticky",
+    }
     with ExitStack() as stop:
         consumers = [stop.enter_context(closing(OrderConsumer(config, [topic]))) for _ in range(2)]
         for consumer in consumers:

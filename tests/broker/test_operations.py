@@ -136,7 +136,7 @@ def test_sigterm_ends_a_worker_that_waits_for_the_registry(stack: Stack, namespa
         worker = workers.hire()
         address = address_of(worker)
         assert reasons(address, "/healthz") == {}
-        assert sorted(reasons(address)) == ["kafka.group", "kafka.producer", "registry.schemas"]
+        assert sorted(reasons(address)) == ["group", "producer", "starting"]
         assert worker.stop() == 0
         assert worker.lines()[-1]["event"] == "worker.stopped"
 
@@ -151,7 +151,7 @@ def test_a_401_shuts_the_gate_until_the_key_is_right(stack: Stack, namespace: st
         address = address_of(worker)
         until(lambda: reasons(address) == {}, "readiness")
         shop.place("n3-gate", "n2-gate")
-        until(lambda: list(reasons(address)) == ["api.gate"], "the gate to shut")
+        until(lambda: list(reasons(address)) == ["auth"], "the gate to shut")
         assert reasons(address, "/healthz") == {}
         key.write_text(f"{KEY}\n")
         shop.until_published(2)

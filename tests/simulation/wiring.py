@@ -24,7 +24,7 @@ from journeys.consumer.groups import OrderConsumers
 from journeys.fetcher.account.gate import GatePolicy, Limit, Reason
 from journeys.fetcher.backoff import Backoff, QuickTries
 from journeys.fetcher.fetch import Policy
-from journeys.ops.health import Health
+from journeys.ops.health import Health, Unready
 from journeys.producer.publisher import Publisher
 from journeys.routing import Routes
 from journeys.worker import assembly
@@ -130,8 +130,8 @@ class Worker:
         self.failure: BaseException | None = None
         """A defect that the pool found."""
         self._cluster = cluster
-        self.health = Health()
-        self._hooks = Hooks(teller, ReadinessHook(self.health))
+        self._health = Health()
+        self._hooks = Hooks(teller, ReadinessHook(self._health))
         self._on_beat = on_beat
         scheduler = process.scheduler
         self._clock = Clock(
@@ -157,6 +157,11 @@ class Worker:
         self.assignments = assembled.assignments
         self.admission = assembled.admission
         self.thread = process.thread(self._run)
+
+    def unready(self, reason: Unready) -> str:
+        """The text of a reason in /readyz; empty if it does not hold."""
+        trouble = self._health.readiness().unready.get(reason)
+        return "" if trouble is None else trouble.why
 
     def stop(self) -> None:
         """SIGTERM."""

@@ -275,7 +275,7 @@ class World:
         if any(consumer.was_fatal for consumer in worker.consumers):
             self.audit.violated(f"{worker.process.name} goes on after a fatal error")
         for refusal in (consumer.refusal for consumer in worker.consumers):
-            if refusal is not None and refusal not in worker.health.readiness().reasons.get("kafka.group", ""):
+            if refusal is not None and refusal not in worker.unready("group"):
                 self.audit.violated(f"{worker.process.name} does not say that its group refuses it: {refusal}")
         if worker.failure is not None:
             self.audit.violated(f"{worker.process.name} has a defect: {worker.failure!r}")

@@ -37,6 +37,7 @@ class KafkaAdmin:
         config: dict[str, Any] = {
             **settings.kafka.config,
             "bootstrap.servers": self._servers,
+            "allow.auto.create.topics": False,
             "error_cb": self._note,
         }
         try:

@@ -1,24 +1,82 @@
-"""The readiness of the worker, as named reasons. Sans-I/O. `stuck` decides whether it is alive."""
+"""The readiness of the worker, as named reasons. Sans-I/O. `stuck` decides whether it is alive.
+
+A worker is *unready* while it publishes no orders, or not all of them. It is *degraded* while it publishes, and an
+operator should know of something. A worker without a partition is ready: it stands by.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
-Need: TypeAlias = Literal["kafka.producer", "kafka.group", "registry.schemas", "api.gate", "worker.lifecycle"]
-"""The conditions of a ready worker. A worker without a partition is ready too: it stands by."""
+Unready: TypeAlias = Literal[
+    "starting", "stopping", "group", "producer", "topic", "registry", "auth", "down", "flood", "held"
+]
+"""Why a worker is not ready."""
+Degraded: TypeAlias = Literal["pace"]
+"""What an operator should know of a worker that is ready."""
+_Name = TypeVar("_Name", bound=str)
+UNREADY: Final[tuple[Unready, ...]] = get_args(Unready)
+DEGRADED: Final[tuple[Degraded, ...]] = get_args(Degraded)
 
-_AT_FIRST: Final[Mapping[Need, str]] = {
-    "kafka.producer": "no transactional producer yet",
-    "kafka.group": "not a member of the consumer group yet",
-    "registry.schemas": "schema ids are not known yet",
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a reason means for orders, what to do, and the section of docs/runbook.md."""
+
+    orders: str
+    remedy: str
+    section: str
+
+
+ADVICE: Final[Mapping[Unready | Degraded, Advice]] = {
+    "starting": Advice(
+        "Orders wait in Kafka.", "Nothing for the first minute; then see the log.", "a-worker-does-not-start"
+    ),
+    "stopping": Advice("Orders wait in Kafka for another worker.", "Nothing.", "a-worker-does-not-start"),
+    "group": Advice(
+        "Orders of this group wait in Kafka, or other workers publish them.",
+        "Remove the obstacle that the reason names.",
+        "out-of-the-group",
+    ),
+    "producer": Advice(
+        "Fetched orders wait in the worker; none is published.", "Look at the brokers.", "kafka-does-not-answer"
+    ),
+    "topic": Advice(
+        "No order is published until the topic takes records again.",
+        "journeys topics create",
+        "a-topic-takes-no-records",
+    ),
+    "registry": Advice(
+        "Orders in Avro wait for their schemas; others are published.",
+        "Look at the schema registry.",
+        "the-registry-does-not-answer",
+    ),
+    "auth": Advice("Orders wait; none becomes a dead letter.", "Set the right API key.", "the-key-is-refused"),
+    "down": Advice("Orders wait; none becomes a dead letter.", "Inform the API's owner.", "the-api-is-down"),
+    "flood": Advice(
+        "Orders wait, since many became dead letters.",
+        "Find the cause, then: journeys dead-letters resume",
+        "a-flood-of-dead-letters",
+    ),
+    "held": Advice("Orders wait in Kafka.", "POST /resume to this worker.", "an-operator-holds-it"),
+    "pace": Advice("Orders are published more slowly.", "Nothing, if it is rare.", "the-api-throttles"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A reason that holds now: a text for people, without secrets, and since when, in seconds since the epoch."""
+
+    why: str
+    since: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """An answer to a probe: reason → text. Good without reasons."""
+    """An answer to a liveness probe: reason → text. Good without reasons."""
 
     reasons: Mapping[str, str]
 
@@ -28,20 +86,46 @@ class Report:
         return not self.reasons
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """The reasons that hold now. Ready without an unready one."""
+
+    unready: Mapping[Unready, Trouble]
+    degraded: Mapping[Degraded, Trouble]
+
+    @property
+    def good(self) -> bool:
+        """Whether the worker is ready."""
+        return not self.unready
+
+
 class Health:
-    """The reasons why this worker is not ready. Any thread may add, remove and read them."""
+    """The reasons that hold for one worker. Any thread may add, remove and read them. `wall` is the time of day."""
 
-    def __init__(self) -> None:
-        self._reasons: dict[Need, str] = dict(_AT_FIRST)
+    def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._unready: dict[Unready, Trouble] = {}
+        self._degraded: dict[Degraded, Trouble] = {}
+        self.unready("starting", "the worker looks up its topics and schemas")
+        self.unready("producer", "no transactional producer yet")
+        self.unready("group", "not a member of the consumer groups yet")
 
-    def met(self, need: Need) -> None:
-        """This condition holds now."""
-        self._reasons.pop(need, None)
+    def unready(self, reason: Unready, why: str | None) -> None:
+        """Add a reason, or its newest text; None removes it."""
+        _note(self._unready, reason, why, self._wall())
 
-    def unmet(self, need: Need, reason: str) -> None:
-        """This condition does not hold. `reason` is a text for people, without secrets."""
-        self._reasons[need] = reason
+    def degraded(self, reason: Degraded, why: str | None) -> None:
+        """Add a reason, or its newest text; None removes it."""
+        _note(self._degraded, reason, why, self._wall())
 
-    def readiness(self) -> Report:
-        """The report for `/readyz`: good if every condition holds."""
-        return Report(reasons={str(need): why for need, why in list(self._reasons.items())})
+    def readiness(self) -> Readiness:
+        """The report for `/readyz`."""
+        return Readiness(unready=dict(self._unready), degraded=dict(self._degraded))
+
+
+def _note(troubles: dict[_Name, Trouble], name: _Name, why: str | None, now: float) -> None:
+    if why is None:
+        troubles.pop(name, None)
+    else:
+        known = troubles.get(name)
+        troubles[name] = Trouble(why, now if known is None else known.since)

@@ -54,6 +54,8 @@ GaugeName: TypeAlias = Literal[
     "requests.in_flight",  # HTTP requests awaiting an answer
     "commit.age.seconds",  # since the last commit, or since the partition came; by topic and partition
     "partitions",  # partitions assigned to this worker
+    "unready",  # whether the worker is not ready, for each reason
+    "degraded",  # whether an operator should know of something, for each reason
 ]
 TotalName: TypeAlias = Literal["log.lines.lost"]  # log lines that could not be written, as another part counts them
 Labels: TypeAlias = tuple[str, ...]
@@ -94,6 +96,8 @@ _GAUGES: Final[Mapping[GaugeName, tuple[str, Labels]]] = {
         ("topic", "partition"),
     ),
     "partitions": ("Partitions assigned to this worker.", ()),
+    "unready": ("1 while the worker is not ready for this reason, as /readyz says.", ("reason",)),
+    "degraded": ("1 while this reason of /readyz's `degraded` holds: the worker is ready.", ("reason",)),
 }
 _TOTALS: Final[Mapping[TotalName, str]] = {"log.lines.lost": "Log lines that could not be written."}
 _FROM_ZERO: Final[tuple[tuple[CounterName, Labels], ...]] = (

@@ -1,6 +1,7 @@
 """The HTTP server for probes, metrics and people, on the worker's event loop.
 
-    GET  /healthz, /readyz     200, or 503 with each reason by its name
+    GET  /healthz              200, or 503 with each reason by its name
+    GET  /readyz               the same; also 200 with `degraded`. Each reason says since when and what to do
     GET  /metrics              Prometheus
     POST /hold, /resume        stop the intake of orders; continue it, also after a flood of dead letters
 
@@ -17,6 +18,7 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
 
 from aiohttp import web
@@ -24,7 +26,7 @@ from aiohttp.http import HttpProcessingError
 
 import journeys
 from journeys.errors import SetupError
-from journeys.ops.health import Report
+from journeys.ops.health import ADVICE, Degraded, Readiness, Report, Trouble, Unready
 from journeys.ops.metrics import Metrics
 
 Control: TypeAlias = Callable[[], Mapping[str, object]]
@@ -55,7 +57,7 @@ async def serve(
     host: str,
     port: int,
     metrics: Metrics,
-    ready: Callable[[], Report],
+    ready: Callable[[], Readiness],
     alive: Callable[[], Report],
     controls: Mapping[str, Control] | None = None,
     patience: float = _PATIENCE,
@@ -119,10 +121,10 @@ class _Connection(web.RequestHandler):
 
 
 def _application(
-    metrics: Metrics, ready: Callable[[], Report], alive: Callable[[], Report], controls: Mapping[str, Control]
+    metrics: Metrics, ready: Callable[[], Readiness], alive: Callable[[], Report], controls: Mapping[str, Control]
 ) -> web.Application:
     async def readyz(_request: web.Request) -> web.Response:
-        return _answer(ready())
+        return _readiness(ready())
 
     async def healthz(_request: web.Request) -> web.Response:
         return _answer(alive())
@@ -161,6 +163,25 @@ def _answer(report: Report) -> web.Response:
     """200 `{"ok": true, "reasons": {}}`, or 503 with each reason by its name."""
     status = 200 if report.good else 503
     return web.json_response({"ok": report.good, "reasons": dict(report.reasons)}, status=status, headers=_HEADERS)
+
+
+def _readiness(found: Readiness) -> web.Response:
+    """200 or 503, with what each reason means; `degraded` has those of a ready worker."""
+    answer = {"ok": found.good, "reasons": _told(found.unready), "degraded": _told(found.degraded)}
+    return web.json_response(answer, status=200 if found.good else 503, headers=_HEADERS)
+
+
+def _told(troubles: Mapping[Unready, Trouble] | Mapping[Degraded, Trouble]) -> dict[str, dict[str, str]]:
+    return {
+        str(name): {
+            "why": trouble.why,
+            "since": datetime.fromtimestamp(trouble.since, UTC).isoformat(timespec="seconds"),
+            "orders": ADVICE[name].orders,
+            "remedy": ADVICE[name].remedy,
+            "runbook": f"docs/runbook.md#{ADVICE[name].section}",
+        }
+        for name, trouble in troubles.items()
+    }
 
 
 def _index() -> str:

@@ -51,6 +51,10 @@ TimeoutError if it leaves the call behind."""
 
 _PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001 - librdkafka's own names
 """The delivery errors of the other records of an aborted transaction."""
+_MISSING = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
+)
+"""The errors of a record whose topic does not exist."""
 _NOT_ALLOWED = frozenset(
     {
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -79,6 +83,8 @@ class Result:
     """Whether another producer with the same transactional.id took over, or this one timed out."""
     oversized: frozenset[int] = frozenset()
     """The batches, by index, with a record that is too large for its topic."""
+    missing_topic: str | None = None
+    """The topic that does not exist, if that is the reason of an abort and the topic is known."""
 
 
 class _Care(IntEnum):
@@ -99,17 +105,29 @@ class _Refusals:
     oversized: set[int] = field(default_factory=set)
     records: int = 0
     first: KafkaError | None = None
+    topic: str | None = None
+    """The topic of the record that failed first."""
 
     def of(self, batch: int) -> _Delivered:
-        def delivered(error: KafkaError | None, _: Message) -> None:
+        def delivered(error: KafkaError | None, message: Message) -> None:
             if error is None or error.code() in _PURGED:
                 return
-            self.first = self.first or error
+            self.refused(error, message.topic())
             if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 self.records += 1
                 self.oversized.add(batch)
 
         return delivered
+
+    def refused(self, error: KafkaError, topic: str | None) -> None:
+        """Note the error of a record; the errors after the first one only say that the transaction failed before."""
+        if self.first is None:
+            self.first, self.topic = error, topic
+
+    @property
+    def missing_topic(self) -> str | None:
+        """The topic of the record that failed first, if it failed because there is no such topic."""
+        return self.topic if self.first is not None and self.first.code() in _MISSING else None
 
 
 def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
@@ -258,15 +276,17 @@ class Publisher:
             return _unknown(failure.args[0])
         except TimeoutError as late:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
-        error = refusals.first or error  # the errors after a refusal only say that the transaction failed before
+        error = refusals.first or error
         if error.code() in _NOT_ALLOWED:
-            raise HaltError(f"this client may not publish or commit: {described(error)}")
+            place = "" if refusals.topic is None else f" to {refusals.topic} (ACL: Write on the topic)"
+            raise HaltError(f"this client may not publish or commit{place}: {described(error)}")
         is_certain = self._care is _Care.APART or refusals.records <= 1
         self._care = max(self._care, _Care.REPORTS if is_certain else _Care.APART)
         return Result(
             outcome=Outcome.ABORTED,
             reason=described(error),
             oversized=frozenset(refusals.oversized if is_certain else ()),
+            missing_topic=refusals.missing_topic,
         )
 
 
@@ -300,6 +320,7 @@ class _Transaction:
                     # Nothing is committed yet, so giving up is safe. `_STATE` comes once the transaction has failed
                     # behind our back; librdkafka does not say of it that an abort is required.
                     error = failure.args[0]
+                    refusals.refused(error, record.topic)
                     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # the client's own limit
                         refusals.oversized.add(index)
                     raise _AbortRequired(error) from failure

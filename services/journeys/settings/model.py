@@ -48,6 +48,7 @@ _GIVEN_BY = {
 _RESERVED = frozenset(
     {
         "acks",
+        "allow.auto.create.topics",
         "request.required.acks",
         "delivery.report.only.error",
         "enable.auto.commit",
@@ -66,7 +67,8 @@ _RESERVED = frozenset(
         "message.timeout.ms",
     }
 )
-"""Properties that exactly-once depends on, librdkafka's aliases included."""
+"""Properties that exactly-once depends on, librdkafka's aliases included. Without a topic's right number of partitions
+an order has no place."""
 _DOCUMENTED = frozenset({"data.api.attribuly.com", "data-api.test.attribuly.com"})
 """The servers of the API document. The vendor allows 20 requests/s and says that data is 10 to 30 minutes old."""
 _DOCUMENTED_RATE = 20.0

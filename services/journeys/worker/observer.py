@@ -10,9 +10,9 @@ from journeys.consumer.consumer import Partition
 from journeys.fetcher.account.gate import Reason
 from journeys.logs import EventName, log, wants
 from journeys.model import Journey
-from journeys.ops.health import Health
+from journeys.ops.health import Health, Unready
 from journeys.ops.metrics import Metrics
-from journeys.producer.publisher import Outcome
+from journeys.producer.publisher import Outcome, Result
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.hooks import (
     Assigned,
@@ -56,6 +56,11 @@ _OPEN_EVENTS: dict[Reason, EventName | None] = {
     "flood": "dead_letters.resumed",
     "operator": "intake.resumed",
 }
+
+_GATES: dict[Reason, Unready] = {"down": "down", "auth": "auth", "flood": "flood", "operator": "held"}
+"""The reasons of the gate for which orders wait, by their names in /readyz."""
+_SETBACKS = 3
+"""Transactions in a row without a commit that make the worker unready. A rebalance causes one or two."""
 
 
 class MetricsHook:
@@ -118,6 +123,7 @@ class LogHook:
         self._rejected_topic = rejected_topic
         self._shut: frozenset[Reason] = frozenset()
         self._obstacles: Mapping[str, str] = {}
+        self._missing_topic: str | None = None
         self._are_waiting = False
         self._is_registry_awaited = False
 
@@ -188,12 +194,22 @@ class LogHook:
         event = _TRANSACTION_EVENTS[result.outcome]
         if wants(event):
             log(event, orders=len(finished), seconds=round(ended.seconds, 3), reason=result.reason)
+        self._topic(result)
         if result.outcome is not Outcome.COMMITTED:
             return
         if rejected := sum(record.topic == self._rejected_topic for order in finished for record in order.records):
             log("events.rejected", events=rejected)
         for order in finished:
             self._order(order)
+
+    def _topic(self, result: Result) -> None:
+        """Log a topic that takes no records once, and once more when a transaction is committed."""
+        if result.missing_topic is not None and result.missing_topic != self._missing_topic:
+            self._missing_topic = result.missing_topic
+            log("topic.missing", topic=result.missing_topic, reason=result.reason, remedy="journeys topics create")
+        elif result.outcome is Outcome.COMMITTED and self._missing_topic is not None:
+            log("topic.found", topic=self._missing_topic)
+            self._missing_topic = None
 
     def _order(self, order: FinishedOrder) -> None:
         event = _ORDER_EVENTS.get(order.outcome)
@@ -208,47 +224,60 @@ class LogHook:
 
 
 class ReadinessHook:
-    """Keeps the reasons why the worker is not ready."""
+    """Keeps the reasons why the worker is not ready, or degraded."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
+        self._setbacks = 0
+        """Transactions in a row that were not committed."""
 
     def __call__(self, happening: Happening) -> None:
         """Add or remove a reason."""
         match happening:
             case TransactionEnded(result):
-                if result.outcome is Outcome.UNKNOWN:
-                    self._health.unmet("kafka.producer", "the outcome of the last transaction is being read back")
+                self._transaction(result)
             case OutcomeRecovered():
-                self._health.met("kafka.producer")
+                if self._setbacks < _SETBACKS:
+                    self._health.unready("producer", None)
             case KafkaUnreachable(reason):
-                self._health.unmet("kafka.producer", f"Kafka does not answer: {reason}")
+                self._health.unready("producer", f"Kafka does not answer: {reason}")
+            case Assigned() | Revoked():  # other orders are next, so the setbacks say nothing about them
+                self._committed()
             case GroupsChanged(obstacles):
-                self._groups(obstacles)
+                told = "; ".join(f"{group}: {why}" for group, why in obstacles.items())
+                self._health.unready("group", told or None)
             case GateChanged(reasons):
                 self._gate(reasons)
             case RegistryAwaited(reason):
-                self._registry(reason)
+                why = None if reason is None else f"orders in Avro wait for their schemas: {reason}"
+                self._health.unready("registry", why)
             case _:
                 pass
 
-    def _groups(self, obstacles: Mapping[str, str]) -> None:
-        if obstacles:
-            self._health.unmet("kafka.group", "; ".join(f"{group}: {why}" for group, why in obstacles.items()))
-        else:
-            self._health.met("kafka.group")
+    def _transaction(self, result: Result) -> None:
+        if result.outcome is Outcome.COMMITTED:
+            self._committed()
+            return
+        self._setbacks += 1
+        if result.missing_topic is not None:
+            self._health.unready("topic", f"{result.missing_topic} takes no records: {result.reason}")
+        if self._setbacks >= _SETBACKS:
+            self._health.unready(
+                "producer", f"{self._setbacks} transactions in a row were not committed, the last one: {result.reason}"
+            )
+        elif result.outcome is Outcome.UNKNOWN:
+            self._health.unready("producer", "the outcome of the last transaction is being read back")
+
+    def _committed(self) -> None:
+        if self._setbacks:
+            self._setbacks = 0
+            self._health.unready("topic", None)
+            self._health.unready("producer", None)
 
     def _gate(self, reasons: Mapping[Reason, str]) -> None:
-        if reasons:
-            self._health.unmet("api.gate", "; ".join(f"{name}: {why}" for name, why in reasons.items()))
-        else:
-            self._health.met("api.gate")
-
-    def _registry(self, reason: str | None) -> None:
-        if reason is None:
-            self._health.met("registry.schemas")
-        else:
-            self._health.unmet("registry.schemas", f"orders in Avro wait for their schemas: {reason}")
+        for name, unready in _GATES.items():
+            self._health.unready(unready, reasons.get(name))
+        self._health.degraded("pace", reasons.get("pace"))
 
 
 def _names(partitions: Sequence[Partition]) -> list[str]:

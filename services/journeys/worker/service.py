@@ -14,7 +14,7 @@ import gc
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import producer_config
 from journeys.logs import LogOutput, log
 from journeys.model import Position
-from journeys.ops.health import Health
+from journeys.ops.health import DEGRADED, UNREADY, Health
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import serve
 from journeys.ops.stuck import Part, Seen
@@ -106,6 +106,8 @@ class Service:
         self._metrics = Metrics()
         self._metrics.watch_total("log.lines.lost", lambda: log_output.lost)
         self._health = Health()
+        self._metrics.watch("unready", lambda: _marked(UNREADY, self._health.readiness().unready))
+        self._metrics.watch("degraded", lambda: _marked(DEGRADED, self._health.readiness().degraded))
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._parts: Parts | None = None
@@ -130,7 +132,7 @@ class Service:
         async with self._ops(watchdog):
             ids = await self._unless_stopped(self._prepare())
             if ids is not None:
-                self._health.met("registry.schemas")
+                self._health.unready("starting", None)
                 async with make_client(self._settings) as client:
                     await self._work(ids, client)
         log("worker.stopped")
@@ -218,7 +220,7 @@ class Service:
         )
         await self._stop.wait()
         log("worker.stopping", reason="failure" if thread.done() or self._failure else "signal")
-        self._health.unmet("worker.lifecycle", "the worker is stopping")
+        self._health.unready("stopping", "the worker is stopping")
         kafka.stop()
         parts.pool.close()
         if not await _within(_SETTLE_S, thread):  # it blocks in a call: closing the consumer beside it is not safe
@@ -283,6 +285,11 @@ def _ages(partitions: Iterable[Partition], since: Mapping[Partition, float]) -> 
     """Seconds since the given time for each of these partitions; 0 without one."""
     now = time.monotonic()
     return {(topic, str(number)): now - since.get((topic, number), now) for topic, number in partitions}
+
+
+def _marked(names: Iterable[str], holding: Collection[str]) -> dict[tuple[str, ...], float]:
+    """1 for each of the names that holds, 0 for the others."""
+    return {(name,): name in holding for name in names}
 
 
 async def _within(seconds: float, future: asyncio.Future[None]) -> bool:

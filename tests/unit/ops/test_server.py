@@ -12,12 +12,13 @@ import pytest
 from aiohttp import ClientSession
 
 from journeys.errors import SetupError
-from journeys.ops.health import Report
+from journeys.ops.health import Readiness, Report, Trouble
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import CONTROL_HEADER, MOST_CONNECTIONS, Control, serve
 
 GOOD = Report(reasons={})
-BAD = Report(reasons={"kafka.group": "not a member of the consumer group yet"})
+READY = Readiness(unready={}, degraded={})
+BAD = Report(reasons={"kafka": "no sign of life for 60 s"})
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = WHOLE[:-2]
 
@@ -25,7 +26,7 @@ HALF = WHOLE[:-2]
 def ask(
     use: Callable[[ClientSession, str], Awaitable[None]],
     *,
-    ready: Report = GOOD,
+    ready: Readiness = READY,
     alive: Report = GOOD,
     controls: Mapping[str, Control] | None = None,
     patience: float = 10.0,
@@ -72,21 +73,46 @@ def test_a_ready_worker_says_so() -> None:
     async def use(client: ClientSession, address: str) -> None:
         async with client.get(f"{address}/readyz") as answer:
             assert answer.status == 200
-            assert await answer.json() == {"ok": True, "reasons": {}}
+            assert await answer.json() == {"ok": True, "reasons": {}, "degraded": {}}
 
     ask(use)
 
 
-def test_each_reason_is_named() -> None:
-    """503, with every reason by its name, for readiness and liveness alike."""
+def test_liveness_names_each_reason() -> None:
+    """503, with every reason by its name."""
 
     async def use(client: ClientSession, address: str) -> None:
-        for path in ("/readyz", "/healthz"):
-            async with client.get(address + path) as answer:
-                assert answer.status == 503
-                assert await answer.json() == {"ok": False, "reasons": dict(BAD.reasons)}
+        async with client.get(f"{address}/healthz") as answer:
+            assert answer.status == 503
+            assert await answer.json() == {"ok": False, "reasons": dict(BAD.reasons)}
 
-    ask(use, ready=BAD, alive=BAD)
+    ask(use, alive=BAD)
+
+
+def test_readiness_says_since_when_and_what_to_do() -> None:
+    """503 for an unready reason, 200 for one of `degraded`; both with their section of the runbook."""
+    pace, topic = Trouble("a pause of 5 s", 1_700_000_000.5), Trouble("journey.ads takes no records", 1_700_000_001.0)
+
+    async def use_unready(client: ClientSession, address: str) -> None:
+        async with client.get(f"{address}/readyz") as answer:
+            found = await answer.json()
+            assert (answer.status, found["ok"]) == (503, False)
+            assert found["reasons"]["topic"] == {
+                "why": "journey.ads takes no records",
+                "since": "2023-11-14T22:13:21+00:00",
+                "orders": "No order is published until the topic takes records again.",
+                "remedy": "journeys topics create",
+                "runbook": "docs/runbook.md#a-topic-takes-no-records",
+            }
+
+    async def use_degraded(client: ClientSession, address: str) -> None:
+        async with client.get(f"{address}/readyz") as answer:
+            found = await answer.json()
+            assert (answer.status, found["ok"], found["reasons"]) == (200, True, {})
+            assert found["degraded"]["pace"]["why"] == "a pause of 5 s"
+
+    ask(use_unready, ready=Readiness(unready={"topic": topic}, degraded={}))
+    ask(use_degraded, ready=Readiness(unready={}, degraded={"pace": pace}))
 
 
 def test_metrics_are_served_as_prometheus_reads_them() -> None:
@@ -129,7 +155,7 @@ def test_a_port_in_use_is_told_with_a_remedy() -> None:
     async def use(_client: ClientSession, address: str) -> None:
         port = urlsplit(address).port
         assert port is not None
-        second = serve(host="127.0.0.1", port=port, metrics=Metrics(), ready=lambda: GOOD, alive=lambda: GOOD)
+        second = serve(host="127.0.0.1", port=port, metrics=Metrics(), ready=lambda: READY, alive=lambda: GOOD)
         with pytest.raises(SetupError, match=f"port {port} on 127.0.0.1 is in use") as caught:
             await second.__aenter__()
         assert caught.value.remedy == f"JOURNEYS_OPS__PORT={port + 1} journeys run"
@@ -141,7 +167,7 @@ def test_an_address_that_is_not_ours_is_told() -> None:
     """The setting to look at is named."""
 
     async def use(_client: ClientSession, _address: str) -> None:
-        wrong = serve(host="192.0.2.1", port=0, metrics=Metrics(), ready=lambda: GOOD, alive=lambda: GOOD)
+        wrong = serve(host="192.0.2.1", port=0, metrics=Metrics(), ready=lambda: READY, alive=lambda: GOOD)
         with pytest.raises(SetupError, match="JOURNEYS_OPS__HOST"):
             await wrong.__aenter__()
 

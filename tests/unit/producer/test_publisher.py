@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException
 from tests.support.librdkafka import FATAL_PRODUCE, FATAL_TRANSACTION
 
 from journeys.errors import HaltError, SettingsError
 from journeys.model import GroupOffsets, OffsetCommit, Record
 from journeys.producer.publisher import Outcome, Publisher, Result, in_thread
 
-Delivered = Callable[[KafkaError | None, Message | None], None]
+Delivered = Callable[[KafkaError | None, Any], None]
 
 RECORD = Record(topic="journey.ads", key=b"A-1", value=b"v", headers=[])
 GROUP = GroupOffsets(offsets=(OffsetCommit(topic="orders", partition=0, offset=1, metadata=""),), metadata=object)
@@ -102,13 +102,21 @@ class Librdkafka:
 
     def _report(self) -> None:
         for delivered in self._pending:
-            delivered(self.reports.popleft() if self.reports else None, None)
+            delivered(self.reports.popleft() if self.reports else None, Delivery())
         self._pending.clear()
 
 
 def at_once(call: Callable[[], object], _left: Callable[[], float]) -> None:
     """Watch nothing."""
     call()
+
+
+class Delivery:
+    """A record in a delivery report."""
+
+    def topic(self) -> str:
+        """Its topic."""
+        return RECORD.topic
 
 
 class Bench:
@@ -313,8 +321,26 @@ def test_a_missing_right_to_publish_in_a_delivery_report_halts() -> None:
     bench.kafka.say("commit", REFUSED, REFUSED)
     assert bench.publish().outcome is Outcome.ABORTED
     bench.kafka.reports.append(NOT_ALLOWED)
-    with pytest.raises(HaltError, match="may not publish or commit: TOPIC_AUTHORIZATION_FAILED"):
+    with pytest.raises(HaltError, match=r"may not publish or commit to journey\.ads .*: TOPIC_AUTHORIZATION_FAILED"):
         bench.publish()
+
+
+@pytest.mark.parametrize("code", [KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC])
+def test_topic_that_does_not_exist_is_named(code: int) -> None:
+    """The first abort does not know it; the transaction after that asks for reports."""
+    bench = Bench()
+    bench.kafka.say("commit", REFUSED, REFUSED)
+    assert bench.publish().missing_topic is None
+    bench.kafka.reports.append(KafkaError(code, "no such topic"))
+    assert bench.publish().missing_topic == "journey.ads"
+
+
+def test_topic_that_librdkafka_knows_to_be_missing_is_named_at_once() -> None:
+    """`produce` itself raises the error."""
+    bench = Bench()
+    bench.kafka.say("produce", KafkaError(KafkaError._UNKNOWN_TOPIC, "no such topic"))
+    result = bench.publish()
+    assert (result.outcome, result.missing_topic) == (Outcome.ABORTED, "journey.ads")
 
 
 # -- a new producer

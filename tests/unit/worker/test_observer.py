@@ -8,19 +8,27 @@ import json
 from journeys.fetcher.account.gate import Reason
 from journeys.logs import configure
 from journeys.model import OrderMessage, Position, Record
-from journeys.ops.health import Health
+from journeys.ops.health import Health, Unready
 from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome, Result
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.hooks import (
     GroupsChanged,
+    Happening,
     Hooks,
     KafkaUnreachable,
     OrdersWaiting,
     OutcomeRecovered,
+    Revoked,
     TransactionEnded,
 )
 from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
+
+
+def why(health: Health, reason: Unready) -> str | None:
+    """The text of an unready reason; None if it does not hold."""
+    trouble = health.readiness().unready.get(reason)
+    return None if trouble is None else trouble.why
 
 
 def test_worker_is_unready_while_a_group_has_an_obstacle() -> None:
@@ -36,7 +44,7 @@ def test_worker_is_unready_while_a_group_has_an_obstacle() -> None:
         {},
     ):
         hooks.notify(GroupsChanged(obstacles))
-        seen.append(health.readiness().reasons.get("kafka.group"))
+        seen.append(why(health, "group"))
     assert seen == [
         "journeys: the group is full; journeys.retry: not a member of the group yet",
         "journeys: the group is full",
@@ -66,8 +74,9 @@ def test_gate_reasons_are_logged_once_and_in_readyz() -> None:
     ]
     for reasons in stages:
         hooks.gate(reasons)
-        text = health.readiness().reasons.get("api.gate", "")
-        assert text == "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        assert (why(health, "down"), why(health, "flood")) == (reasons.get("down"), reasons.get("flood"))
+        pace = health.readiness().degraded.get("pace")
+        assert (pace and pace.why) == reasons.get("pace")
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == [
         "api.failing",
         "dead_letters.flood",
@@ -97,11 +106,10 @@ def test_awaited_registry_is_logged_once_and_in_readyz() -> None:
     configure(log_format="json", stream=out)
     health = Health()
     hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
-    health.met("registry.schemas")
     seen = []
     for reason in ("it answers HTTP 503", "it cannot be asked", None, "it answers HTTP 401"):
         hooks.registry(reason)
-        seen.append(health.readiness().reasons.get("registry.schemas"))
+        seen.append(why(health, "registry"))
     assert seen == [
         "orders in Avro wait for their schemas: it answers HTTP 503",
         "orders in Avro wait for their schemas: it cannot be asked",
@@ -184,10 +192,56 @@ def test_an_unknown_outcome_makes_the_worker_unready_until_it_is_read_back() -> 
         OutcomeRecovered(published=1, owed=0),
     ):
         hook(happening)
-        seen.append(health.readiness().reasons.get("kafka.producer"))
+        seen.append(why(health, "producer"))
     assert seen == [
         None,
         "the outcome of the last transaction is being read back",
         "Kafka does not answer: no answer",
         None,
     ]
+
+
+def aborted(missing_topic: str | None = None) -> TransactionEnded:
+    """An aborted transaction."""
+    result = Result(outcome=Outcome.ABORTED, reason="NOT_ENOUGH_REPLICAS: too few", missing_topic=missing_topic)
+    return TransactionEnded(result, (), 0.1)
+
+
+COMMITTED = TransactionEnded(Result(outcome=Outcome.COMMITTED), (), 0.1)
+
+
+def test_three_transactions_without_a_commit_make_the_worker_unready() -> None:
+    """Whatever the cause, also if outcomes are read back in between. A commit ends it, a rebalance resets the count."""
+    health = Health()
+    hook = ReadinessHook(health)
+    hook(OutcomeRecovered(published=0, owed=0))
+    before: tuple[Happening, ...] = (aborted(), aborted(), Revoked((), lost=False), aborted(), aborted())
+    for happening in before:
+        hook(happening)
+    assert why(health, "producer") is None
+    for happening in (aborted(), OutcomeRecovered(published=0, owed=1)):
+        hook(happening)
+        assert why(health, "producer") == (
+            "3 transactions in a row were not committed, the last one: NOT_ENOUGH_REPLICAS: too few"
+        )
+    hook(COMMITTED)
+    assert why(health, "producer") is None
+
+
+def test_missing_topic_is_logged_once_and_in_readyz() -> None:
+    """The line names the topic and the command that creates it."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
+    health = Health()
+    hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
+    for happening in (aborted("journey.ads"), aborted("journey.ads")):
+        hooks.notify(happening)
+    assert str(why(health, "topic")).startswith("journey.ads takes no records: ")
+    hooks.notify(COMMITTED)
+    assert why(health, "topic") is None
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["topic"]) for line in lines if "topic" in line] == [
+        ("topic.missing", "journey.ads"),
+        ("topic.found", "journey.ads"),
+    ]
+    assert [line["remedy"] for line in lines if "remedy" in line] == ["journeys topics create"]
