@@ -121,6 +121,8 @@ class Fetcher:
         self.memory = memory or MemoryBudget()
         self.in_flight = 0
         """Requests that were sent and not answered yet."""
+        self.paused = 0
+        """Requests that wait between two tries."""
         self._active: dict[Position, Paging] = {}
 
     @property
@@ -278,7 +280,11 @@ class Fetcher:
         delay_s = self._policy.tries.delay(failed=effort.failed, spent_s=effort.spent_s, jitter=self._chance())
         if delay_s is None:
             raise error
-        await asyncio.sleep(delay_s)
+        self.paused += 1
+        try:
+            await asyncio.sleep(delay_s)
+        finally:
+            self.paused -= 1
         effort.spent_s += delay_s
 
     def _excuse(self, error: ThrottledError | UnauthorizedError, effort: _Effort, turn: Turn) -> None:

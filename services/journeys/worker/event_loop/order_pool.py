@@ -30,6 +30,10 @@ class Reader(Protocol):
 class JourneyFetcher(Protocol):
     """Fetches journeys; see `Fetcher`."""
 
+    @property
+    def paused(self) -> int:
+        """Requests that wait between two tries. Their orders need no slot, so bad orders keep out no others."""
+
     async def fetch(self, order: Order, /, *, accept_empty: bool) -> Journey:
         """The whole journey of an order. Raises OrderError, also for an empty journey unless `accept_empty`."""
 
@@ -56,7 +60,9 @@ class Keeper(Protocol):
 
 
 class OrderPool:
-    """Fetches and encodes the orders in hand, at most `slots` of them side by side. To be made on the event loop.
+    """Fetches and encodes the orders in hand, at most `slots` of them side by side, paused ones not counted.
+
+    Create it on the event loop.
 
     An OrderError of the reader, the fetcher or the encoder decides where the order goes. Any other exception is a
     defect: the pool calls `failed` with it, and the worker stops rather than go on without the order.
@@ -123,7 +129,7 @@ class OrderPool:
             self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._slots and not self._keeper.is_held:
+        while self._waiting and len(self._running) - self._fetcher.paused < self._slots and not self._keeper.is_held:
             admitted = self._waiting.popleft()
             task = self._loop.create_task(self._work(admitted))
             self._running[task] = admitted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,6 +11,11 @@ from tests.support.virtual_time import EPOCH, VirtualLoop, run
 from tests.support.worker_fakes import FakeGate
 
 from journeys.errors import OrderError, RejectedOrderError, TransientError
+from journeys.fetcher.account.gate import Gate
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
+from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.pages import Answer
 from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
@@ -43,6 +49,8 @@ class Watch(FakeGate):
 
 class Fixed:
     """A reader, a fetcher and an encoder: all that a pool works with."""
+
+    paused = 0
 
     def __init__(
         self,
@@ -149,6 +157,81 @@ def test_dead_letters_from_the_last_tier_are_no_flood() -> None:
 
     assert [finished.outcome for finished in results_of(gate, PASSING, work)] == ["dead-lettered"] * 2
     assert gate.dead == [False] * 2
+
+
+class PartlyIllFormed:
+    """An API that answers after 20 ms, and never with a journey for the first `bad` of each ten orders."""
+
+    def __init__(self, bad: int) -> None:
+        self._bad = bad
+
+    async def ask(self, order_id: str, page: int) -> Answer:
+        """One answer."""
+        await asyncio.sleep(0.02)
+        events: Any = "?" if int(order_id) % 10 < self._bad else [{"event_id": "e"}]
+        data = {"order_id": order_id, "total": 1, "page": page, "page_size": 100, "events": events}
+        return Answer(status=200, body=json.dumps({"code": 1, "message": "ok", "data": data}).encode())
+
+    def refresh_key(self) -> None:
+        """It has none."""
+
+
+def published_at(bad: int) -> list[float]:
+    """When the healthy ones of 1,000 orders are published, if `bad` of each ten never get a journey; in seconds."""
+
+    async def read(message: OrderMessage) -> Order:
+        order_id = str(message.position.offset)
+        return Order(
+            order_id=order_id,
+            account="default",
+            edition=str(message.position),
+            timestamp_ms=5,
+            attempt=0,
+            absences=0,
+            message=message,
+        )
+
+    async def main(loop: VirtualLoop) -> list[float]:
+        failures: list[object] = []
+        results, began = ResultQueue(), loop.time()
+        keeper = Gatekeeper(
+            Gate(), RateLimiter(), slots=128, chance=lambda: 0.5, changed=failures.append, clock=loop.clock
+        )
+        fetcher = Fetcher(
+            PartlyIllFormed(bad),
+            Policy(),
+            keeper=keeper,
+            observer=Hooks(),
+            chance=lambda: 0.5,
+            clock=loop.clock,
+        )
+        pool = OrderPool(
+            reader=Fixed(read, fetcher.fetch),
+            fetcher=fetcher,
+            encoder=Fixed(read, fetcher.fetch),
+            results=results,
+            routes=ROUTES,
+            slots=256,
+            keeper=keeper,
+            hooks=Hooks(),
+            failed=failures.append,
+            clock=loop.clock,
+        )
+        pool.submit([admitted(offset) for offset in range(1000)])
+        await asyncio.sleep(3600)
+        assert failures == [], "the gate stays open"
+        finished = [results.get_nowait() for _ in range(results.qsize())]
+        assert len(finished) == 1000
+        return sorted(each.at - began for each in finished if each.outcome == "published")
+
+    return run(main)
+
+
+def test_ill_formed_orders_keep_no_slot_from_healthy_ones() -> None:
+    """Six orders in ten that never get a journey: the others are published less than a second later than alone."""
+    alone, beside = published_at(0), published_at(6)
+    assert len(beside) == 400
+    assert beside[-1] < alone[399] + 1.0
 
 
 def test_last_retry_is_a_dead_letter_only_if_other_orders_were_answered() -> None:
