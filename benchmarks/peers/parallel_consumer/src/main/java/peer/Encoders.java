@@ -5,6 +5,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -13,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.avro.LogicalTypes;
 import org.apache.avro.Schema;
 import org.apache.avro.generic.GenericData;
 import org.apache.avro.generic.GenericDatumWriter;
@@ -120,6 +123,7 @@ final class Encoders {
                 case UNION -> value(schema.getTypes().get(1), json); // every union here is null and one more
                 case STRING -> json.isValueNode() ? json.asText() : null;
                 case LONG -> integer(json);
+                case BYTES -> decimal(((LogicalTypes.Decimal) schema.getLogicalType()).getScale(), json);
                 case RECORD -> json.isObject() ? record(schema, json) : null;
                 case ARRAY -> json.isArray() ? array(schema, json) : null;
                 default -> null;
@@ -128,8 +132,17 @@ final class Encoders {
 
         private static GenericData.Array<Object> array(Schema schema, JsonNode json) {
             GenericData.Array<Object> items = new GenericData.Array<>(json.size(), schema);
-            json.forEach(item -> items.add(value(schema.getElementType(), item)));
+            json.forEach(item -> items.add(record(schema.getElementType(), item))); // of no object: a record of nulls
             return items;
+        }
+
+        private static ByteBuffer decimal(int scale, JsonNode json) {
+            try {
+                BigDecimal number = json.isTextual() ? new BigDecimal(json.textValue()) : json.decimalValue();
+                return ByteBuffer.wrap(number.setScale(scale, RoundingMode.HALF_EVEN).unscaledValue().toByteArray());
+            } catch (NumberFormatException error) {
+                return null;
+            }
         }
 
         private static Long integer(JsonNode json) {
