@@ -232,7 +232,12 @@ cdef class _Type:
             if PyBytes_CheckExact(value):
                 out.long(PyBytes_GET_SIZE(value))
                 return out.piece(value)
-            number = unscaled(value, self.scale, self.precision) if type(value) is Decimal else None
+            if type(value) is not Decimal:
+                raise TypeError
+            small = _small_decimal(str(value), self.precision, self.scale) if value else 0
+            if small != _OTHER_DECIMAL:
+                return out.twos_complement(small)
+            number = unscaled(value, self.scale, self.precision)
             if number is None:
                 raise TypeError
             return out.large_twos_complement(number)
