@@ -16,7 +16,7 @@ from journeys_sandbox.stack.stack import Stack
 
 _HERE = Path(__file__).parent
 _FIRST_START_S = 900
-"""The first test of a fresh machine waits for the downloads."""
+"""Seconds for the first test on a fresh machine, which waits for the downloads."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that fails tells what its broker said."""
+    """Add the broker's log to the report of a failed test."""
     report = yield
     for used in getattr(item, "funcargs", {}).values() if call.excinfo is not None else ():
         if isinstance(used, Shop | Stack):
@@ -42,7 +42,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Stack]:
-    """Broker and registry, shared by all tests of a run: keep to names that begin with `namespace`."""
+    """The broker and registry of all tests. Use only names that begin with `namespace`."""
     own = tmp_path_factory.getbasetemp()
     with shared_stack(own if worker_id == "master" else own.parent) as running:
         yield running
@@ -50,13 +50,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[
 
 @pytest.fixture(scope="session")
 def broker(stack: Stack) -> Broker:
-    """The shared broker; do not stop or restart it (start a `Broker` of your own for that)."""
+    """The shared broker. Do not stop or restart it; start your own `Broker` for that."""
     return stack.broker
 
 
 @pytest.fixture(scope="session")
 def bootstrap_servers(broker: Broker) -> str:
-    """Where the shared broker listens."""
+    """The address of the shared broker."""
     return broker.bootstrap_servers
 
 

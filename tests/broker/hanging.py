@@ -1,4 +1,4 @@
-"""`journeys run` with a defect: to ask for an order `hangs` does not end, to ask for `blocks` holds up the event loop.
+"""`journeys run` with a defect: a request for the order `hangs` never ends, one for `blocks` blocks the event loop.
 
 Both go on when the file is there that the environment names. Nothing of the worker's own hangs without end, since each
 request has a time-out: so a defect must be put in, and a stuck order be found sooner than usual.
@@ -24,7 +24,7 @@ UNTIL = "GO_ON_WHEN_THERE_IS"
 
 
 async def ask(client: ApiClient, order_id: str, page: int) -> Answer:
-    """As the API's client does, once it is let go on."""
+    """Ask the API, after the test lets it continue."""
     if order_id == "hangs":
         await hang()
     elif order_id == "blocks":
@@ -33,24 +33,24 @@ async def ask(client: ApiClient, order_id: str, page: int) -> Answer:
 
 
 async def hang() -> None:
-    """One order does not get on."""
+    """Hang one order."""
     while not may_go_on():  # noqa: ASYNC110 - there is nothing to wait for but a file
         await asyncio.sleep(0.05)
 
 
 def block() -> None:
-    """Nothing gets on."""
+    """Block the event loop."""
     while not may_go_on():
         time.sleep(0.05)
 
 
 def may_go_on() -> bool:
-    """Whether the test says so."""
+    """Whether the test lets the worker continue: it creates a file for that."""
     return Path(os.environ[UNTIL]).exists()
 
 
 def impatient(settings: Settings) -> Patience:
-    """The worker's own, but for an order, which waits for no longer than a thread."""
+    """The worker's own patience, with a shorter one for an order: that of a thread."""
     return replace(_patience(settings), order_s=settings.ops.stalled_after)
 
 

@@ -1,4 +1,4 @@
-"""What tests do to a real broker: make topics, put orders in, read back what was committed."""
+"""Helpers for tests on a real broker: create topics, produce orders, read back committed records."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Read:
 def create_topics(
     bootstrap_servers: str, *names: str, partitions: int = 6, config: Mapping[str, str] | None = None
 ) -> None:
-    """Create topics and return when the broker leads every partition of them."""
+    """Create topics, and wait until the broker leads all their partitions."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     topics = [
         NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {})) for name in names
@@ -161,7 +161,7 @@ def read_committed(
 def committed_offsets(
     bootstrap_servers: str, group: str, partitions: Iterable[tuple[str, int]]
 ) -> dict[tuple[str, int], tuple[int, str]]:
-    """What a group has committed for these partitions: offset and metadata; nothing where it never did."""
+    """(offset, metadata) that a group has committed, for those of these partitions that have a commit."""
     places = [TopicPartition(*partition) for partition in partitions]
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group})
     try:
@@ -194,7 +194,7 @@ def _read(consumer: Consumer, left: dict[tuple[str, int], int], deadline: float)
 
 
 def read_of(message: Message) -> Read:
-    """A record that a consumer got."""
+    """The record of a consumer's message."""
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     assert topic is not None
     assert partition is not None

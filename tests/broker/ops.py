@@ -1,4 +1,4 @@
-"""What a worker's ops server shows, and what it can be told."""
+"""Asks a worker's ops server, and sends it commands."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.broker.workers import Worker
 
 
 def address_of(worker: Worker) -> str:
-    """Where its ops server listens."""
+    """The address of its ops server."""
     [line] = worker.until("ops.listening")
     return str(line["address"])
 
 
 def reasons(address: str, path: str = "/readyz") -> dict[str, str]:
-    """Why a probe fails; nothing when it passes."""
+    """The reasons of a failing probe; empty if it passes."""
     answer = httpx.get(address + path, trust_env=False)
     told = answer.json()
     assert (answer.status_code, told["ok"]) == ((503, False) if told["reasons"] else (200, True))
@@ -24,13 +24,13 @@ def reasons(address: str, path: str = "/readyz") -> dict[str, str]:
 
 
 def degraded(address: str) -> dict[str, str]:
-    """What an operator should know of a worker that may be ready."""
+    """The `degraded` reasons of a worker, which may be ready all the same."""
     told = httpx.get(f"{address}/readyz", trust_env=False).json()["degraded"]
     return {name: reason["why"] for name, reason in told.items()}
 
 
 def measured(address: str) -> dict[str, dict[tuple[str, ...], float]]:
-    """All samples: by name, then by label values."""
+    """All metrics: name → label values → value."""
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in text_string_to_metric_families(httpx.get(f"{address}/metrics", trust_env=False).text):
         for sample in family.samples:
@@ -39,7 +39,7 @@ def measured(address: str) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 def control(address: str, path: str) -> dict[str, Any]:
-    """Tell the worker something by a POST; its answer."""
+    """Send a POST to the worker. Returns its answer."""
     answer = httpx.post(address + path, headers={"X-Journeys": path.strip("/")}, trust_env=False)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

@@ -1,4 +1,4 @@
-"""Where is each order? Every order message must be in exactly one place, whatever happened to the workers.
+"""Finds the place of each order: every order message must be in exactly one place, after any disaster.
 
     unread          in its own topic: no commit covers it
     retry           in a tier: no commit covers the record there
@@ -28,7 +28,7 @@ from journeys.consumer.ledger import covered
 
 
 class Place(StrEnum):
-    """Where an order message can be."""
+    """The possible places of an order message."""
 
     UNREAD = "unread"
     RETRY = "retry"
@@ -51,7 +51,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
-    """All that is committed of a shop's orders."""
+    """The committed state of a shop's orders."""
 
     messages: Sequence[Read]
     retries: Sequence[Read]
@@ -84,7 +84,7 @@ def places(traces: Traces) -> dict[str, list[Found]]:
 
 
 def place_of_each(traces: Traces) -> dict[str, Found]:
-    """The place of each order, by its message's text. Fails where a message is not in exactly one place."""
+    """The place of each order, by its message's text. Raises AssertionError unless each has exactly one place."""
     found = places(traces)
     wrong = {
         f"{(message.value or b'').decode(errors='replace')} ({_position(message)})": found[_position(message)]
@@ -98,7 +98,7 @@ def place_of_each(traces: Traces) -> dict[str, Found]:
 
 
 def traces(shop: Shop) -> Traces:
-    """What is committed in a shop, now."""
+    """The present committed state of a shop."""
     servers, group = shop.stack.broker.bootstrap_servers, shop.crew.environment["JOURNEYS_KAFKA__GROUP_ID"]
     messages, retries = shop.read(shop.orders), shop.read(*shop.tiers) if shop.tiers else []
     commits = committed_offsets(servers, group, _partitions(messages))

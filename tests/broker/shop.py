@@ -59,20 +59,20 @@ class Shop:
 
     @cached_property
     def decoder(self) -> Decoder:
-        """Decodes through the registry, as any consumer would."""
+        """A decoder that asks the registry for schemas, as a consumer would."""
         url = self.stack.registry.url
         return Decoder(lambda schema_id: schema_text(url, {}, schema_id), trusted=True)
 
     def topic(self, end: str) -> str:
-        """A topic of what is published."""
+        """The name of a topic for events, summaries or rejected items."""
         return f"{self.namespace}journey.{end}"
 
     def place(self, *orders: str | bytes | None) -> None:
-        """Put order messages in, spread evenly over the partitions."""
+        """Produce order messages, spread evenly over the partitions."""
         produce_orders(self.stack.broker.bootstrap_servers, self.orders, orders, partitions=6)
 
     def read(self, *topics: str) -> list[Read]:
-        """All that is committed in these topics, now."""
+        """All committed records of these topics now."""
         return read_committed(self.stack.broker.bootstrap_servers, topics)
 
     def summaries(self) -> dict[str, list[dict[str, Any]]]:
@@ -84,18 +84,18 @@ class Shop:
         return found
 
     def until_published(self, count: int) -> None:
-        """Wait until so many orders have a summary."""
+        """Wait until this many orders have a summary."""
         until(lambda: len(self.read(self.topic("summary"))) >= count, f"{count} summaries")
 
     def events(self) -> dict[str, list[Read]]:
-        """The events so far, by order; rejected ones too."""
+        """The events so far, by order, including rejected items."""
         found: dict[str, list[Read]] = defaultdict(list)
         for record in self.read(*(self.topic(end) for end in (*CHANNELS, "rejected"))):
             found[(record.key or b"").decode()].append(record)
         return found
 
     def audit(self, orders: list[str]) -> None:
-        """Every order's journey is there exactly once, whole, in order, field by field, and its summary is right."""
+        """Check that every order has its whole journey exactly once, field by field, and the right summary."""
         summaries = self.summaries()
         assert sorted(summaries) == sorted(orders)
         doubled = {order for order, found in summaries.items() if len(found) > 1}
@@ -106,7 +106,7 @@ class Shop:
             self.audit_order(order, events[order], summaries[order][0])
 
     def audit_order(self, order: str, records: list[Read], summary: dict[str, Any]) -> None:
-        """These are the records of a whole journey, in order, field by field, and the summary speaks of them."""
+        """Check that these are the records of a whole journey, field by field, with the right summary."""
         events = journey_of(order)
         by_position = {int(record.header("position") or -1): record for record in records}
         assert sorted(by_position) == list(range(len(events))), order
@@ -131,7 +131,7 @@ class Shop:
         assert {channel: count for channel, count in summary["expected"].items() if count} == dict(counts)
 
     def _audit_places(self, records: list[Read], order: str) -> None:
-        """Events of one order and channel keep the journey's order."""
+        """Check that the events of one order and channel keep the journey's order."""
         places: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         for record in records:
             places[record.topic, record.partition].append((record.offset, int(record.header("position") or -1)))

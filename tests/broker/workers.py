@@ -1,4 +1,4 @@
-"""Real worker processes, as a user starts them, and waiting for what they do."""
+"""Runs real worker processes, as a user would, and waits for their log events."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 90.0
-"""Seconds after which a condition that does not come is a failure."""
+"""Seconds to wait for a condition."""
 
 
 def until(condition: Callable[[], bool], what: str, *, patience: float = PATIENCE) -> None:
-    """Wait for a condition; the pause between two looks only saves CPU."""
+    """Wait for a condition. The pause between two checks only saves CPU."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
@@ -43,7 +43,7 @@ class Worker:
             )
 
     def lines(self, event: str | None = None) -> list[dict[str, Any]]:
-        """What it logged so far, or only the lines of one event."""
+        """Its log lines so far, or only those of one event."""
         text = self._log.read_text(errors="replace")
         whole = text[: text.rfind("\n") + 1].splitlines()
         lines = [json.loads(line) for line in whole if line.startswith("{")]
@@ -54,7 +54,7 @@ class Worker:
         return self._log.read_text(errors="replace")
 
     def until(self, event: str, *, times: int = 1) -> list[dict[str, Any]]:
-        """Wait until it has logged an event so many times."""
+        """Wait until it has logged an event this many times."""
 
         def seen() -> bool:
             assert self.process.poll() is None or len(self.lines(event)) >= times, self.raw()
@@ -79,13 +79,13 @@ class Worker:
         return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
-        """SIGKILL: no chance to finish anything."""
+        """Send SIGKILL, and wait for the end."""
         self.process.kill()
         self.process.wait(10)
 
 
 class Crew:
-    """The workers of one test: what they share, and their end."""
+    """The workers of one test, with their common settings."""
 
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
         self.environment = dict(environment)
@@ -93,14 +93,14 @@ class Crew:
         self.directory = directory
 
     def hire(self, *program: str, **more: str) -> Worker:
-        """Start one more worker, with more settings; or another program in its place."""
+        """Start a worker, with more settings, or another program."""
         log = self.directory / f"worker-{len(self.workers)}.log"
         worker = Worker({**self.environment, **more}, log, program)
         self.workers.append(worker)
         return worker
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of `journeys` with this crew's settings, to its end."""
+        """Run a command of `journeys` with this crew's settings, until it ends."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
         return subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-m", "journeys", *command],
@@ -112,14 +112,14 @@ class Crew:
         )
 
     def setup(self, *command: str) -> None:
-        """Run a command of `journeys` that succeeds."""
+        """Run a command of `journeys`. Fails unless it exits with 0."""
         done = self.run(*command)
         assert done.returncode == 0, done.stderr
 
 
 @contextmanager
 def crew(environment: Mapping[str, str]) -> Iterator[Crew]:
-    """Workers that are all gone at the end of the block; their logs are shown if it fails."""
+    """Run workers while the block runs, and end all of them. If the block fails, print their logs."""
     with tempfile.TemporaryDirectory(prefix="journeys-crew-") as directory:
         hired = Crew(environment, Path(directory))
         try:

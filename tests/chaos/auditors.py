@@ -1,4 +1,4 @@
-"""What is looked at of a shop, and its last audit: everything anew, from the beginning."""
+"""The audit at the end of a round: reads all topics of a shop from the beginning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.chaos.books import Books
 
 
 def topics(shop: Shop) -> list[str]:
-    """All that is published."""
+    """The topics with published records."""
     return [*(shop.topic(end) for end in (*CHANNELS, "rejected", "summary")), shop.dead_letters]
 
 
@@ -18,7 +18,7 @@ def books(shop: Shop) -> Books:
 
 
 def audit(shop: Shop) -> Books:
-    """Each order message has come to exactly one end, whole; returns the accounts. Raises AssertionError."""
+    """Check that each order message has exactly one whole result. Returns the accounts. Raises AssertionError."""
     found = books(shop)
     for record in read_committed(shop.stack.broker.bootstrap_servers, topics(shop)):
         found.enter(record)

@@ -1,4 +1,4 @@
-"""What has been seen of each order message, told by its edition, and what is wrong with it. Pure."""
+"""The accounts of order messages: the records seen of each edition, and their faults. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Account:
 
     @property
     def ends(self) -> int:
-        """How often it came to an end; once is right."""
+        """The number of its results (summaries and dead letters). 1 is correct."""
         return len(self.summaries) + self.letters
 
     def wrongs(self) -> list[str]:
-        """What makes it less, or more, than one whole journey or one dead letter."""
+        """The difference from one whole journey or one dead letter. Empty if correct."""
         positions = Counter(int(record.header("position") or -1) for record in self.events)
         found = []
         if self.ends > 1:
@@ -39,7 +39,7 @@ class Account:
         return found
 
     def _told(self) -> list[dict[str, int]]:
-        """What each summary says of how many events each topic has."""
+        """The number of events by topic, from each summary."""
         told = [{**summary["expected"], "rejected": summary["rejected"]} for summary in self.summaries]
         return [{end: count for end, count in counts.items() if count} for counts in told]
 
@@ -54,7 +54,7 @@ class Books:
         self.accounts: dict[str, Account] = defaultdict(Account)
 
     def enter(self, record: Read) -> str:
-        """Take a record in; returns the edition that it belongs to."""
+        """Add a record. Returns its edition."""
         if record.topic == self._dead_letters:
             edition = "/".join(record.header(f"error-{name}") or "" for name in ("topic", "partition", "offset"))
             self.accounts[edition].letters += 1
@@ -67,11 +67,11 @@ class Books:
         return edition
 
     def wrongs(self, editions: Iterable[str]) -> list[str]:
-        """What is wrong with these, each with its edition."""
+        """The faults of these editions, each with its edition."""
         return [f"{edition} {wrong}" for edition in editions for wrong in self.accounts[edition].wrongs()]
 
     def closed(self, placed: Collection[str]) -> list[str]:
-        """What is wrong in the end, when these editions, and no others, must have come to one."""
+        """The faults at the end, if these editions and no others must have one result each."""
         lost = [f"{edition} lost" for edition in placed if not self.accounts[edition].ends]
         strays = [f"{edition} was never placed" for edition in self.accounts if edition not in placed]
         return self.wrongs(self.accounts) + lost + strays

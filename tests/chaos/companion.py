@@ -1,19 +1,18 @@
-"""An auditor that reads along during the run, as a downstream consumer would, and sees whole journeys only.
+"""An auditor that reads along during a round, like a downstream consumer. It must see only whole journeys.
 
-What can be demanded of it? A commit is atomic, its delivery is not: the broker writes the marker that makes a
-transaction visible into one partition after the other, and a consumer reads one partition before another. So a reader
-may well see an event before its summary. But:
+A commit is atomic, but its delivery is not. The broker writes the commit marker into one partition after the other, and
+a consumer reads one partition before another. So a consumer may see an event before its summary. But:
 
-1. Whoever sees a committed record of a journey at a time t knows that its transaction was decided before t, since no
-   marker is written before the decision. And it was decided only after every record of it had been appended.
-2. So all records of the journey lie below the end offsets (uncommitted ones, open transactions included) that each
-   partition has when it is asked after t.
-3. Whoever has read a partition with read_committed up to such an end has passed, or been given, each record below it:
-   the reader gets no further than the last stable offset, so each transaction below it was settled by then.
+1. A consumer sees a committed record at a time t. Its transaction was decided before t, because the broker writes no
+   marker before the decision. All records of the transaction were appended before the decision.
+2. So all records of the journey are below the end offsets that the partitions have after t. These are the ends with
+   open transactions included.
+3. A read_committed consumer that has reached such an end has received or passed each record below it. It never reads
+   beyond the last stable offset, so each transaction below it has ended.
 
-Hence: note which journeys have been seen, then ask for the end offsets, then read until all of them are reached. Now
-each journey that was noted must be whole: one summary, and each of the events it speaks of once; or one dead letter and
-nothing else. This is done over and over while disasters go on. Anything seen twice is wrong at once.
+So the auditor notes the journeys that it has seen, asks for the end offsets, and reads up to all of them. Each noted
+journey must then be whole: one summary and each of its events once, or one dead letter and nothing else. The auditor
+repeats this during the disasters. A record that it sees twice is a fault at once.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from tests.broker.kafka_tools import end_offsets, read_of
 from tests.chaos.books import Books
 
 _STUCK_S = 60.0
-"""A pass that takes longer is held up by a transaction that nobody ends."""
+"""Seconds for one pass. A longer one waits for a transaction that never ends."""
 
 Place = tuple[str, int]
 
 
 class Companion:
-    """Reads topics in a thread of its own; `settled` counts the orders that have come to an end."""
+    """Reads topics in a thread of its own. `settled` counts the orders with a result."""
 
     def __init__(self, bootstrap_servers: str, topics: Sequence[str], books: Books) -> None:
         self._topics = topics
@@ -55,12 +54,12 @@ class Companion:
 
     @property
     def settled(self) -> int:
-        """Orders that have a summary or a dead letter."""
+        """The number of orders with a summary or a dead letter."""
         return sum(account.ends > 0 for account in list(self._books.accounts.values()))
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Read along while the block runs; what was seen until its end is checked too."""
+        """Read along while the block runs. At its end, check the last records too."""
         thread = threading.Thread(target=self._run, name="companion")
         thread.start()
         try:
@@ -118,7 +117,7 @@ class Companion:
                 self._reached[topic, partition] = max(offset, self._reached.get((topic, partition), 0))
 
     def _ends(self) -> dict[Place, int]:
-        """The end offsets now; waits for a broker that is down."""
+        """The present end offsets. Waits while the broker is down."""
         deadline = time.monotonic() + _STUCK_S
         while True:
             try:

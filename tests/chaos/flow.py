@@ -1,4 +1,4 @@
-"""Orders that flow in all the time, beside whatever else happens."""
+"""Produces orders all the time, during the disasters of a round."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAUSE_S = 0.05
 
 
 class Flow:
-    """Puts orders in until told to stop. Each has an id of its own, drawn from a seed."""
+    """Produces orders until stopped. A seed gives each its own id."""
 
     def __init__(self, bootstrap_servers: str, topic: str, seed: int) -> None:
         self._chance = random.Random(seed)
@@ -39,7 +39,7 @@ class Flow:
 
     @contextmanager
     def flowing(self) -> Iterator[None]:
-        """Orders come while the block runs; when it is left, all are in."""
+        """Produce orders while the block runs. At its end, the broker has all of them."""
         thread = threading.Thread(target=self._run, name="orders")
         thread.start()
         try:

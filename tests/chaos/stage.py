@@ -1,4 +1,4 @@
-"""Where a story is played: real workers on a real broker, and somebody who starts again what ended by itself."""
+"""Plays a story with real workers on a real broker. Restarts workers that end by themselves, as a supervisor would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.broker.workers import Worker
 from tests.chaos.story import Step
 
 _MAY_END = re.compile(r"no broker answers|the schema registry at .* cannot be asked|Kafka did not let go")
-"""Why a worker may end with 1 while broker or registry are down: whoever runs workers starts them again."""
+"""The reasons for which a worker may exit with 1 while the broker or the registry is down."""
 _EXIT_S = 30.0
 _SIGNALS = {
     "freeze": signal.SIGSTOP,
@@ -28,23 +28,23 @@ _SIGNALS = {
 
 @dataclass
 class Place:
-    """Where one worker works, then its successor. Every other one has an instance id that stays."""
+    """The place of one worker and its successors. Every other place has a stable instance id."""
 
     number: int
     worker: Worker | None = None
     frozen: bool = False
     leaves: bool = False
-    """It was told to; its successor comes when it is gone."""
+    """Whether the worker was asked to leave. Its successor starts after it has ended."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """Settings of its own."""
+        """The settings of this place."""
         return {} if self.number % 2 else {"JOURNEYS_KAFKA__INSTANCE_ID": f"place-{self.number}"}
 
 
 @dataclass
 class Stage:
-    """Plays steps, and writes down what happened when."""
+    """Plays the steps of a story, and logs them with their times."""
 
     shop: Shop
     places: list[Place]
@@ -53,18 +53,18 @@ class Stage:
     _late: float = 0.0
 
     def tell(self, what: object) -> None:
-        """One more line of the story."""
+        """Add a line to the log of the story."""
         self.told.append(f"{time.monotonic() - self.began:6.2f}  {what}")
 
     def open(self, workers: int) -> None:
-        """So many workers, each a member of the group."""
+        """Start `workers` workers, and wait until each has partitions."""
         for place in self.places[:workers]:
             place.worker = self._hired(place)
         for place in self.places[:workers]:
             self._worker(place).until("orders.assigned")
 
     def play(self, steps: Sequence[Step]) -> None:
-        """Everything that goes wrong, each at its time; what takes long puts off all that comes after it."""
+        """Play all steps at their times. A long step delays the steps after it."""
         self.began = time.monotonic()
         pause = threading.Event()
         for step in steps:
@@ -77,7 +77,7 @@ class Stage:
             self._late += time.monotonic() - before
 
     def look_after(self) -> None:
-        """Start again whoever ended for a reason that is allowed; any other end is a failure."""
+        """Restart workers that ended for an allowed reason. Any other end is a failure."""
         for place in self.places:
             if place.worker is None or place.leaves:
                 continue
@@ -86,7 +86,7 @@ class Stage:
                 place.worker = self._hired(place)
 
     def close(self) -> None:
-        """Stop every worker as a user would."""
+        """Stop every worker with SIGTERM, as a user would."""
         workers = [place.worker for place in self.places if place.worker is not None]
         for worker in workers:
             worker.process.send_signal(signal.SIGTERM)
@@ -94,7 +94,7 @@ class Stage:
             self._ended(worker, told=True)
 
     def thaw(self) -> None:
-        """Let everything go on, however the story ended: a frozen process cannot be ended."""
+        """Thaw every process, also after a failure: a frozen process does not end."""
         for place in self.places:
             if place.frozen and place.worker is not None:
                 os.kill(place.worker.process.pid, signal.SIGCONT)
@@ -126,7 +126,7 @@ class Stage:
         place.worker = self._hired(place)
 
     def _ended(self, worker: Worker, *, told: bool = False) -> None:
-        """It ended as it may: with 0 if it was told to, or with 1 where something was down."""
+        """Check its exit code: 0 after a stop, or 1 while the broker or the registry was down."""
         code = worker.process.wait(_EXIT_S)
         if code == 1:
             [failed] = worker.lines("worker.failed")

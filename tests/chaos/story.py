@@ -1,4 +1,4 @@
-"""What goes wrong in a round of chaos, and when: all of it follows from a seed. Pure."""
+"""The steps of a round of chaos, with their times. All follow from a seed. Sans-I/O."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ What: TypeAlias = Literal[
 ]
 
 WORKERS = 3
-"""Workers that a round begins with; a fourth joins now and then."""
+"""The workers at the start of a round. A fourth joins now and then."""
 FROZEN_S = 5.0
-"""Longer than session and transaction time-outs, and than it takes the broker to look at them: a zombie."""
+"""Seconds that a frozen worker sleeps: longer than its session and transaction time-outs, so it is a zombie after."""
 _LENGTH_S = 10.0
 _DISASTERS: dict[str, int] = {"kill": 4, "freeze": 4, "leave": 2, "join": 1, "broker": 2, "registry": 1, "api": 4}
-"""And how often each comes, in proportion."""
+"""Each step and its relative frequency."""
 _FAULTS = ("503", "hangup", "reset", "slow1500", "429s1", "code7", "html", "silent", "401", "truncated")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """Something happens, so many seconds after the beginning, to a worker by its number, or in some way."""
+    """One step: its time in seconds after the beginning, and the number of its worker, or how it happens."""
 
     at: float
     what: What
@@ -35,7 +35,7 @@ class Step:
 
 
 def story(seed: int) -> list[Step]:
-    """The steps of a round, in the order of time. What is stopped goes on, and who is gone comes back."""
+    """The steps of a round, by time. Each stopped part continues later, and each ended worker comes back."""
     chance = random.Random(seed)
     steps: list[Step] = []
     free = [0.0] * (WORKERS + 1)  # when each worker may be met by the next disaster

@@ -1,4 +1,4 @@
-"""Disasters by seed, on real processes: no order lost, none doubled, none half visible, neither at the end nor before.
+"""Disasters by seed, on real processes: no order is lost, doubled or half visible, at any time.
 
 A round that fails prints its seed and its story; `make chaos ROUNDS=1 SEED=<seed>` plays the same story again. The
 story is the same then, not the moment within a transaction at which it strikes: play it more than once.
@@ -38,7 +38,7 @@ KIP_848 = {"JOURNEYS_KAFKA__GROUP_PROTOCOL": "consumer", "JOURNEYS_KAFKA__CONFIG
 
 @contextmanager
 def scene(registry: Registry, seed: int) -> Iterator[Shop]:
-    """A broker of its own, and workers that use one group protocol or the other."""
+    """A broker of its own, and workers with one of the two group protocols."""
     stack = Stack(config=SESSION)
     stack.registry = registry
     environment = {**ENVIRONMENT, **({} if seed % 2 else KIP_848)}
@@ -52,7 +52,7 @@ def scene(registry: Registry, seed: int) -> Iterator[Shop]:
 
 
 def test_random_disasters_lose_and_double_nothing(registry: Registry, seed: int) -> None:
-    """One round: whatever happens, each order message comes to one end, whole."""
+    """Through all disasters of a round, each order message gets exactly one whole result."""
     with scene(registry, seed) as shop:
         stage = Stage(shop, [Place(number) for number in range(WORKERS + 1)])
         try:
@@ -66,7 +66,7 @@ def test_random_disasters_lose_and_double_nothing(registry: Registry, seed: int)
 
 
 def play(shop: Shop, stage: Stage, seed: int) -> None:
-    """The story, from the first worker to the last, with the companion reading along."""
+    """Play the whole story, with the companion reading along."""
     address = shop.stack.broker.bootstrap_servers
     companion = Companion(address, topics(shop), books(shop))
     with companion.reading():
@@ -89,7 +89,7 @@ def play(shop: Shop, stage: Stage, seed: int) -> None:
 
 
 def report(shop: Shop, stage: Stage) -> None:
-    """The last line of the story. No worker may have met an error that it does not know, or been stuck."""
+    """Log the last line of the story. Fails if a worker logged a defect or was stuck."""
     accounts = audit(shop).accounts.values()
     letters = sum(account.letters for account in accounts)
     logs = [worker.raw() for worker in shop.crew.workers]
