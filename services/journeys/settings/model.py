@@ -144,7 +144,8 @@ class OrdersSettings(_Group):
     dead_letter: TopicName = "orders.dead-letter"
     """Topic of orders that cannot be published."""
     flood_run: int = Field(default=50, ge=0)
-    """This many dead letters in a row shut the gate until `journeys dead-letters resume`; 0: never."""
+    """This many dead letters in a row shut the gate until `journeys dead-letters resume`; 0: never. Dead letters from
+    the last retry tier do not count."""
     flood_share: float = Field(default=0.5, ge=0, le=1)
     """This share of dead letters among at least 100 orders within 5 minutes does the same; 0: never."""
 
