@@ -1,7 +1,7 @@
 """`journeys run` with a defect: a request for the order `hangs` never ends, one for `blocks` blocks the event loop.
 
-Both go on when the file is there that the environment names. Nothing of the worker's own hangs without end, since each
-request has a time-out: so a defect must be put in, and a stuck order be found sooner than usual.
+Both continue when a file exists that the environment names. The worker itself never hangs without end, because each
+request has a time-out. So the tests plant a defect, and shorten the time after which an order counts as stuck.
 """
 
 from __future__ import annotations
