@@ -270,7 +270,7 @@ class Fetcher:
 
     async def _retry_later(self, error: TransientError, effort: _Effort, turn: Turn) -> None:
         """Wait before the next try. Raises the error if no try is left."""
-        if not self._keeper.failed(turn, error.reason):  # the API is down: the order is not at fault
+        if not self._keeper.failed(turn, error.reason, str(error)):  # the API is down: the order is not at fault
             effort.probed += turn.is_probe
             if effort.probed >= self._policy.probes:
                 raise error

@@ -5,6 +5,10 @@ A worker looks ids up at its start and never registers schemas. Only the command
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +44,10 @@ _NOT_ITS_OWN: Final = -1
 """The client's code for an answer without one, such as that of a proxy while the registry is down."""
 _REFUSED: Final = (400, 404, 422)
 """HTTP statuses with which a registry refuses an id for good, with any error code."""
+
+
+_JAVA_ONLY: Final = "basic.auth.credentials.source"
+"""A property of Java's client: ours reads `basic.auth.user.info` without it."""
 
 
 class State(StrEnum):
@@ -197,10 +205,59 @@ def _registry(url: str, config: Mapping[str, Any]) -> Iterator[SchemaRegistryCli
     except SchemaRegistryError as error:
         raise SetupError(f"{place} {_refusal(error.http_status_code)}") from error
     except Exception as error:  # including the errors of its HTTP client, which this module does not know
-        why = (
-            f"{type(error).__name__}: does it run, and are JOURNEYS_REGISTRY__URL and JOURNEYS_REGISTRY__CONFIG right?"
-        )
-        raise SetupError(f"{place} cannot be asked: {why}") from error
+        raise SetupError(f"{place} cannot be asked: {_why(error, config)}") from error
+
+
+def _why(error: Exception, config: Mapping[str, Any]) -> str:
+    """The reason why the client failed. Names settings and files, never a secret.
+
+    An error that no other one caused is the client's own, about its settings: no request was sent.
+    """
+    if isinstance(error, json.JSONDecodeError):
+        return "its answer is not JSON; is JOURNEYS_REGISTRY__URL right?"
+    first: BaseException = error
+    while (cause := first.__cause__ or first.__context__) is not None:
+        first = cause
+    why = _wrong_setting(first, config) if first is error else _no_connection(first)
+    kind = type(error).__name__
+    return why or f"{kind}: does it run, and are JOURNEYS_REGISTRY__URL and JOURNEYS_REGISTRY__CONFIG right?"
+
+
+def _wrong_setting(error: BaseException, config: Mapping[str, Any]) -> str | None:
+    match error:
+        case ssl.SSLError():
+            return f"a file that JOURNEYS_REGISTRY__CONFIG names is not usable ({error.reason})"
+        case OSError():
+            files = [f"{name}: {path}" for name, path in config.items() if _is_unreadable(name, path)]
+            return f"JOURNEYS_REGISTRY__CONFIG names a file that cannot be read: {', '.join(files)}"
+        case ValueError():
+            hint = f"; leave {_JAVA_ONLY} out" if _JAVA_ONLY in config else ""
+            return f"JOURNEYS_REGISTRY__CONFIG is wrong: {without_credentials(str(error))}{hint}"
+        case _:
+            return None
+
+
+def _no_connection(error: BaseException) -> str | None:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return (
+                f"its certificate is not trusted ({error.verify_message}); "
+                "JOURNEYS_REGISTRY__CONFIG names the file of its authority as ssl.ca.location"
+            )
+        case ssl.SSLError():
+            return f"TLS fails ({error.reason}); is https right in JOURNEYS_REGISTRY__URL?"
+        case socket.gaierror():
+            return "its host name is not known; is JOURNEYS_REGISTRY__URL right?"
+        case ConnectionRefusedError():
+            return "it refuses connections; does it run, and is JOURNEYS_REGISTRY__URL right?"
+        case OSError() if error.strerror:
+            return f"{error.strerror}; is JOURNEYS_REGISTRY__URL right?"
+        case _:
+            return None
+
+
+def _is_unreadable(name: str, path: object) -> bool:
+    return name.endswith(".location") and not os.access(str(path), os.R_OK)
 
 
 def _refusal(status: int) -> str:

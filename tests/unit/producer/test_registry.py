@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -24,7 +25,7 @@ def test_a_registry_that_is_down_is_one_clear_line() -> None:
         port = closed.getsockname()[1]
         with pytest.raises(SetupError) as failed:
             registry.lookup(f"http://someone:hidden@127.0.0.1:{port}", {"max.retries": 0}, "journey.")
-    said = f"the schema registry at http://***@127.0.0.1:{port} cannot be asked: ConnectError: does it run, and "
+    said = f"the schema registry at http://***@127.0.0.1:{port} cannot be asked: it refuses connections; does it run, "
     assert str(failed.value).startswith(said)
 
 
@@ -32,6 +33,32 @@ def test_an_unknown_setting_of_the_client_is_a_setup_error() -> None:
     """What the registry's client refuses leaves as an error of our tree."""
     with pytest.raises(SetupError):
         registry.check("http://127.0.0.1:1", {"no.such.key": 1}, "journey.")
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"no.such.key": 1}, "JOURNEYS_REGISTRY__CONFIG is wrong: Unrecognized properties: no.such.key"),
+        (
+            {"basic.auth.credentials.source": "USER_INFO", "basic.auth.user.info": "me:s3cret"},
+            "Unrecognized properties: basic.auth.credentials.source; leave basic.auth.credentials.source out",
+        ),
+        ({"ssl.ca.location": "/no/such.pem"}, "a file that cannot be read: ssl.ca.location: /no/such.pem"),
+        ({"ssl.ca.location": os.devnull}, "a file that JOURNEYS_REGISTRY__CONFIG names is not usable"),
+    ],
+)
+def test_wrong_settings_of_the_client_are_named(config: dict[str, str | int], reason: str) -> None:
+    """The error names the property or the file, and never a password."""
+    with pytest.raises(SetupError) as refused:
+        registry.check("https://127.0.0.1:1", config, "journey.")
+    assert reason in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_unknown_host_of_the_registry_is_named() -> None:
+    """The error doubts the address, not the registry."""
+    with pytest.raises(SetupError, match="its host name is not known"):
+        registry.check("http://host.invalid", {"max.retries": 0}, "journey.")
 
 
 class Stub(HTTPServer):
@@ -83,7 +110,7 @@ def test_a_registry_with_login_and_own_authority_answers(secured: tuple[str, Pat
     with pytest.raises(SetupError, match=r"does not accept our credentials \(HTTP 401\)"):
         registry.schema_text(url, {**config, "basic.auth.user.info": "me:wrong"}, 5)
     del config["ssl.ca.location"]
-    with pytest.raises(SetupError, match="cannot be asked"):
+    with pytest.raises(SetupError, match=r"cannot be asked: its certificate is not trusted \(unable to get local"):
         registry.schema_text(url, config, 5)
 
 
@@ -131,3 +158,9 @@ def test_a_404_that_is_not_the_registrys_settles_nothing() -> None:
     """A proxy answers so while the registry behind it is away: an outage makes no dead letter."""
     with pytest.raises(SetupError, match="answers 404"):
         text_from(404, "<html>")
+
+
+def test_an_answer_that_is_not_json_doubts_the_address() -> None:
+    """A web server that is no registry answers so."""
+    with pytest.raises(SetupError, match="its answer is not JSON; is JOURNEYS_REGISTRY__URL right"):
+        text_from(200, "<html>")

@@ -130,13 +130,16 @@ class Gate:
         if is_probe:
             self._found_open("down", "auth")
 
-    def failed(self, order_id: str, reason: str, *, has_failed: bool, now: float) -> None:
-        """Count a failure that may pass. `has_failed` says whether an earlier try or attempt of this order failed."""
+    def failed(self, order_id: str, reason: str, *, has_failed: bool, now: float, detail: str = "") -> None:
+        """Count a failure that may pass; `detail` says more than its reason.
+
+        `has_failed` says whether an earlier try or attempt of this order failed.
+        """
         if self.is_down or (is_answer(reason) and has_failed):
             return
         weight = _ANSWER if is_answer(reason) else _FULL
         if evidence := self._failures.add_bad(order_id, weight, now):
-            self._reasons["down"] = f"{evidence} failed, the last with {reason}"
+            self._reasons["down"] = f"{evidence} failed, the last with {reason}" + (f" ({detail})" if detail else "")
             self._probe_after(now, self._policy.probes.base_s)
 
     def refused(self, reason: str, *, is_probe: bool, now: float, jitter: float) -> None:
@@ -154,14 +157,18 @@ class Gate:
             self._found_open("down")
         if asked:  # not for 0: throttled requests would spin
             seconds = min(asked, self._policy.longest_pause_s)
+            why = f"the API asks for a pause of {asked:.3g} s"
+            if seconds < asked:
+                why += f"; the worker pauses for {seconds:.3g} s"
         elif now < self._paused_until:
             return  # another request of the same burst has set the pause
         else:
             self._pauses += 1
             seconds = self._policy.pauses.wait(self._pauses, jitter=jitter)
+            why = f"the API throttles without a length; the worker pauses for {seconds:.3g} s"
         if now + seconds > self._paused_until:
             self._paused_until = now + seconds
-            self._reasons["pace"] = f"the API asks for a pause of {seconds:.3g} s"
+            self._reasons["pace"] = why
 
     def ended(self, *, is_dead: bool, now: float) -> None:
         """Count an order that left the worker, as a dead letter or not."""

@@ -132,11 +132,14 @@ class Gatekeeper:
         if turn.is_probe:
             self._look()
 
-    def failed(self, turn: Turn, reason: str) -> bool:
-        """End the turn: the request failed in a way that may pass. Returns whether it counts as a try."""
+    def failed(self, turn: Turn, reason: str, detail: str = "") -> bool:
+        """End the turn: the request failed in a way that may pass; `detail` says more than its reason.
+
+        Returns whether it counts as a try.
+        """
         now = self._end(turn)
         counts = not self._gate.is_down
-        self._gate.failed(turn.order_id, reason, has_failed=turn.has_failed, now=now)
+        self._gate.failed(turn.order_id, reason, has_failed=turn.has_failed, now=now, detail=detail)
         self._after(turn)
         return counts
 

@@ -197,7 +197,7 @@ def _transient(error: Exception) -> OrderError:
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return failure("timeout", "the API did not answer in time")
     if isinstance(error, httpx.ConnectError):
-        return failure("connect", "the API cannot be reached")
+        return failure("connect", str(error))  # the transport's own words
     if isinstance(error, httpx.NetworkError | OSError):
         return failure("disconnected", "the connection to the API broke off")
     if isinstance(error, zlib.error):

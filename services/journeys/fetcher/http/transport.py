@@ -6,6 +6,7 @@ module for any request; the parts that we do not need took a tenth of the client
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -28,6 +29,7 @@ _FAILURES: Final = (
     (OSError, httpx.NetworkError),
 )
 """aiohttp's errors and the httpx errors for them. The first match counts; others are `httpx.TransportError`."""
+_NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -44,7 +46,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request whose content is in memory. Raises httpx.TransportError."""
+        """Send a request whose content is in memory. Raises httpx.TransportError; a ConnectError says why."""
         if self._session is None:
             self._session = self._open()
         timeout = request.extensions["timeout"]
@@ -103,7 +105,27 @@ def _timeout(connect: float, read: float, pool: float) -> aiohttp.ClientTimeout:
 
 
 def _failure(error: Exception) -> httpx.TransportError:
-    return next((ours for theirs, ours in _FAILURES if isinstance(error, theirs)), httpx.TransportError)("")
+    kind = next((ours for theirs, ours in _FAILURES if isinstance(error, theirs)), httpx.TransportError)
+    return kind(_why(error) if isinstance(error, aiohttp.ClientConnectorError) else "")
+
+
+def _why(error: aiohttp.ClientConnectorError) -> str:
+    """Describe why there is no connection, without an address: it may hold credentials."""
+    peer = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "the API"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        refusal = error.certificate_error
+        why = refusal.verify_message if isinstance(refusal, ssl.SSLCertVerificationError) else type(refusal).__name__
+        return f"the certificate of {peer} is not trusted: {why}"
+    cause = error.os_error
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS with {peer} fails: {cause.reason}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the host name of {peer} is not known"
+    if cause.errno in _NO_FILES:
+        return "this worker has no file descriptor left (`ulimit -n`)"
+    if cause.errno == errno.ECONNREFUSED:
+        return f"{peer} refuses connections"
+    return f"{peer} cannot be reached: {cause.strerror}"
 
 
 def _proxy(url: httpx.URL) -> str | None:

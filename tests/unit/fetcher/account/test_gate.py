@@ -254,3 +254,23 @@ def test_answers_for_other_orders_are_known() -> None:
     assert (shut.others_answered("b", since=6.0), shut.others_answered("b", since=6.1)) == (True, False)
     shut.answered("b", is_probe=False, now=7.0)
     assert (shut.others_answered("a", since=7.0), shut.others_answered("b", since=6.0)) == (True, True)
+
+
+def test_pause_names_who_asked_for_it() -> None:
+    """The reason blames the API only for a pause that it asked for, and shows where the worker waits for less."""
+    for asked, reason in (
+        (5.0, "the API asks for a pause of 5 s"),
+        (900.0, "the API asks for a pause of 900 s; the worker pauses for 300 s"),
+        (None, "the API throttles without a length; the worker pauses for 0.75 s"),
+    ):
+        shut = Gate()
+        shut.throttled(asked, is_probe=False, now=0.0, jitter=0.5)
+        assert shut.reasons == {"pace": reason}
+
+
+def test_outage_names_the_detail_of_the_last_failure() -> None:
+    """An operator reads in the reason whether connections are refused or the worker has no file descriptor left."""
+    shut = Gate()
+    for number in range(20):
+        shut.failed(f"A-{number}", "connect", has_failed=False, now=0.0, detail="the API refuses connections")
+    assert shut.reasons == {"down": "20 in a row failed, the last with connect (the API refuses connections)"}

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -75,7 +80,7 @@ def test_https_verifies_the_certificate(monkeypatch: pytest.MonkeyPatch, tmp_pat
     async def main() -> None:
         async with serving(server, tls):
             url = f"https://127.0.0.1:{server.port}/"
-            with pytest.raises(httpx.ConnectError):
+            with pytest.raises(httpx.ConnectError, match="the certificate of the API is not trusted: unable to get"):
                 await post_once(url)
             assert server.requests == []
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
@@ -107,3 +112,60 @@ def test_an_unsupported_proxy_raises_setup_error(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SetupError, match="socks5") as refused:
         AiohttpTransport(httpx.URL("http://api.test"), connections=1)
     assert "s3cret" not in str(refused.value)
+
+
+def refusal(url: str) -> str:
+    """Return the reason why there is no connection to `url`."""
+    with pytest.raises(httpx.ConnectError) as refused:
+        asyncio.run(post_once(url))
+    return str(refused.value)
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Yield a port that refuses connections."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+def test_refused_connection_and_unknown_host_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says which of the two it is, and whether the proxy or the API is meant."""
+    assert refusal("http://host.invalid/") == "the host name of the API is not known"
+    with closed_port() as port:
+        assert refusal(f"http://127.0.0.1:{port}/") == "the API refuses connections"
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        assert refusal("http://api.test/") == "the proxy refuses connections"
+
+
+def test_plain_http_behind_https_is_named() -> None:
+    """A server without TLS is no refused connection."""
+
+    def serve(_: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        client.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        client.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1") as plain:
+            port = plain.sockets[0].getsockname()[1]
+            with pytest.raises(httpx.ConnectError, match="TLS with the API fails: WRONG_VERSION_NUMBER"):
+                await post_once(f"https://127.0.0.1:{port}/")
+
+    asyncio.run(main())
+
+
+def test_missing_file_descriptors_are_our_own_fault() -> None:
+    """A worker without a free file descriptor does not blame the API."""
+
+    async def main() -> None:
+        async with serving(Server([answer(b"{}")])) as server:
+            before, next_free = resource.getrlimit(resource.RLIMIT_NOFILE), os.dup(0)
+            os.close(next_free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (next_free, before[1]))
+            try:
+                with pytest.raises(httpx.ConnectError, match="no file descriptor left"):
+                    await post_once(f"http://127.0.0.1:{server.port}/")
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    asyncio.run(main())
