@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from journeys.avro.schema import Schema
 from journeys.producer.encoding import extension
-from journeys.producer.encoding.validate import INEXACT, normalized
+from journeys.producer.encoding.validate import INEXACT, Normalizer
 
 Encode: TypeAlias = Callable[[Mapping[str, Any]], bytes]
 """Gives the Avro body of a datum.
@@ -24,18 +24,18 @@ field, where a value does not fit.
 
 def by_fastavro(definition: Mapping[str, Any]) -> Encode:
     """The reference encoder of a self-contained schema."""
-    schema = Schema(definition)
-    return lambda datum: schema.encode(normalized(definition, datum))
+    schema, normalize = Schema(definition), Normalizer(definition)
+    return lambda datum: schema.encode(normalize(datum))
 
 
 def in_c(definition: Mapping[str, Any]) -> Encode:
     """The fast encoder of a self-contained schema. Raises ValueError for an Avro type that it does not know."""
-    write = extension.native.Datum(definition).write
+    write, normalize = extension.native.Datum(definition).write, Normalizer(definition)
 
     def encode(datum: Mapping[str, Any]) -> bytes:
         try:
             return write(datum)
         except INEXACT:
-            return write(normalized(definition, datum))
+            return write(normalize(datum))
 
     return encode

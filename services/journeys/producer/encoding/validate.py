@@ -28,19 +28,21 @@ class SchemaMismatch(ValueError):  # noqa: N818 - a mismatch is the error
         self.path = path.removeprefix(".")
 
 
-def normalized(schema: Mapping[str, Any], datum: Any) -> dict[str, Any]:
-    """The datum with every field of its schema and no other, in the types that encoders take.
+class Normalizer:
+    """Gives a datum every field of its schema and no other, in the types that encoders take.
 
-    An absent field gets its default, else null. Raises SchemaMismatch for the first value that does not fit.
+    An absent field gets its default, else null. `schema` is self-contained.
     """
-    return _Walk(schema).record(schema, datum, "")
 
-
-class _Walk:
     def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
         self._records = {f"{avro_type['namespace']}.{avro_type['name']}": avro_type for avro_type in _records(schema)}
 
-    def record(self, avro_type: Mapping[str, Any], datum: Any, path: str) -> dict[str, Any]:
+    def __call__(self, datum: Any) -> dict[str, Any]:
+        """The normalized datum. Raises SchemaMismatch for the first value that does not fit."""
+        return self._record(self._schema, datum, "")
+
+    def _record(self, avro_type: Mapping[str, Any], datum: Any, path: str) -> dict[str, Any]:
         if not isinstance(datum, Mapping):
             raise _wrong(path, "an object", datum)
         return {
@@ -57,7 +59,7 @@ class _Walk:
             return _decimal(avro_type, value, path)
         if (scalar := _SCALARS.get(avro_type["type"])) is not None:
             return scalar(value, path)
-        walk = {"array": self._array, "map": self._map}.get(avro_type["type"], self.record)
+        walk = {"array": self._array, "map": self._map}.get(avro_type["type"], self._record)
         return walk(avro_type, value, path)
 
     def _array(self, avro_type: Mapping[str, Any], value: Any, path: str) -> list[Any]:

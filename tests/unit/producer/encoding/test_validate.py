@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from journeys.producer.encoding.validate import SchemaMismatch, normalized
+from journeys.producer.encoding.validate import Normalizer, SchemaMismatch
 
 ITEM = {
     "type": "record",
@@ -29,7 +29,7 @@ ORDER = {
 def test_a_normalized_datum_has_exactly_the_fields_of_its_schema() -> None:
     """Absent fields get their default, else null; unknown fields go; other mappings and sequences become plain."""
     datum = {"items": ({"sku": "a", "unknown": 1},), "notes": MappingProxyType({"k": "v"}), "more": 2}
-    assert normalized(ORDER, datum) == {"items": [{"sku": "a", "count": 1}], "gift": None, "notes": {"k": "v"}}
+    assert Normalizer(ORDER)(datum) == {"items": [{"sku": "a", "count": 1}], "gift": None, "notes": {"k": "v"}}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_a_normalized_datum_has_exactly_the_fields_of_its_schema() -> None:
 def test_a_mismatch_names_path_and_types_and_never_a_value(datum: object, path: str, why: str) -> None:
     """Map keys may be personal data, so the path holds the entry's index."""
     with pytest.raises(SchemaMismatch) as found:
-        normalized(ORDER, datum)
+        Normalizer(ORDER)(datum)
     assert found.value.path == path
     assert str(found.value) == f"{path or 'the datum'}: {why}"
