@@ -42,7 +42,7 @@ class FakeConsumer(OrderConsumer):
     def __init__(self, group: Group) -> None:
         self.kafka = group
         self.group = "journeys"
-        self._obstacles = {}
+        self.why_not: str | None = None
         self.messages: deque[OrderMessage] = deque()
         self.rebalances: deque[Callable[[Listener], None]] = deque()
         self.joined = True
@@ -53,6 +53,11 @@ class FakeConsumer(OrderConsumer):
     def subscribe(self, listener: Listener) -> None:
         """Remember who follows the rebalances."""
         self.listener = listener
+
+    @property
+    def obstacle(self) -> str | None:
+        """The text that the test has set; None while the member reads."""
+        return self.why_not
 
     def poll(self, timeout: float, limit: int) -> list[OrderMessage]:  # noqa: ARG002 - nothing here waits
         """One rebalance, or what is there of the partitions being read."""

@@ -106,7 +106,7 @@ def test_each_group_has_its_own_obstacle() -> None:
     orders, retries, consumers = both()
     orders.group, retries.group = "journeys", "journeys.retry"
     assert consumers.obstacles == {}
-    retries._obstacles = {None: "the group is full"}
+    retries.why_not = "the group is full"
     assert consumers.obstacles == {"journeys.retry": "the group is full"}
 
 

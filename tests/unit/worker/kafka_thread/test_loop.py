@@ -166,9 +166,8 @@ def test_obstacles_of_the_groups_are_reported_when_they_change() -> None:
     """One report for each change, after the poll that brought it."""
     thread = Thread(A)
     thread.complaints.happenings.clear()
-    stages: list[dict[str | None, str]] = [{None: "the group is full"}, {None: "the group is full"}, {}]
-    for obstacles in stages:
-        thread.consumer._obstacles = obstacles
+    for why_not in ("the group is full", "the group is full", None):
+        thread.consumer.why_not = why_not
         thread.turn()
     reports = [happening for happening in thread.complaints.happenings if isinstance(happening, GroupsChanged)]
     assert reports == [GroupsChanged({"journeys": "the group is full"}), GroupsChanged({})]
