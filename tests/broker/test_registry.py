@@ -58,7 +58,7 @@ def test_records_decode_through_the_registry(registry_url: str, client: SchemaRe
     """A registry may rewrite a schema's text; consumers still decode the worker's records with it."""
     registry.register(registry_url, {}, prefix)
     encoder = JourneyEncoder(registry.lookup(registry_url, {}, prefix), topic_prefix=prefix)
-    event = {"event_type": "ads", "ad": {"ad_id": "7"}, "products": [None, {"price": 129}], "new": 1}
+    event = {"event_type": "ads", "ad": {"ad_id": "7"}, "products": [{}, {"price": 129}], "new": 1}
     decoder = Decoder(lambda schema_id: client.get_schema(schema_id).schema_str or "", trusted=True)
     journey = Journey(
         order_id="1001",
