@@ -10,7 +10,9 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from tests.broker.ops import address_of, reasons
 from tests.broker.shop import Shop, open_shop
+from tests.broker.workers import until
 
 from journeys_sandbox.stack.stack import Stack
 
@@ -56,3 +58,16 @@ def test_a_second_sigterm_changes_nothing(shop: Shop) -> None:
         assert worker.stop(signal.SIGINT) == 0, worker.raw()[-3000:]
     finally:
         os.kill(broker, signal.SIGCONT)
+
+
+def test_idle_worker_says_that_the_brokers_are_gone(shop: Shop) -> None:
+    """No order comes, and the broker stops: the worker is not ready until the broker is back."""
+    worker = shop.crew.hire()
+    worker.until_assigned()
+    address = address_of(worker)
+    until(lambda: reasons(address) == {}, "the worker to be ready")
+    shop.stack.broker.kill()
+    until(lambda: "no broker answers" in reasons(address).get("group", ""), "the reason in /readyz")
+    shop.stack.broker.restart()
+    until(lambda: reasons(address) == {}, "the worker to be ready again")
+    assert worker.stop() == 0

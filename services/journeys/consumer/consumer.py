@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -49,6 +50,10 @@ _HALTS = {
     KafkaError.UNSUPPORTED_VERSION: "the brokers do not know this group protocol (JOURNEYS_KAFKA__GROUP_PROTOCOL)",
 }
 """The errors that do not pass, with what each means."""
+_NO_BROKER = "no broker"
+"""Stands for the brokers among topics: no topic has a name with a space."""
+_ASK_AGAIN_S = 2.0
+"""The time between two questions whether an obstacle is gone."""
 _OBSTACLES = {
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: "consumers of another kind hold the group: stop them, or use another"
     " JOURNEYS_KAFKA__GROUP_ID",
@@ -80,10 +85,15 @@ class OrderConsumer:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], topics: Sequence[str], *, consumer: Callable[..., Consumer] = Consumer
+        self,
+        config: Mapping[str, Any],
+        topics: Sequence[str],
+        *,
+        consumer: Callable[..., Consumer] = Consumer,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         try:
-            self._consumer = consumer(dict(config), logger=logging.getLogger("librdkafka"))
+            self._consumer = consumer({**config, "error_cb": self._noted}, logger=logging.getLogger("librdkafka"))
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
         self.group = str(config.get("group.id", ""))
@@ -91,6 +101,9 @@ class OrderConsumer:
         self.joined = False
         """Whether the group took this member in. Until then it refuses offsets: poll first."""
         self._obstacles: dict[str | None, str] = {None: "not a member of the group yet"}
+        self._broker_error = ""
+        self._monotonic = monotonic
+        self._asked_at = 0.0
         self._topics = list(topics)
         self._closed = False
 
@@ -122,6 +135,8 @@ class OrderConsumer:
 
         Returns at most `limit` messages; `limit` is at least 1. Raises HaltError for an error that does not pass.
         """
+        if self._obstacles:
+            self._ask_again()
         first = self._consumer.poll(timeout)
         if first is None:
             return []
@@ -203,6 +218,30 @@ class OrderConsumer:
         """Leave the group. May block for minutes behind a pending join: call it on a thread that may wait."""
         self._closed = True
         self._consumer.close()
+
+    def _noted(self, error: KafkaError) -> None:
+        """Note an error of a connection. They come to nothing, unless no broker is left."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own name for its error
+            self._obstacles[_NO_BROKER] = f"no broker answers ({self._broker_error or described(error)})"
+        else:
+            self._broker_error = described(error)
+
+    def _ask_again(self) -> None:
+        """Remove the obstacles that are gone: librdkafka reports that brokers and topics went, not that they returned.
+
+        Blocks for half a second at most, every two seconds.
+        """
+        gone = [name for name in self._obstacles if name is not None]
+        if not gone or self._monotonic() - self._asked_at < _ASK_AGAIN_S:
+            return
+        self._asked_at = self._monotonic()
+        try:
+            topics = self._consumer.list_topics(timeout=0.5).topics
+        except KafkaException:
+            return
+        for name in gone:
+            if name == _NO_BROKER or (name in topics and topics[name].error is None):
+                del self._obstacles[name]
 
     def _read(self, message: Any) -> OrderMessage | None:
         """The order message; None for an error, which is an obstacle until the next assignment or message."""

@@ -50,6 +50,10 @@ class OrderConsumers:
         """Why a group's member cannot read all its topics, by the name of the group; empty while both can."""
         return {consumer.group: obstacle for consumer in self._consumers if (obstacle := consumer.obstacle) is not None}
 
+    def group_of(self, partition: Partition) -> str:
+        """The name of the group that reads this partition."""
+        return self._of(partition).group
+
     def in_groups(self, commits: Iterable[OffsetCommit]) -> list[GroupOffsets]:
         """The commits of each group, with its metadata. Never blocks."""
         found: dict[OrderConsumer, list[OffsetCommit]] = defaultdict(list)

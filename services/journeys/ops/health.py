@@ -15,7 +15,7 @@ Unready: TypeAlias = Literal[
     "starting", "stopping", "group", "producer", "topic", "registry", "auth", "down", "flood", "held"
 ]
 """Why a worker is not ready."""
-Degraded: TypeAlias = Literal["pace"]
+Degraded: TypeAlias = Literal["pace", "failing"]
 """What an operator should know of a worker that is ready."""
 _Name = TypeVar("_Name", bound=str)
 UNREADY: Final[tuple[Unready, ...]] = get_args(Unready)
@@ -63,6 +63,11 @@ ADVICE: Final[Mapping[Unready | Degraded, Advice]] = {
     ),
     "held": Advice("Orders wait in Kafka.", "POST /resume to this worker.", "an-operator-holds-it"),
     "pace": Advice("Orders are published more slowly.", "Nothing, if it is rare.", "the-api-throttles"),
+    "failing": Advice(
+        "Orders are tried again, and then wait in a retry tier.",
+        "Check whether the worker's machine reaches the API.",
+        "every-request-fails",
+    ),
 }
 
 

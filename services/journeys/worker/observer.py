@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from journeys.consumer.consumer import Partition
 from journeys.fetcher.account.gate import Reason
 from journeys.logs import EventName, log, wants
 from journeys.model import Journey
+from journeys.ops.failing import FailingRequests
 from journeys.ops.health import Health, Unready
 from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome, Result
@@ -278,6 +280,35 @@ class ReadinessHook:
         for name, unready in _GATES.items():
             self._health.unready(unready, reasons.get(name))
         self._health.degraded("pace", reasons.get("pace"))
+
+
+class FailingHook:
+    """Reports in /readyz and the log that every request fails. `monotonic` is in seconds."""
+
+    def __init__(self, health: Health, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._health = health
+        self._monotonic = monotonic
+        self._requests = FailingRequests()
+        self._is_failing = False
+
+    def __call__(self, happening: Happening) -> None:
+        """Count a request. About once a second, look at the time."""
+        match happening:
+            case RequestEnded(outcome, _):
+                self._requests.ended(outcome, self._monotonic())
+            case OrdersWaiting():
+                self._look()
+            case _:
+                pass
+
+    def _look(self) -> None:
+        why = self._requests.why(self._monotonic())
+        self._health.degraded("failing", why)
+        if why is not None and not self._is_failing:
+            log("api.failing", reason=why)
+        elif why is None and self._is_failing:
+            log("api.recovered")
+        self._is_failing = why is not None
 
 
 def _names(partitions: Sequence[Partition]) -> list[str]:

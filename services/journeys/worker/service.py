@@ -50,7 +50,7 @@ from journeys.worker.assembly import (
     rules_of,
 )
 from journeys.worker.hooks import Hooks
-from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
+from journeys.worker.observer import FailingHook, LogHook, MetricsHook, ReadinessHook
 from journeys.worker.threads import in_daemon_thread
 from journeys.worker.watchdog import Watchdog
 
@@ -118,6 +118,7 @@ class Service:
             MetricsHook(self._metrics, channels=channels, rejected_topic=rejected),
             LogHook(rejected_topic=rejected),
             ReadinessHook(self._health),
+            FailingHook(self._health),
         )
         self._rules = rules_of(settings)
         self._keeper = make_keeper(self._rules, self._gate_changed)

@@ -140,8 +140,14 @@ class Bench:
     def __init__(self) -> None:
         self.kafka = Librdkafka()
         self.listener = Listener()
-        made: Any = lambda *_, **__: self.kafka  # noqa: E731 - the shape of a class
-        self.consumer = OrderConsumer({}, ["orders"], consumer=made)
+        self.config: dict[str, Any] = {}
+        self.now = 0.0
+
+        def made(config: dict[str, Any], **_: object) -> Any:
+            self.config = config
+            return self.kafka
+
+        self.consumer = OrderConsumer({}, ["orders"], consumer=made, monotonic=lambda: self.now)
         self.consumer.subscribe(self.listener)
 
     def rebalance(self, name: str) -> None:
@@ -240,17 +246,52 @@ def test_refused_join_is_an_obstacle_until_the_next_assignment(name: str) -> Non
     )
 
 
-def test_error_of_a_topic_is_an_obstacle_until_its_next_message() -> None:
-    """A topic that is read again needs no new assignment."""
+class Metadata:
+    """The answer about topics: it knows the topic of the orders, with an error or without."""
+
+    def __init__(self, error: KafkaError | None = None) -> None:
+        self.error = error
+        self.topics = {A[0]: self}
+
+
+DOWN = KafkaError(KafkaError._TRANSPORT, "connection refused")
+ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
+
+
+def test_error_of_a_topic_is_an_obstacle_until_the_topic_is_back() -> None:
+    """A message of the topic, or an answer about it, ends the obstacle; it needs no new assignment."""
     bench = Bench()
     bench.rebalance("on_assign")
-    bench.kafka.gives = {"poll": Message(error=NOT_THERE)}
-    bench.consumer.poll(0.1, 1)
-    assert bench.consumer.obstacle == "UNKNOWN_TOPIC_OR_PART: no such topic"
-    bench.kafka.gives = {"poll": Message(topic="other")}
-    bench.consumer.poll(0.1, 1)
+    for back in ({"poll": Message()}, {"list_topics": Metadata()}):
+        bench.kafka.gives = {"poll": Message(error=NOT_THERE), "list_topics": Metadata(NOT_THERE)}
+        bench.consumer.poll(0.1, 1)
+        assert bench.consumer.obstacle == "UNKNOWN_TOPIC_OR_PART: no such topic"
+        bench.kafka.gives = {"poll": Message(topic="other"), "list_topics": DOWN}
+        bench.now += 10.0
+        bench.consumer.poll(0.1, 1)
+        assert bench.consumer.obstacle is not None
+        bench.kafka.gives = {"list_topics": DOWN, **back}
+        bench.now += 10.0
+        bench.consumer.poll(0.1, 1)
+        assert bench.consumer.obstacle is None
+
+
+def test_lost_brokers_are_an_obstacle_until_one_answers() -> None:
+    """One lost connection is none. The text has the last error; the question is asked every two seconds."""
+    bench = Bench()
+    bench.rebalance("on_assign")
+    bench.kafka.gives = {"list_topics": DOWN}
+    seen = []
+    for error in (DOWN, ALL_DOWN):
+        bench.config["error_cb"](error)
+        seen.append(bench.consumer.obstacle)
+    assert seen == [None, "no broker answers (_TRANSPORT: connection refused)"]
+    for bench.now in (10.0, 11.0, 12.0):
+        bench.consumer.poll(0.1, 1)
+    assert bench.kafka.asked.count("list_topics") == 2
     assert bench.consumer.obstacle is not None
-    bench.kafka.gives = {"poll": Message()}
+    bench.kafka.gives = {"list_topics": Metadata()}
+    bench.now = 20.0
     bench.consumer.poll(0.1, 1)
     assert bench.consumer.obstacle is None
 

@@ -19,10 +19,11 @@ from journeys.worker.hooks import (
     KafkaUnreachable,
     OrdersWaiting,
     OutcomeRecovered,
+    RequestEnded,
     Revoked,
     TransactionEnded,
 )
-from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
+from journeys.worker.observer import FailingHook, LogHook, MetricsHook, ReadinessHook
 
 
 def why(health: Health, reason: Unready) -> str | None:
@@ -245,3 +246,21 @@ def test_missing_topic_is_logged_once_and_in_readyz() -> None:
         ("topic.found", "journey.ads"),
     ]
     assert [line["remedy"] for line in lines if "remedy" in line] == ["journeys topics create"]
+
+
+def test_worker_is_degraded_while_every_request_fails() -> None:
+    """Also without a new request; the log has one line when it begins and one when it ends."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
+    now = [0.0]
+    health = Health()
+    hook = FailingHook(health, monotonic=lambda: now[0])
+    hook(RequestEnded("connect", 0.1))
+    seen = []
+    for now[0] in (20.0, 31.0, 32.0):
+        hook(OrdersWaiting(0, None))
+        seen.append("failing" in health.readiness().degraded)
+    hook(RequestEnded("ok", 0.1))
+    hook(OrdersWaiting(0, None))
+    assert (seen, health.readiness().degraded) == ([False, True, True], {})
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["api.failing", "api.recovered"]

@@ -39,6 +39,7 @@ class Assignments:
         self._epochs = count(1)
         self._by_epoch: dict[int, Partition] = {}
         self._held: dict[Partition, float] = {}  # with the time of the next question for the offset
+        self._held_since: dict[Partition, float] = {}
         self._seen: set[Partition] = set()  # the group had an offset for them during this process
         self.ledgers: dict[Partition, Ledger] = {}
         self.unannounced: set[Partition] = set()
@@ -58,10 +59,10 @@ class Assignments:
         """Orders polled and not published yet, over all partitions."""
         return sum(ledger.unpublished for ledger in tuple(self.ledgers.values()))
 
-    @property
-    def held(self) -> int:
-        """Partitions that are held."""
-        return len(self._held)
+    def held_longer_than(self, seconds: float) -> list[Partition]:
+        """The partitions that have been held for longer: the transaction of another producer does not end."""
+        now = self._clock.monotonic()
+        return [partition for partition in self._held if now - self._held_since[partition] > seconds]
 
     def take_over(self, partitions: Sequence[Partition]) -> None:
         """Open or hold these partitions. Blocks for about a second at most.
@@ -79,7 +80,9 @@ class Assignments:
                 held.append(partition)
         self._consumers.start(offsets)
         self._consumers.hold(held)
-        self._held.update(dict.fromkeys(held, self._clock.monotonic()))
+        now = self._clock.monotonic()
+        self._held.update(dict.fromkeys(held, now))
+        self._held_since.update(dict.fromkeys(held, now))
 
     def ask_again(self, now: float) -> None:
         """Try to open one held partition, if it is time; `now` is in seconds of the monotonic clock.

@@ -56,7 +56,7 @@ class KafkaLoop:
         self._clock = clock
         self._lag = lag
         self._paused: set[Partition] = set()
-        self._obstacles: Mapping[str, str] = {}
+        self._obstacles: Mapping[str, str] | None = None  # as reported last
         self._polled_at = 0.0
         self._measured_at = 0.0
         self._stopping = threading.Event()
@@ -119,9 +119,18 @@ class KafkaLoop:
         self._polled_at = self._clock.monotonic()
         self._transactions.polled()
         self._admission.admit(self._consumers.poll(timeout, limit))
-        if (obstacles := self._consumers.obstacles) != self._obstacles:
+        if (obstacles := self._find_obstacles()) != self._obstacles:
             self._obstacles = obstacles
             self._hooks.notify(GroupsChanged(obstacles))
+
+    def _find_obstacles(self) -> Mapping[str, str]:
+        """Why each group cannot read all its topics; a group is left out while it can."""
+        obstacles = self._consumers.obstacles
+        for partition in self._assignments.held_longer_than(self._pace.held_s):
+            topic, number = partition
+            held = f"{topic}/{number} waits for a transaction that does not end"
+            obstacles.setdefault(self._consumers.group_of(partition), held)
+        return obstacles
 
     def _wait_for_room(self, now: float) -> None:
         # Longer than until the next result: at full load one comes each half millisecond, and to wake up for it takes

@@ -23,5 +23,7 @@ class Pace:
     """A transaction that takes longer is abandoned: its outcome is read back."""
     revoke_s: float = 4.0
     """The same, while a rebalance or a stop waits for it."""
+    held_s: float = 30.0
+    """A partition that is held for longer is an obstacle of its group."""
     recover_s: float = 4.0
     """The longest time that one try to read an outcome back takes."""

@@ -88,14 +88,14 @@ def test_partition_with_an_unstable_offset_is_held() -> None:
     bench.group.offsets = {A: (3, ""), B: (5, "")}
     bench.group.unstable.add(A)
     bench.assignments.take_over([A, B])
-    assert (bench.consumer.positions, bench.assignments.held) == ({B: 5}, 1)
+    assert (bench.consumer.positions, len(bench.assignments.held_longer_than(-1.0))) == ({B: 5}, 1)
     asked = len(bench.consumer.asked)
     bench.assignments.ask_again(bench.consumer.now)
     bench.assignments.ask_again(bench.consumer.now)
     assert len(bench.consumer.asked) == asked + 1
     bench.group.unstable.clear()
     bench.assignments.ask_again(bench.consumer.now + 1.0)
-    assert (bench.consumer.positions, bench.assignments.held) == ({A: 3, B: 5}, 0)
+    assert (bench.consumer.positions, len(bench.assignments.held_longer_than(-1.0))) == ({A: 3, B: 5}, 0)
 
 
 def test_held_partition_that_cannot_seek_has_no_ledger() -> None:
@@ -107,7 +107,7 @@ def test_held_partition_that_cannot_seek_has_no_ledger() -> None:
     bench.group.unstable.clear()
     bench.consumer.is_movable = False
     bench.assignments.ask_again(bench.consumer.now)
-    assert (bench.assignments.ledgers, bench.assignments.held) == ({}, 1)
+    assert (bench.assignments.ledgers, len(bench.assignments.held_longer_than(-1.0))) == ({}, 1)
     bench.consumer.is_movable = True
     bench.assignments.ask_again(bench.consumer.now + 1.0)
     [ledger] = bench.assignments.ledgers.values()
@@ -121,7 +121,7 @@ def test_rebalance_waits_a_second_at_most_for_all_offsets() -> None:
     bench.group.unstable.update(many)
     bench.assignments.take_over(many)
     assert bench.consumer.now == pytest.approx(1.0)
-    assert bench.assignments.held == 20
+    assert len(bench.assignments.held_longer_than(-1.0)) == 20
 
 
 def test_revoked_partition_is_not_asked_for_again() -> None:
@@ -131,7 +131,8 @@ def test_revoked_partition_is_not_asked_for_again() -> None:
     bench.assignments.take_over([A, B])
     [epoch] = bench.assignments.epochs_of([A, B])
     bench.assignments.forget([A, B])
-    assert (bench.assignments.held, bench.assignments.ledgers, bench.assignments.unannounced) == (0, {}, set())
+    assert bench.assignments.held_longer_than(-1.0) == []
+    assert (bench.assignments.ledgers, bench.assignments.unannounced) == ({}, set())
     assert bench.assignments.partition_of(epoch) is None
     asked = len(bench.consumer.asked)
     bench.assignments.ask_again(bench.consumer.now + 9.0)

@@ -162,6 +162,14 @@ def test_ages_of_orders_and_commits_are_kept_by_partition() -> None:
     assert ages.commits()[A] > came
 
 
+def test_groups_without_an_obstacle_are_reported_once() -> None:
+    """Both groups may have joined before the first look: the worker must not stay unready."""
+    thread = Thread(A)
+    thread.turn(2)
+    reports = [happening for happening in thread.complaints.happenings if isinstance(happening, GroupsChanged)]
+    assert reports == [GroupsChanged({})]
+
+
 def test_obstacles_of_the_groups_are_reported_when_they_change() -> None:
     """One report for each change, after the poll that brought it."""
     thread = Thread(A)
@@ -171,3 +179,22 @@ def test_obstacles_of_the_groups_are_reported_when_they_change() -> None:
         thread.turn()
     reports = [happening for happening in thread.complaints.happenings if isinstance(happening, GroupsChanged)]
     assert reports == [GroupsChanged({"journeys": "the group is full"}), GroupsChanged({})]
+
+
+def test_partition_held_for_30_s_is_an_obstacle_of_its_group() -> None:
+    """The transaction of another producer does not end; the other partitions are read."""
+    thread = Thread(A)
+    thread.group.unstable.add(B)
+    thread.assign(B)
+    thread.turn()
+    thread.complaints.happenings.clear()
+    thread.clock_at += 31.0
+    thread.turn()
+    thread.group.unstable.clear()
+    thread.clock_at += 1.0
+    thread.turn(2)
+    reports = [each for each in thread.complaints.happenings if isinstance(each, GroupsChanged)]
+    assert reports == [
+        GroupsChanged({"journeys": "orders/1 waits for a transaction that does not end"}),
+        GroupsChanged({}),
+    ]
