@@ -23,9 +23,19 @@ _WORK = 30.0
 """Seconds for the broker to create topics."""
 _LOOK_AGAIN = 0.05
 
-_silent = logging.getLogger("journeys.kafka.admin")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False  # an error already says what librdkafka's own log lines say
+_GREETING = "in state APIVERSION_QUERY"
+"""librdkafka's words for a connection that ended before the broker understood anything. It only logs this."""
+_WANTS_TLS = "it closes connections before a first answer: does it want TLS (security.protocol)?"
+
+
+class _Log(logging.Handler):
+    """Keeps librdkafka's last log line instead of writing it: an error says the same, except for `_GREETING`."""
+
+    last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.last = record.getMessage()
 
 
 class KafkaAdmin:
@@ -34,6 +44,9 @@ class KafkaAdmin:
     def __init__(self, settings: Settings) -> None:
         self._servers = settings.kafka.bootstrap_servers
         self._trouble: list[str] = []
+        self._log = _Log()
+        logger = logging.Logger("librdkafka")  # noqa: LOG001 - of this client alone
+        logger.addHandler(self._log)
         config: dict[str, Any] = {
             **settings.kafka.config,
             "bootstrap.servers": self._servers,
@@ -41,7 +54,7 @@ class KafkaAdmin:
             "error_cb": self._note,
         }
         try:
-            self._client = AdminClient(config, logger=_silent)
+            self._client = AdminClient(config, logger=logger)
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", _reason(error))]) from None
 
@@ -54,7 +67,8 @@ class KafkaAdmin:
             metadata = self._client.list_topics(timeout=_ANSWER)
         except KafkaException as error:
             self._client.poll(0)
-            why = self._trouble[-1] if self._trouble else _reason(error)
+            quiet = _WANTS_TLS if _GREETING in self._log.last else _reason(error)
+            why = self._trouble[-1] if self._trouble else quiet
             raise SetupError(
                 f"no broker answers at {without_credentials(f'{self._servers} ({why})')}; "
                 "is Kafka running, and are JOURNEYS_KAFKA__BOOTSTRAP_SERVERS and JOURNEYS_KAFKA__CONFIG right?",

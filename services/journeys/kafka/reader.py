@@ -49,6 +49,7 @@ class PartitionReader:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        self._group = str(config["group.id"])
         logger = logging.getLogger("librdkafka")
         logger.addHandler(logging.NullHandler())  # a command reports an error itself, in one line
         prompt = {
@@ -79,7 +80,7 @@ class PartitionReader:
         try:
             found = self._consumer.list_topics(topic, timeout=_REPLY_S).topics[topic]
         except KafkaException as error:
-            raise _halt(topic, error.args[0]) from error
+            raise _halt(topic, error.args[0], self._group) from error
         return [(topic, number) for number in sorted(found.partitions)]
 
     def bounds(self, topic: str, partition: int) -> range:
@@ -87,7 +88,7 @@ class PartitionReader:
         try:
             bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_REPLY_S)
         except KafkaException as error:
-            raise _halt(topic, error.args[0]) from error
+            raise _halt(topic, error.args[0], self._group) from error
         if bounds is None:
             raise HaltError(f"Kafka does not say where {topic}/{partition} begins and ends")
         return range(*bounds)
@@ -109,11 +110,11 @@ class PartitionReader:
                     return None if found.offset == _NO_OFFSET else (found.offset, found.metadata or "")
                 error = found.error
             if error.code() != KafkaError._TIMED_OUT and not error.retriable():  # noqa: SLF001 - librdkafka's name
-                raise _halt(topic, error)
+                raise _halt(topic, error, self._group)
             # librdkafka reports here why it finds no coordinator for the group, and to `committed` only a time-out.
             refusal = self._consumer.poll(0)
             if refusal is not None and (why := refusal.error()) is not None:
-                _check(topic, why)
+                _check(topic, why, self._group)
             if time.monotonic() > deadline:
                 raise TimeoutError(error.str())
 
@@ -130,7 +131,7 @@ class PartitionReader:
                 last_s = time.monotonic()
                 place, offset, error = (message.topic(), message.partition()), message.offset(), message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                    _check(message.topic() or "Kafka", error)
+                    _check(message.topic() or "Kafka", error, self._group)
                     continue
                 if place not in left:
                     continue
@@ -150,16 +151,18 @@ class PartitionReader:
         return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, 0)]
 
 
-def _check(topic: str, error: KafkaError) -> None:
+def _check(topic: str, error: KafkaError, group: str) -> None:
     """Raise HaltError for an error that does not pass by itself."""
     refused = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
     if error.code() in refused or is_fatal(error):
-        raise _halt(topic, error)
+        raise _halt(topic, error, group)
 
 
-def _halt(topic: str, error: KafkaError) -> HaltError:
+def _halt(topic: str, error: KafkaError, group: str) -> HaltError:
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         return HaltError(f"this client may not read {topic} (ACL: Read on the topic): {error.str()}")
     if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-        return HaltError(f"this client may not use its group (ACL: Read or Describe on the group): {error.str()}")
+        return HaltError(
+            f"this client may not use the group {group} (ACL: Read or Describe on the group): {error.str()}"
+        )
     return HaltError(f"{topic} cannot be read: {described(error)}")

@@ -199,7 +199,8 @@ class Publisher:
             except KafkaException as failure:
                 error = failure.args[0]
                 if error.code() in _NOT_ALLOWED or (is_fatal(error) and not error.retriable()):
-                    raise HaltError(f"Kafka refuses this producer: {described(error)}") from failure
+                    name = f"transactional id {self._config.get('transactional.id')}"
+                    raise HaltError(f"Kafka refuses this producer ({name}): {described(error)}") from failure
                 if self._clock() >= min(deadline, self._latest):
                     raise TimeoutError(f"no transactional producer: {described(error)}") from failure
             else:

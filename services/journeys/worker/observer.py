@@ -222,7 +222,14 @@ class LogHook:
                 position=str(order.message.position),
                 records=len(order.records),
                 reason=order.reason,
+                **({} if order.outcome == "published" else _way(order)),
             )
+
+
+def _way(order: FinishedOrder) -> dict[str, str]:
+    """Where a failed order came from first, and the topic that it went to. `position` is where it was read last."""
+    source = order.message.position if order.order is None else order.order.edition
+    return {"source": str(source), "sent_to": order.records[0].topic}
 
 
 class ReadinessHook:

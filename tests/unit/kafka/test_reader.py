@@ -20,21 +20,21 @@ def test_unknown_setting_is_refused() -> None:
     ("code", "acl"),
     [
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, "Read on the topic"),
-        (KafkaError.GROUP_AUTHORIZATION_FAILED, "the group"),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "use the group journeys.replay"),
     ],
 )
 def test_missing_acl_halts(code: int, acl: str) -> None:
-    """The error names the ACL that is missing."""
+    """The error names the ACL that is missing, and the group."""
     with pytest.raises(HaltError, match=acl):
-        _check("orders.dead-letter", KafkaError(code))
+        _check("orders.dead-letter", KafkaError(code), "journeys.replay")
 
 
 def test_fatal_error_halts() -> None:
     """The client cannot be used any more."""
     with pytest.raises(HaltError, match=r"orders\.dead-letter cannot be read"):
-        _check("orders.dead-letter", FATAL)
+        _check("orders.dead-letter", FATAL, "journeys.replay")
 
 
 def test_passing_error_is_ignored() -> None:
     """The client tries again by itself."""
-    _check("orders.dead-letter", KafkaError(KafkaError._TRANSPORT))
+    _check("orders.dead-letter", KafkaError(KafkaError._TRANSPORT), "journeys.replay")

@@ -125,7 +125,9 @@ class Bench:
     def __init__(self, bounded: Callable[..., None] = at_once) -> None:
         self.kafka = Librdkafka()
         made: Any = lambda *_, **__: self.kafka  # noqa: E731 - the shape of a class
-        self.publisher = Publisher({}, clock=lambda: self.kafka.now, producer=made, bounded=bounded)
+        self.publisher = Publisher(
+            {"transactional.id": "orders-1"}, clock=lambda: self.kafka.now, producer=made, bounded=bounded
+        )
         self.publisher.rebuild(timeout=10)
         self.kafka.calls.clear()
 
@@ -374,7 +376,7 @@ def test_a_producer_that_kafka_refuses_for_good_stops(error: KafkaError) -> None
     """Asking again would not help."""
     bench = Bench()
     bench.kafka.say("init_transactions", error)
-    with pytest.raises(HaltError, match="Kafka refuses this producer"):
+    with pytest.raises(HaltError, match=r"Kafka refuses this producer \(transactional id orders-1\)"):
         bench.publisher.rebuild(timeout=10)
 
 

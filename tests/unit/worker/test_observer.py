@@ -179,6 +179,10 @@ def test_published_orders_are_logged_only_after_their_commit() -> None:
     ]
     assert (lines[0]["orders"], lines[0]["seconds"], lines[0]["reason"]) == (4, 0.123, "a rebalance")
     assert (lines[2]["position"], lines[2]["records"], lines[2]["reason"]) == ("orders/0/7", 1, "status-503")
+    assert [(line["source"], line["sent_to"]) for line in lines[2:]] == [
+        ("orders/0/7", "orders.retry.1m"),
+        ("orders/0/7", "orders.dead-letter"),
+    ]
 
 
 def test_an_unknown_outcome_makes_the_worker_unready_until_it_is_read_back() -> None:
