@@ -1,4 +1,4 @@
-"""What confluent_kafka's KafkaError says. Sans-I/O."""
+"""The meaning of confluent_kafka's KafkaError. Sans-I/O."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ _OBSTACLES = {
     " JOURNEYS_KAFKA__GROUP_ID",
     KafkaError.GROUP_MAX_SIZE_REACHED: "the group is full (group.max.size of the brokers)",
 }
-"""The errors that pass once somebody acts, with what each means."""
+"""The errors that pass after an operator acts, with the meaning of each."""
 
 
 class Listener(Protocol):

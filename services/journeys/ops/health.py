@@ -16,7 +16,7 @@ Unready: TypeAlias = Literal[
 ]
 """Why a worker is not ready."""
 Degraded: TypeAlias = Literal["pace", "failing"]
-"""What an operator should know of a worker that is ready."""
+"""A fault that an operator should know of although the worker is ready."""
 _Name = TypeVar("_Name", bound=str)
 UNREADY: Final[tuple[Unready, ...]] = get_args(Unready)
 DEGRADED: Final[tuple[Degraded, ...]] = get_args(Degraded)
@@ -24,7 +24,7 @@ DEGRADED: Final[tuple[Degraded, ...]] = get_args(Degraded)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a reason means for orders, what to do, and the section of docs/runbook.md."""
+    """The effect of a reason on orders, the remedy, and the section of docs/runbook.md."""
 
     orders: str
     remedy: str
