@@ -64,3 +64,11 @@ def test_only_a_page_with_an_unseen_item_has_news() -> None:
     assert events.has_news([{"n": 2}])
     events.add([{"event_id": "a", "n": 2}, {"n": 2}])
     assert not events.has_news([{"event_id": "a", "n": 1}, {"event_id": "a", "n": 2}, {"n": 2}])
+
+
+@pytest.mark.parametrize("identity", [True, 7, [1], {"a": 1}])
+def test_an_id_of_any_type_is_an_id(identity: Json) -> None:
+    """Identical items with it are one event, different ones share it."""
+    events = Events()
+    events.add([{"event_id": identity}, {"event_id": identity}, {"event_id": identity, "n": 1}])
+    assert (len(events.items), events.repeated, events.shared_ids) == (2, 1, 2)

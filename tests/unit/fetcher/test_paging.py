@@ -175,6 +175,19 @@ def test_an_extra_page_that_repeats_the_last_one_is_the_end() -> None:
     assert (reading.consistent, asked) == (True, [1, 2])
 
 
+def test_readings_that_are_too_deep_to_compare_end_inconsistent() -> None:
+    """No comparison fails for them; the last reading is accepted."""
+
+    def answer() -> Page:
+        deep: Json = 1
+        for _ in range(5000):
+            deep = [deep]
+        return page(1, [event("a", deep)], total=2, size=100)
+
+    reading, asked = read({1: [answer(), answer(), answer()], 2: [page(2, [], total=2, size=100)]}, page_size=100)
+    assert (len(reading.events), reading.consistent, asked) == (1, False, [1, 2] * 3)
+
+
 def test_an_empty_journey_is_absent() -> None:
     """`total` 0 means not there yet."""
     paging = Paging(max_events=100)
