@@ -92,18 +92,24 @@ class Events:
 
 
 def content(value: Json) -> Hashable:
-    """Return a key that is equal for equal JSON values, and for no others."""
-    try:
-        return _content(value)
-    except RecursionError:  # nested too deeply to compare: equal to nothing else
-        return object()
+    """Return a key that is equal for equal JSON values, and for no others. No depth is too deep for it."""
+    parts: list[Hashable] = []
+    todo: list[Json] = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict):
+            names = sorted(item)
+            parts.append((dict, *names))
+            todo += [item[name] for name in names]
+        elif isinstance(item, list):
+            parts.append((list, len(item)))
+            todo += item
+        else:
+            parts.append(_scalar(item))
+    return tuple(parts)
 
 
-def _content(value: Json) -> Hashable:
-    if isinstance(value, dict):
-        return frozenset((name, _content(item)) for name, item in value.items())
-    if isinstance(value, list):
-        return (list, *map(_content, value))
+def _scalar(value: Json) -> Hashable:
     if isinstance(value, bool):
         return (bool, value)
     if isinstance(value, str) and type(value) is not str:  # a number, as it was written

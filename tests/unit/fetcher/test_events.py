@@ -45,12 +45,19 @@ def test_different_content() -> None:
         assert content(one) != content(other), (one, other)
 
 
-def test_a_value_too_deep_to_compare_is_equal_to_nothing() -> None:
-    """No comparison fails for it."""
-    deep: Json = 1
-    for _ in range(5000):
-        deep = [deep]
-    assert content(deep) != content(deep)
+@pytest.mark.parametrize("opened", ["list", "dict"])
+def test_deep_values_are_compared(opened: str) -> None:
+    """A value beyond the depth of recursion is equal to another only if all of it is."""
+
+    def deep(innermost: Json) -> Json:
+        value = innermost
+        for _ in range(5000):
+            value = [value] if opened == "list" else {"a": value}
+        return value
+
+    assert content(deep(1)) == content(deep(1.0))
+    assert content(deep(1)) != content(deep(True))
+    assert content(deep(1)) != content(deep([1]))
 
 
 def test_only_a_page_with_an_unseen_item_has_news() -> None:

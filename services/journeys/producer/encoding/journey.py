@@ -69,11 +69,11 @@ class JourneyEncoder:
     def encode(self, journey: Journey) -> list[Record]:
         """The records of a journey, the summary last. The same journey always gives the same bytes.
 
-        Raises RejectedOrderError where the journey holds JSON that cannot be written as text, such as endless nesting.
+        Raises RejectedOrderError where the journey holds JSON that cannot be written as text.
         """
         try:
             return self._encode(journey)
-        except (RecursionError, ValueError, OverflowError) as error:
+        except (ValueError, OverflowError) as error:
             what = f"the journey cannot be encoded: {type(error).__name__}"
             raise RejectedOrderError(what, reason="unencodable", stage="publish") from error
 

@@ -50,18 +50,29 @@ def raw_json(value: Json) -> str:
     """A value as JSON text, always encodable as UTF-8: a text with a lone surrogate is escaped."""
     try:
         return _json_bytes(value).decode()
-    except (UnicodeEncodeError, OverflowError):  # a lone surrogate; an integer beyond 64 bits
+    except (UnicodeEncodeError, OverflowError, RecursionError):  # a lone surrogate; an integer beyond 64 bits; too deep
         return _spelt_out(value)
 
 
 def _spelt_out(value: Json) -> str:
-    if type(value) is dict:
-        return "{" + ",".join(f"{_spelt_out(name)}:{_spelt_out(item)}" for name, item in value.items()) + "}"
-    if type(value) is list:
-        return "[" + ",".join(map(_spelt_out, value)) + "]"
-    if type(value) is int or (type(value) is str and not encodable(value)):
-        return json.dumps(value)
-    return _json_bytes(value).decode()
+    """A value of any depth as JSON text; bytes stand for punctuation that is still to be written."""
+    parts: list[str] = []
+    todo: list[Json | bytes] = [value]
+    while todo:
+        item = todo.pop()
+        if type(item) is bytes:
+            parts.append(item.decode())
+        elif type(item) is dict:
+            fields = [part for name, inner in item.items() for part in (b",", name, b":", inner)]
+            todo += reversed([b"{", *fields[1:], b"}"])
+        elif type(item) is list:
+            items = [part for inner in item for part in (b",", inner)]
+            todo += reversed([b"[", *items[1:], b"]"])
+        elif type(item) is int or (type(item) is str and not encodable(item)):
+            parts.append(json.dumps(item))
+        else:
+            parts.append(_json_bytes(item).decode())
+    return "".join(parts)
 
 
 def utf8(text: str | None) -> str | None:

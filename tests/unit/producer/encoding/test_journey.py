@@ -249,13 +249,21 @@ def test_a_currency_without_utf8_form_is_kept_raw() -> None:
     assert decoded(summary)["extra"] == {"/shop_currency": '"\\ud800"'}
 
 
-def test_a_journey_too_deep_for_json_is_rejected() -> None:
-    """Nesting without end ends as a dead letter, not as the end of the worker."""
-    endless: list[Any] = []
-    for _ in range(100_000):
-        endless = [endless]
+@pytest.mark.parametrize("native", [True, False])
+def test_a_deep_value_costs_no_journey(native: bool) -> None:
+    """Deep JSON is kept in `extra`, even with a lone surrogate inside, which has to be escaped."""
+    deep: Any = "\ud800"
+    for _ in range(5000):
+        deep = {"a": deep}
+    journey = msgspec.structs.replace(JOURNEY, events=({"odd": deep},))
+    event, _ = JourneyEncoder(IDS, native=native).encode(journey)
+    assert decoded(event)["extra"] == {"/odd": '{"a":' * 5000 + '"\\ud800"' + "}" * 5000}
+
+
+def test_a_journey_without_json_form_is_rejected() -> None:
+    """It ends as a dead letter, not as the end of the worker. The decoder never returns such an integer."""
     with pytest.raises(RejectedOrderError) as refused:
-        records_of({"odd": endless})
+        records_of({"odd": 10**5000})
     assert (refused.value.reason, refused.value.stage) == ("unencodable", "publish")
 
 

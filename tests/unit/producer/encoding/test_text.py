@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from journeys.number import Number
 from journeys.producer.encoding.text import encodable, moment, raw_json, token, utf8, writable
 
 
@@ -28,6 +29,17 @@ def test_raw_json_is_utf8_and_reads_back_as_the_value(value: object) -> None:
     text = raw_json(value)
     assert encodable(text)
     assert json.loads(text) == value
+
+
+@pytest.mark.parametrize(
+    ("innermost", "text"), [(1, "1"), (Number("1.50"), "1.50"), ("\ud800", '"\\ud800"'), (10**50, "1" + "0" * 50)]
+)
+def test_raw_json_has_no_depth_limit(innermost: object, text: str) -> None:
+    """A value beyond the depth of recursion costs no journey, whatever is inside of it."""
+    value = innermost
+    for _ in range(5000):
+        value = {"a": [value, 2], "b": []}
+    assert raw_json(value) == '{"a":[' * 5000 + text + ',2],"b":[]}' * 5000
 
 
 def test_pointer_tokens_escape_tilde_slash_and_lone_surrogates() -> None:
