@@ -12,7 +12,7 @@ from itertools import count, islice
 import httpx
 import pytest
 from tests.broker.kafka_tools import Read, produce_orders
-from tests.broker.ops import address_of, control, measured, reasons
+from tests.broker.ops import address_of, control, degraded, measured, reasons
 from tests.broker.places import Found, Place, place_of_each, traces
 from tests.broker.shop import CHANNELS, Shop, open_shop
 from tests.broker.workers import until
@@ -114,7 +114,10 @@ def test_an_order_waits_until_it_is_settled(stack: Stack, namespace: str) -> Non
         found = measured(address)
         assert found["journeys_orders_waiting"] == {(): 3}
         assert found["journeys_orders_next_due"] == {(): (young + HOUR_MS) / 1000}
-        assert reasons(address) == {}
+        assert (reasons(address), degraded(address)) == ({}, {}), "a settling worker is healthy"
+        assert "JOURNEYS_ORDERS__SETTLE (1h)" in worker.lines("orders.waiting")[0]["reason"]
+        worker.until("orders.summary")
+        assert sum(line["published"] for line in worker.lines("orders.summary")) <= 3
         assert worker.stop() == 0
         unread = dict.fromkeys(("n2-young-0", "n2-young-1", "n2-young-2"), Found(place=Place.UNREAD))
         settled = dict.fromkeys(("n2-old-0", "n2-old-1", "n2-ripens"), PUBLISHED)

@@ -27,6 +27,7 @@ class Row:
     variable: str
     key: str
     value: Any
+    effective: Any
     default: Any
     source: str
     description: str
@@ -52,7 +53,8 @@ def show(
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
     for row in rows:
-        typer.echo(f"{typer.style(row.variable, bold=True)} = {_text(row.value)}  ({row.source})")
+        here = "" if row.effective == row.value else f", here {_text(row.effective)}"
+        typer.echo(f"{typer.style(row.variable, bold=True)} = {_text(row.value)}{here}  ({row.source})")
         typer.echo(f"    {row.description}")
 
 
@@ -86,15 +88,22 @@ def as_markdown() -> str:
 def _rows(settings: Settings, sources: Mapping[str, str]) -> Iterator[Row]:
     from journeys.settings import Settings as AllSettings
     from journeys.settings.loading import env_name, setting_names
+    from journeys.settings.values import format_duration
 
     values = settings.model_dump(mode="json")
     defaults = AllSettings().model_dump(mode="json")
+    effective = {
+        "orders.settle": format_duration(settings.settle),
+        "api.rate": "no limit" if settings.api.ceiling is None else f"{settings.api.ceiling:g}",
+    }
     for group, name, info in setting_names():
         key = f"{group}.{name}"
+        value = _shown(name, values[group][name])
         yield Row(
             variable=env_name(group, name),
             key=key,
-            value=_shown(name, values[group][name]),
+            value=value,
+            effective=effective.get(key, value) if value == "auto" else value,
             default=_shown(name, defaults[group][name]),
             source=sources.get(key, "default"),
             description=" ".join((info.description or "").split()),

@@ -85,6 +85,17 @@ class OrdersWaiting(msgspec.Struct, frozen=True):
     """When the next of them is due, in seconds since the epoch; None for no order."""
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """Numbers of the worker; about once a second, on the Kafka thread."""
+
+    in_hand: int
+    """Orders admitted and not published."""
+    lag: Mapping[Partition, int]
+    """Orders of each partition that are not published yet."""
+    oldest_s: float
+    """How long the oldest order has been in hand, in seconds; 0 for no order."""
+
+
 class TransactionEnded(msgspec.Struct, frozen=True):
     """A transaction ended. Its orders are published only if it was committed. On the Kafka thread."""
 
@@ -120,6 +131,7 @@ Happening: TypeAlias = (
     | GroupsChanged
     | MessageSkipped
     | OrdersWaiting
+    | Measured
     | TransactionEnded
     | OutcomeRecovered
     | KafkaUnreachable

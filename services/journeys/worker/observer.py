@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from journeys.consumer.consumer import Partition
@@ -15,6 +15,7 @@ from journeys.ops.failing import FailingRequests
 from journeys.ops.health import Health, Unready
 from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome, Result
+from journeys.settings.values import format_duration
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.hooks import (
     Assigned,
@@ -25,6 +26,7 @@ from journeys.worker.hooks import (
     Happening,
     JourneyFetched,
     KafkaUnreachable,
+    Measured,
     MessageSkipped,
     OrdersWaiting,
     OutcomeRecovered,
@@ -61,6 +63,8 @@ _OPEN_EVENTS: dict[Reason, EventName | None] = {
 
 _GATES: dict[Reason, Unready] = {"down": "down", "auth": "auth", "flood": "flood", "operator": "held"}
 """The reasons of the gate for which orders wait, by their names in /readyz."""
+_SUMMARY_S = 10.0
+"""The time between two summary lines."""
 _SETBACKS = 3
 """Transactions in a row without a commit that make the worker unready. A rebalance causes one or two."""
 
@@ -119,10 +123,16 @@ class MetricsHook:
 
 
 class LogHook:
-    """Writes log lines. `rejected_topic` takes events that are no objects."""
+    """Writes log lines. `rejected_topic` takes events that are no objects; `settle_s` is in seconds."""
 
-    def __init__(self, *, rejected_topic: str) -> None:
+    def __init__(self, *, rejected_topic: str, settle_s: float = 0.0) -> None:
         self._rejected_topic = rejected_topic
+        self._why_waiting = (
+            f"an order is fetched once it is older than JOURNEYS_ORDERS__SETTLE ({format_duration(settle_s)}),"
+            " a retry after the delay of its tier"
+            if settle_s
+            else "a retry is fetched after the delay of its tier"
+        )
         self._shut: frozenset[Reason] = frozenset()
         self._obstacles: Mapping[str, str] = {}
         self._missing_topic: str | None = None
@@ -188,7 +198,8 @@ class LogHook:
     def _waiting(self, orders: int, next_due: float | None) -> None:
         """Log when orders begin to wait."""
         if orders and not self._are_waiting and next_due is not None:
-            log("orders.waiting", orders=orders, next_due=datetime.fromtimestamp(next_due, UTC).isoformat())
+            due = datetime.fromtimestamp(next_due, UTC).isoformat()
+            log("orders.waiting", orders=orders, next_due=due, reason=self._why_waiting)
         self._are_waiting = orders > 0
 
     def _transaction(self, ended: TransactionEnded) -> None:
@@ -287,6 +298,47 @@ class ReadinessHook:
         for name, unready in _GATES.items():
             self._health.unready(unready, reasons.get(name))
         self._health.degraded("pace", reasons.get("pace"))
+
+
+class SummaryHook:
+    """Writes a line each 10 s while there is work. `retry_topics` are left out of the lag: markers count in it.
+
+    `monotonic` is in seconds.
+    """
+
+    def __init__(self, *, retry_topics: Collection[str], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._retry_topics = frozenset(retry_topics)
+        self._monotonic = monotonic
+        self._outcomes: Counter[str] = Counter()
+        self._written_at = monotonic()
+
+    def __call__(self, happening: Happening) -> None:
+        """Count the orders of a committed transaction. Write the line when it is time."""
+        match happening:
+            case TransactionEnded(result, finished):
+                if result.outcome is Outcome.COMMITTED:
+                    self._outcomes.update(order.outcome for order in finished)
+            case Measured():
+                self._look(happening)
+            case _:
+                pass
+
+    def _look(self, measured: Measured) -> None:
+        seconds = self._monotonic() - self._written_at
+        if seconds < _SUMMARY_S or not (self._outcomes or measured.in_hand):
+            return
+        outcomes, self._outcomes = self._outcomes, Counter()
+        self._written_at += seconds
+        log(
+            "orders.summary",
+            published=outcomes["published"],
+            retried=outcomes["retried"],
+            dead_lettered=outcomes["dead-lettered"],
+            orders_per_s=round(outcomes.total() / seconds, 1),
+            in_hand=measured.in_hand,
+            lag=sum(lag for (topic, _), lag in measured.lag.items() if topic not in self._retry_topics),
+            oldest_s=round(measured.oldest_s, 1),
+        )
 
 
 class FailingHook:

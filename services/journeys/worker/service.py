@@ -50,7 +50,7 @@ from journeys.worker.assembly import (
     rules_of,
 )
 from journeys.worker.hooks import Hooks
-from journeys.worker.observer import FailingHook, LogHook, MetricsHook, ReadinessHook
+from journeys.worker.observer import FailingHook, LogHook, MetricsHook, ReadinessHook, SummaryHook
 from journeys.worker.threads import in_daemon_thread
 from journeys.worker.watchdog import Watchdog
 
@@ -116,7 +116,8 @@ class Service:
         rejected = f"{prefix}rejected"
         self._hooks = Hooks(
             MetricsHook(self._metrics, channels=channels, rejected_topic=rejected),
-            LogHook(rejected_topic=rejected),
+            LogHook(rejected_topic=rejected, settle_s=settings.settle),
+            SummaryHook(retry_topics=[topic for topic, _ in settings.orders.tiers]),
             ReadinessHook(self._health),
             FailingHook(self._health),
         )

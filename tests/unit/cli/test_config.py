@@ -45,6 +45,21 @@ def test_config_show_prints_value_source_and_meaning(
     assert "JOURNEYS_PUBLISH__LINGER = 100ms  (default)" in shown
 
 
+def test_config_show_says_what_auto_came_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The API's own servers have a rate and a settle time, any other server has none."""
+    assert main(["config", "show"]) == 0
+    monkeypatch.setenv("JOURNEYS_API__BASE_URL", "http://localhost:9000")
+    monkeypatch.setenv("JOURNEYS_API__RATE", "5")
+    assert main(["config", "show"]) == 0
+    own, other = capsys.readouterr().out.split("JOURNEYS_KAFKA__BOOTSTRAP_SERVERS")[1:]
+    assert "JOURNEYS_ORDERS__SETTLE = auto, here 30m  (default)" in own
+    assert "JOURNEYS_API__RATE = auto, here 20  (default)" in own
+    assert "JOURNEYS_ORDERS__SETTLE = auto, here 0s  (default)" in other
+    assert "JOURNEYS_API__RATE = 5  (env)" in other
+
+
 def test_config_show_hides_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """It hides them in both formats; other values beside them stay readable."""
     monkeypatch.setenv("JOURNEYS_API__KEY", "s3cret")

@@ -17,13 +17,14 @@ from journeys.worker.hooks import (
     Happening,
     Hooks,
     KafkaUnreachable,
+    Measured,
     OrdersWaiting,
     OutcomeRecovered,
     RequestEnded,
     Revoked,
     TransactionEnded,
 )
-from journeys.worker.observer import FailingHook, LogHook, MetricsHook, ReadinessHook
+from journeys.worker.observer import FailingHook, LogHook, MetricsHook, ReadinessHook, SummaryHook
 
 
 def why(health: Health, reason: Unready) -> str | None:
@@ -268,3 +269,40 @@ def test_worker_is_degraded_while_every_request_fails() -> None:
     hook(OrdersWaiting(0, None))
     assert (seen, health.readiness().degraded) == ([False, True, True], {})
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["api.failing", "api.recovered"]
+
+
+def test_summary_line_is_written_each_10_s_while_there_is_work() -> None:
+    """It counts committed orders alone. An idle worker writes none."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
+    now = [0.0]
+    hook = SummaryHook(retry_topics=["orders.retry.1m"], monotonic=lambda: now[0])
+    lag = {("orders", 0): 7, ("orders", 1): 1, ("orders.retry.1m", 0): 99}
+    for outcome in (Outcome.ABORTED, Outcome.COMMITTED):
+        hook(TransactionEnded(Result(outcome=outcome), ORDERS, 0.1))
+    for now[0] in (5.0, 20.0, 25.0):
+        hook(Measured(2, lag, 1.26))
+    for now[0] in (60.0, 90.0):
+        hook(Measured(0, {}, 0.0))
+    [line] = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert (line["event"], line["level"]) == ("orders.summary", "info")
+    assert {name: value for name, value in line.items() if name not in ("event", "level", "timestamp")} == {
+        "published": 1,
+        "retried": 1,
+        "dead_lettered": 1,
+        "orders_per_s": 0.2,
+        "in_hand": 2,
+        "lag": 8,
+        "oldest_s": 1.3,
+    }
+
+
+def test_waiting_line_names_the_setting_that_orders_wait_for() -> None:
+    """With the defaults the first order waits for 30 minutes."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
+    for settle_s in (1800.0, 0.0):
+        LogHook(rejected_topic="rejected", settle_s=settle_s)(OrdersWaiting(2, 1_700_000_000.5))
+    settling, retrying = [json.loads(line)["reason"] for line in out.getvalue().splitlines()]
+    assert "JOURNEYS_ORDERS__SETTLE (30m)" in settling
+    assert "SETTLE" not in retrying

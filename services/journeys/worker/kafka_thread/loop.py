@@ -16,7 +16,7 @@ from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.lag import Lag
 from journeys.worker.handover import Pool
-from journeys.worker.hooks import Assigned, GroupsChanged, Hooks, OrdersWaiting, Revoked
+from journeys.worker.hooks import Assigned, GroupsChanged, Hooks, Measured, OrdersWaiting, Revoked
 from journeys.worker.kafka_thread.admission import Admission
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments
@@ -159,6 +159,8 @@ class KafkaLoop:
         watermarks = {partition: ledger.watermark for partition, ledger in self._assignments.ledgers.items()}
         self._lag.measure(watermarks, self._paused)
         self._hooks.notify(OrdersWaiting(self._admission.not_due, self._admission.next_due))
+        oldest_s = now - min(self._ages.oldest().values(), default=now)
+        self._hooks.notify(Measured(self._admission.in_hand, self._lag.by_partition, oldest_s))
 
     # -- rebalances; the consumers call these inside `poll`
 
