@@ -106,7 +106,7 @@ class Bench:
             fetcher=self.fetcher,
             encoder=self.encoder,
             results=self.results,
-            routes=Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=(60.0,)),
+            routes=Routes(group="journeys", retry_tiers=(), dead_letter="orders.dead-letter", empty_after=(60.0,)),
             slots=256,
             keeper=keeper,
             hooks=hooks,

@@ -27,6 +27,8 @@ class RetryHeader(StrEnum):
     """No reading of the order so far has a later `fetched_at`, milliseconds since the epoch."""
     REVISION = "revision"
     """Which re-reading of the order message this is; 0 is the first reading."""
+    GROUP = "retry-group"
+    """The consumer group whose workers try the order again. Other groups may read the same retry tiers."""
 
 
 class ErrorHeader(StrEnum):
@@ -43,6 +45,8 @@ class ErrorHeader(StrEnum):
     """When the order was given up, milliseconds since the epoch."""
     FETCHED_AT = "error-fetched-at"
     """As `fetched-at`; absent if the message names no order."""
+    GROUP = "error-group"
+    """The consumer group of the worker that gave the order up."""
     LEFT_OUT = "error-left-out"
     """Bytes of the key and value that were left out, because Kafka refused the whole letter as too large."""
 

@@ -7,7 +7,6 @@ headers of the order message. Our own headers replace earlier ones of the same n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from journeys.errors import NotFoundYetError, OrderError, Verdict
@@ -22,6 +21,8 @@ _ERROR_HEADERS = frozenset(ErrorHeader)
 class Routes:
     """Topics and delays, from the settings. Delays are in seconds, tiers in ascending order of delay."""
 
+    group: str
+    """The consumer group of the order topics."""
     retry_tiers: tuple[tuple[str, float], ...]
     dead_letter: str
     empty_after: tuple[float, ...]
@@ -30,6 +31,16 @@ class Routes:
     def longest(self) -> float:
         """The longest delay of a retry, in seconds."""
         return max((*(delay for _, delay in self.retry_tiers), *self.empty_after), default=0.0)
+
+    def foreign_group(self, message: OrderMessage) -> str | None:
+        """The other group that a record of a retry tier belongs to; None for our own record, or of another topic.
+
+        Two groups may share a prefix. If both tried an order again, each retry would become two.
+        """
+        if all(message.position.topic != topic for topic, _ in self.retry_tiers):
+            return None
+        group = (message.header(RetryHeader.GROUP) or b"").decode(errors="replace")
+        return group if group not in ("", self.group) else None
 
     def accepts_empty(self, order: Order) -> bool:
         """Whether this order was found absent often enough to be published as an empty journey."""
@@ -54,8 +65,8 @@ def route_failure(
     if order is not None and error.verdict is not Verdict.DEAD_LETTER:
         delay = _delay(order, error, routes, others_answered=others_answered)
         if delay is not None:
-            return _retry(order, error, routes.retry_tiers, delay, now_ms=now_ms), "retried"
-    return _dead_letter(message, order, error, routes.dead_letter, now_ms=now_ms), "dead-lettered"
+            return _retry(order, error, routes, delay, now_ms=now_ms), "retried"
+    return _dead_letter(message, order, error, routes, now_ms=now_ms), "dead-lettered"
 
 
 def _delay(order: Order, error: OrderError, routes: Routes, *, others_answered: bool) -> float | None:
@@ -70,11 +81,12 @@ def _delay(order: Order, error: OrderError, routes: Routes, *, others_answered: 
     return routes.retry_tiers[tried][1] if tried < len(routes.retry_tiers) else None
 
 
-def _retry(order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], delay: float, *, now_ms: int) -> Record:
+def _retry(order: Order, error: OrderError, routes: Routes, delay: float, *, now_ms: int) -> Record:
     """The record for the tier with the longest delay up to `delay`.
 
     A tier holds records of similar delays, so the first record is about the first one due.
     """
+    tiers = routes.retry_tiers
     topic = next((topic for topic, tier in reversed(tiers) if tier <= delay), tiers[0][0])
     absent = isinstance(error, NotFoundYetError)
     message = order.message
@@ -94,17 +106,20 @@ def _retry(order: Order, error: OrderError, tiers: Sequence[tuple[str, float]], 
             (RetryHeader.REASON, error.reason),
             (RetryHeader.FETCHED_AT, str(order.next_fetched_at_ms(now_ms))),
             (RetryHeader.REVISION, str(order.revision)),
+            (RetryHeader.GROUP, routes.group),
         ],
     )
 
 
-def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, topic: str, *, now_ms: int) -> Record:
+def _dead_letter(
+    message: OrderMessage, order: Order | None, error: OrderError, routes: Routes, *, now_ms: int
+) -> Record:
     source = str(message.position) if order is None or order.edition.count("/") < 2 else order.edition
     source_topic, partition, offset = source.rsplit("/", 2)
     ours = _ERROR_HEADERS | _RETRY_HEADERS if order is not None and order.attempt else _ERROR_HEADERS
     fetched_at = [] if order is None else [(ErrorHeader.FETCHED_AT, str(order.next_fetched_at_ms(now_ms)))]
     return Record(
-        topic=topic,
+        topic=routes.dead_letter,
         key=message.key,
         value=message.value,
         headers=[
@@ -117,6 +132,7 @@ def _dead_letter(message: OrderMessage, order: Order | None, error: OrderError, 
             (ErrorHeader.PARTITION, partition),
             (ErrorHeader.OFFSET, offset),
             (ErrorHeader.TIME, str(now_ms)),
+            (ErrorHeader.GROUP, routes.group),
             *fetched_at,
         ],
     )

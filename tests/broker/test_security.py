@@ -205,7 +205,7 @@ def until_done(cluster: Cluster, orders: list[str]) -> None:
     plain, retried, dead = orders
     until(lambda: {plain, retried} <= {*cluster.read("journey.summary")}, "two summaries")
     until(lambda: dead in cluster.read("orders.dead-letter"), "a dead letter")
-    assert retried in cluster.read("orders.retry.1s")
+    assert retried in cluster.read("journeys.retry.1s")
 
 
 @pytest.mark.parametrize(("protocol", "listener"), [("classic", "TLS"), ("consumer", "SASL")])

@@ -157,6 +157,7 @@ def test_retry_headers_are_overwritten_and_the_order_is_kept(stack: Stack, names
 
 
 OURS = (
+    "retry-group",
     "account",
     "edition",
     "order-timestamp",
@@ -168,6 +169,7 @@ OURS = (
     "revision",
 )
 ERRORS = (
+    "error-group",
     "error-reason",
     "error-stage",
     "error-message",
@@ -237,7 +239,7 @@ def test_mapped_api_codes_are_handled_as_the_settings_say(stack: Stack, namespac
     """Auth and pace shut the gate for a while, passing is retried, absent is empty, order is a dead letter."""
     environment = {
         "JOURNEYS_API__CODES": '{"11": "auth", "12": "pace", "13": "passing", "14": "absent", "15": "order"}',
-        "JOURNEYS_API__EMPTY_AFTER": "1s",
+        "JOURNEYS_API__EMPTY_AFTER": "[1]",
         "JOURNEYS_ORDERS__RETRY_TIERS": "1s,1h",
     }
     with open_shop(stack, namespace, environment=environment) as shop:
@@ -308,3 +310,21 @@ def test_api_drift_shows_in_metrics(stack: Stack, namespace: str) -> None:
         told = {(item["order_id"], item["position"], json.dumps(json.loads(item["raw"]))) for item in items}
         assert told == {(order, 0, json.dumps(journey_of(order)[0])) for order in rejected}
         assert found["journeys_events_rejected_total"] == {(): 2}
+
+
+def test_groups_with_one_retry_prefix_do_not_multiply_orders(stack: Stack, namespace: str) -> None:
+    """Each group retries its own orders and leaves the other's alone: an absent journey has one summary per group."""
+    environment = {"JOURNEYS_ORDERS__RETRY_TIERS": "1s", "JOURNEYS_API__EMPTY_AFTER": "[1]"}
+    with open_shop(stack, namespace, environment=environment) as shop:
+        put(shop, shop.orders, "x-404-n1-absent")
+        groups = [f"{namespace}eu", f"{namespace}us"]
+        workers = [shop.crew.hire(JOURNEYS_KAFKA__GROUP_ID=group) for group in groups]
+        shop.until_published(2)
+        for worker, other in zip(workers, reversed(groups), strict=True):
+            assert [line["group"] for line in worker.until("retry.foreign")] == [other]
+            foreign = measured(address_of(worker))["journeys_retries_foreign_total"]
+            assert foreign == {(): 1}
+        assert [worker.stop() for worker in workers] == [0, 0]
+        retries = shop.read(*shop.tiers)
+        assert sorted(record.header("retry-group") or "" for record in retries) == groups
+        assert len(shop.summaries()["x-404-n1-absent"]) == 2

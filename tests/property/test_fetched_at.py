@@ -12,7 +12,7 @@ from journeys.errors import OrderError, RejectedOrderError, TransientError
 from journeys.model import Json, OrderMessage, Position, Record
 from journeys.routing import Routes, route_failure, strip_letter
 
-ROUTES = Routes(retry_tiers=(("retry.1m", 60.0),), dead_letter="dead", empty_after=())
+ROUTES = Routes(group="journeys", retry_tiers=(("retry.1m", 60.0),), dead_letter="dead", empty_after=())
 TARGETS = Targets(orders=("orders",), tiers=frozenset({"retry.1m"}))
 ERRORS = (TransientError("503", reason="status-503"), RejectedOrderError("400", reason="status-400"))
 

@@ -26,7 +26,7 @@ ENCODER = JourneyEncoder(IDS)
 SUMMARY, DEAD_LETTERS = "journey.summary", "orders.dead-letter"
 EVENTS: tuple[Json, ...] = ({"event_type": "ads"}, None, {"event_type": "ads"}, {"event_type": "Email"}, {})
 GIVEN_UP = RejectedOrderError("the API refuses this order: 400", reason="status-400")
-ROUTES = Routes(retry_tiers=(), dead_letter=DEAD_LETTERS, empty_after=())
+ROUTES = Routes(group="journeys", retry_tiers=(), dead_letter=DEAD_LETTERS, empty_after=())
 
 
 def edition_of(offset: int) -> str:

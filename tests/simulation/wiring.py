@@ -39,7 +39,7 @@ DEAD_LETTER = "orders.dead-letter"
 TIERS = (("orders.retry.1m", 2.0), ("orders.retry.10m", 5.0))
 """Shorter than their names: a simulation waits for both, often."""
 
-ROUTES = Routes(retry_tiers=TIERS, dead_letter=DEAD_LETTER, empty_after=(2.0, 5.0))
+ROUTES = Routes(group="journeys", retry_tiers=TIERS, dead_letter=DEAD_LETTER, empty_after=(2.0, 5.0))
 MEMORY = 10_000
 """Bytes in hand: so few that orders wait for memory now and then."""
 

@@ -63,6 +63,9 @@ class Thread:
         self.results = PendingResults(self.backlog, self.assignments, max_records=50)
         self.ages, self.lag, hooks = Ages(), Lag(consumers), Hooks(self.complaints)
         bounds = bounds or Bounds(orders=100, bytes=10_000)
+        routes = Routes(
+            group="journeys", retry_tiers=(("orders", 60.0),), dead_letter="orders.dead-letter", empty_after=()
+        )
         pace = Pace(linger_s=linger, max_records=50, poll_s=0.0, poll_when_full_s=0.0)
         self.admission = Admission(
             assignments=self.assignments,
@@ -72,6 +75,7 @@ class Thread:
             memory=NothingRead(),
             schedule=Schedule(retry_topics=frozenset({"orders"}), longest_s=3600.0, settle_s=0),
             bounds=bounds,
+            routes=routes,
             ages=self.ages,
             hooks=hooks,
             clock=self.clock,
@@ -82,7 +86,7 @@ class Thread:
             assignments=self.assignments,
             results=self.results,
             ages=self.ages,
-            routes=Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=()),
+            routes=routes,
             pace=pace,
             full_at=bounds.orders / 2,
             hooks=hooks,

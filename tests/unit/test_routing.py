@@ -11,6 +11,7 @@ from journeys.model import Headers, Order, OrderMessage, Position
 from journeys.routing import Routes, route_failure, strip_letter
 
 ROUTES = Routes(
+    group="journeys",
     retry_tiers=(("orders.retry.1m", 60.0), ("orders.retry.10m", 600.0), ("orders.retry.1h", 3600.0)),
     dead_letter="orders.dead-letter",
     empty_after=(60.0, 600.0),
@@ -75,6 +76,7 @@ def test_a_retry_overwrites_its_own_headers_and_keeps_the_others() -> None:
             "retry-reason": "status-503",
             "fetched-at": "1000000",
             "revision": "0",
+            "retry-group": "journeys",
         },
     )
 
@@ -108,6 +110,7 @@ def test_a_dead_letter_keeps_the_original_message_and_its_error() -> None:
             "error-partition": "1",
             "error-offset": "5",
             "error-time": "1000000",
+            "error-group": "journeys",
             "error-fetched-at": "1000000",
         },
     )
@@ -147,7 +150,7 @@ def test_an_outage_longer_than_all_tiers_makes_no_dead_letter() -> None:
     last = order(attempt=3)
     record, outcome = route_failure(last.message, last, PASSING, ROUTES, now_ms=0, others_answered=False)
     assert (record.topic, outcome, dict(record.headers)["attempt"]) == ("orders.retry.1h", "retried", "4")
-    none = Routes(retry_tiers=(), dead_letter="orders.dead-letter", empty_after=())
+    none = Routes(group="journeys", retry_tiers=(), dead_letter="orders.dead-letter", empty_after=())
     assert route_failure(last.message, last, PASSING, none, now_ms=0, others_answered=False)[1] == "dead-lettered"
 
 
@@ -176,3 +179,25 @@ def test_dead_letter_replaces_error_headers_of_its_message() -> None:
     assert [value for name, value in letter.headers if name == "error-reason"] == ["status-400"]
     assert ("error-code", b"theirs") in letter.headers
     assert strip_letter(letter, copied) is not None
+
+
+def test_retries_and_dead_letters_carry_the_group() -> None:
+    """Another group that reads the same topics then knows that they are not its own."""
+    assert routed(order(), PASSING)[1]["retry-group"] == "journeys"
+    assert routed(order(), REFUSED)[1]["error-group"] == "journeys"
+
+
+@pytest.mark.parametrize(
+    ("topic", "headers", "group"),
+    [
+        ("orders.retry.1m", (("retry-group", b"eu"),), "eu"),
+        ("orders.retry.1m", (("retry-group", b"journeys"),), None),
+        ("orders.retry.1m", (), None),
+        ("orders.completed", (("retry-group", b"eu"),), None),
+    ],
+)
+def test_retries_of_another_group_are_foreign(topic: str, headers: Headers, group: str | None) -> None:
+    """A retry without the header is our own, and an order topic holds no retries."""
+    position = Position(topic=topic, partition=0, offset=0)
+    message = OrderMessage(position=position, key=None, value=b"A-1", headers=headers, timestamp_ms=None)
+    assert ROUTES.foreign_group(message) == group

@@ -20,6 +20,8 @@ class Filter:
     order: str | None = None
     topic: str | None = None
     """The topic from which the order message was read."""
+    group: str | None = None
+    """The consumer group whose letters match, and letters that name no group."""
     since_ms: int | None = None
     until_ms: int | None = None
     """Exclusive. A letter without a time matches no span of time."""
@@ -31,6 +33,7 @@ class Filter:
             and self.stage in (None, letter.stage)
             and self.order in (None, letter.order)
             and self.topic in (None, letter.topic)
+            and (self.group is None or letter.group in (None, self.group))
             and self._is_in_time(letter.at_ms)
         )
 

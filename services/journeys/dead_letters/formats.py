@@ -25,6 +25,7 @@ def facts(letter: Letter) -> dict[str, Any]:
         "message": letter.text,
         "order": letter.order,
         "attempts": letter.attempts,
+        "group": letter.group,
         "source": letter.source or letter.topic,
         "replays": letter.replays,
         "state": letter.state.value,

@@ -82,6 +82,8 @@ class Letter:
     """The order id; the key if the message names no order."""
     topic: str | None
     """The topic from which the order message was read."""
+    group: str | None
+    """The consumer group whose worker gave the order up; None if the letter does not say."""
     source: str | None
     """`topic/partition/offset` of the order message."""
     origin: str | None
@@ -117,6 +119,7 @@ class LetterReader:
             attempts=message.number(ErrorHeader.ATTEMPTS),
             order=self._order(message),
             topic=topic,
+            group=_text(message, ErrorHeader.GROUP),
             source="/".join(part for part in parts if part is not None) if all(parts) else None,
             origin=_origin(message),
             replays=replays(message),

@@ -35,6 +35,7 @@ CounterName: TypeAlias = Literal[
     "pages",  # pages read
     "pages.extra",  # requests for a page after the last one, since that was full
     "retries",  # orders sent to a retry tier; by tier and reason
+    "retries.foreign",  # retries that belong to another group
     "dead_letters",  # orders sent to the dead letters; by reason
     "transactions",  # transactions; by outcome
 ]
@@ -71,6 +72,7 @@ _COUNTERS: Final[Mapping[CounterName, tuple[str, Labels]]] = {
     "pages": ("Pages read from the order-event API.", ()),
     "pages.extra": ("Requests for a page after the last one, because that one was full.", ()),
     "retries": ("Orders sent to a retry tier.", ("tier", "reason")),
+    "retries.foreign": ("Records of a retry tier that belong to another consumer group, and were left alone.", ()),
     "dead_letters": ("Orders sent to the dead letters.", ("reason",)),
     "transactions": ("Transactions.", ("outcome",)),
 }

@@ -13,7 +13,17 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from journeys.settings.librdkafka import unfit
@@ -139,8 +149,9 @@ class OrdersSettings(_Group):
     """Longest map of finished orders in a commit, in characters (Kafka allows 4,095)."""
     retry_tiers: tuple[TierName, ...] = ("1m", "10m", "1h")
     """Delays after the quick tries, ascending; each has a topic. [] for none."""
-    retry_prefix: TopicName = "orders.retry."
-    """Prefix of the retry topics; the delay follows."""
+    retry_prefix: TopicName | None = None
+    """Prefix of the retry topics; the delay follows. The default is the group's name and `.retry.`. Groups may share a
+    prefix: each leaves the retries of the others alone."""
     dead_letter: TopicName = "orders.dead-letter"
     """Topic of orders that cannot be published."""
     flood_run: int = Field(default=50, ge=0)
@@ -338,6 +349,21 @@ class Settings(_Group):
     def settle(self) -> float:
         """The age in seconds at which an order is fetched."""
         return self.orders.settle if self.orders.settle is not None else _DOCUMENTED_SETTLE_S * self.api.is_documented
+
+    @model_validator(mode="after")
+    def _retries_have_a_prefix(self) -> Self:
+        if self.orders.retry_prefix is None:
+            try:
+                prefix = TypeAdapter(TopicName).validate_python(f"{self.kafka.group_id}.retry.")
+            except ValidationError:
+                raise PydanticCustomError(
+                    "prefix",
+                    "must be set, because the name of the group is no topic name",
+                    {"setting": "orders.retry_prefix"},
+                ) from None
+            orders = self.orders.model_copy(update={"retry_prefix": prefix})
+            object.__setattr__(self, "orders", orders)  # the model is frozen for its users
+        return self
 
     @model_validator(mode="after")
     def _topics_do_not_feed_back(self) -> Self:

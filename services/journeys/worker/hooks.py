@@ -77,6 +77,13 @@ class MessageSkipped(msgspec.Struct, frozen=True):
     message: OrderMessage
 
 
+class ForeignRetry(msgspec.Struct, frozen=True):
+    """A record of a retry tier was left to the group that it belongs to. On the Kafka thread."""
+
+    message: OrderMessage
+    group: str
+
+
 class OrdersWaiting(msgspec.Struct, frozen=True):
     """Orders that are not due yet; about once a second, on the Kafka thread."""
 
@@ -130,6 +137,7 @@ Happening: TypeAlias = (
     | Revoked
     | GroupsChanged
     | MessageSkipped
+    | ForeignRetry
     | OrdersWaiting
     | Measured
     | TransactionEnded

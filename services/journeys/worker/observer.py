@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from journeys.consumer.consumer import Partition
 from journeys.fetcher.account.gate import Reason
 from journeys.logs import EventName, log, wants
-from journeys.model import Journey
+from journeys.model import Journey, OrderMessage
 from journeys.ops.failing import FailingRequests
 from journeys.ops.health import Health, Unready
 from journeys.ops.metrics import Metrics
@@ -21,6 +21,7 @@ from journeys.worker.hooks import (
     Assigned,
     ExtraPageRequested,
     FieldMisfit,
+    ForeignRetry,
     GateChanged,
     GroupsChanged,
     Happening,
@@ -65,6 +66,8 @@ _GATES: dict[Reason, Unready] = {"down": "down", "auth": "auth", "flood": "flood
 """The reasons of the gate for which orders wait, by their names in /readyz."""
 _SUMMARY_S = 10.0
 """The time between two summary lines."""
+_MOST_FOREIGN = 100
+"""The most foreign groups that are logged."""
 _SETBACKS = 3
 """Transactions in a row without a commit that make the worker unready. A rebalance causes one or two."""
 
@@ -90,6 +93,8 @@ class MetricsHook:
                 self._metrics.misfit(pointer)
             case MessageSkipped():
                 self._metrics.count("orders.skipped")
+            case ForeignRetry():
+                self._metrics.count("retries.foreign")
             case TransactionEnded(result, finished, seconds):
                 self._metrics.count("transactions", result.outcome)
                 self._metrics.observe("transaction.seconds", seconds)
@@ -136,6 +141,7 @@ class LogHook:
         self._shut: frozenset[Reason] = frozenset()
         self._obstacles: Mapping[str, str] = {}
         self._missing_topic: str | None = None
+        self._foreign_groups: set[str] = set()
         self._are_waiting = False
         self._is_registry_awaited = False
 
@@ -146,6 +152,8 @@ class LogHook:
                 self._transaction(happening)
             case MessageSkipped(message):
                 log("order.skipped", position=str(message.position))
+            case ForeignRetry(message, group):
+                self._foreign(message, group)
             case OrdersWaiting(orders, next_due):
                 self._waiting(orders, next_due)
             case GateChanged(reasons):
@@ -178,6 +186,12 @@ class LogHook:
         for group in self._obstacles.keys() - obstacles.keys():
             log("group.joined", group=group)
         self._obstacles = obstacles
+
+    def _foreign(self, message: OrderMessage, group: str) -> None:
+        """Log each of the first groups once: a group's name is a text from outside."""
+        if group not in self._foreign_groups and len(self._foreign_groups) < _MOST_FOREIGN:
+            self._foreign_groups.add(group)
+            log("retry.foreign", group=group, position=str(message.position))
 
     def _registry(self, reason: str | None) -> None:
         """Log the first reason only, until no order waits."""

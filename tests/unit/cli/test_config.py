@@ -26,6 +26,7 @@ def test_characters_that_the_output_cannot_encode_are_escaped(monkeypatch: pytes
     """An output that is not UTF-8 causes no traceback."""
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     monkeypatch.setenv("JOURNEYS_KAFKA__GROUP_ID", "日本")
+    monkeypatch.setenv("JOURNEYS_ORDERS__RETRY_PREFIX", "japan.")
     done = run_python("-m", "journeys", "config", "show")
     assert done.returncode == 0, done.stderr
     assert r"JOURNEYS_KAFKA__GROUP_ID = \u65e5\u672c  (env)" in done.stdout

@@ -22,6 +22,7 @@ LETTER = Letter(
     attempts=3,
     order="A-1",
     topic="orders.completed",
+    group="eu",
     source="orders.completed/1/5",
     origin=None,
     replays=0,
@@ -42,6 +43,8 @@ LETTER = Letter(
         (Filter(since_ms=NOW_MS, until_ms=NOW_MS + 1), True),
         (Filter(since_ms=NOW_MS + 1), False),
         (Filter(until_ms=NOW_MS), False),
+        (Filter(group="eu"), True),
+        (Filter(group="us"), False),
     ],
 )
 def test_every_condition_of_a_filter_must_hold(wanted: Filter, taken: bool) -> None:

@@ -63,6 +63,7 @@ def test_letter_is_read_from_its_headers() -> None:
         attempts=3,
         order="A-1",
         topic="orders.completed",
+        group=None,
         source="orders.completed/1/5",
         origin=None,
         replays=2,

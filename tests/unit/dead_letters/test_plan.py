@@ -30,6 +30,7 @@ def letter(
         attempts=1,
         order=None,
         topic=topic,
+        group=None,
         source=None,
         origin=None,
         replays=0,
@@ -127,7 +128,7 @@ def test_unknown_and_missing_topics_are_refused() -> None:
         planned(scan(letter(1)), replace(TARGETS, to="nowhere"))
 
 
-@pytest.mark.parametrize("topic", ["orders.dead-letter", "orders.retry.1m", "journey.ads"])
+@pytest.mark.parametrize("topic", ["orders.dead-letter", "journeys.retry.1m", "journey.ads"])
 def test_topics_that_the_worker_writes_are_refused_as_targets(topic: str) -> None:
     """Letters would come back as letters, or be read as events."""
     with pytest.raises(ValueError, match=topic):

@@ -9,7 +9,7 @@ from journeys.kafka.topics import TopicPlan, journey_topics, misread_topics, ord
 from journeys.producer import schemas
 from journeys.settings import OrdersSettings, Settings, load
 
-ORDERS = ["orders.completed", "orders.retry.1m", "orders.retry.10m", "orders.retry.1h", "orders.dead-letter"]
+ORDERS = ["orders.completed", "journeys.retry.1m", "journeys.retry.10m", "journeys.retry.1h", "orders.dead-letter"]
 EVENTS = ["ads", "email", "social-media", "organic-search", "referral", "influencer", "direct", "other"]
 JOURNEYS = [f"journey.{end}" for end in (*EVENTS, "summary", "rejected")]
 
@@ -123,8 +123,8 @@ def test_missing_topics_are_refused_at_start() -> None:
     """The error names each topic and the command that creates them."""
     existing = dict.fromkeys(ORDERS + JOURNEYS, 6)
     require(Settings(), existing)
-    del existing["orders.retry.1m"], existing["journey.summary"]
-    with pytest.raises(SetupError, match=r"missing: orders\.retry\.1m, journey\.summary") as caught:
+    del existing["journeys.retry.1m"], existing["journey.summary"]
+    with pytest.raises(SetupError, match=r"missing: journeys\.retry\.1m, journey\.summary") as caught:
         require(Settings(), existing)
     assert caught.value.remedy == "journeys topics create"
 

@@ -31,7 +31,7 @@ def test_defaults() -> None:
 def test_tiers_have_topics_and_seconds() -> None:
     """A tier's topic ends in the delay as it was written."""
     settings = load(None, {"JOURNEYS_ORDERS__RETRY_TIERS": "30s, 60m"})
-    assert settings.orders.tiers == (("orders.retry.30s", 30.0), ("orders.retry.60m", 3600.0))
+    assert settings.orders.tiers == (("journeys.retry.30s", 30.0), ("journeys.retry.60m", 3600.0))
 
 
 def test_librdkafka_settings_keep_their_types() -> None:
@@ -75,7 +75,7 @@ def test_session_times_belong_to_the_broker_under_kip_848() -> None:
     assert "session.timeout.ms belongs to the broker" in found["JOURNEYS_KAFKA__CONFIG"]
 
 
-@pytest.mark.parametrize("topic", ["journey.ads", "journey.summary", "orders.retry.1m", "orders.dead-letter"])
+@pytest.mark.parametrize("topic", ["journey.ads", "journey.summary", "journeys.retry.1m", "orders.dead-letter"])
 def test_orders_topics_the_worker_writes_to_are_refused(topic: str) -> None:
     """A worker that reads its own output never ends."""
     assert "round in circles" in problems({"JOURNEYS_ORDERS__TOPICS": topic})["JOURNEYS_ORDERS__TOPICS"]
@@ -125,3 +125,19 @@ def test_auto_rate_and_settle_depend_on_the_server() -> None:
     found = [load(None, environ) for environ in ({}, test_server, ours, ours | own, off)]
     assert [settings.api.ceiling for settings in found] == [20.0, 20.0, None, 0.5, None]
     assert [settings.settle for settings in found] == [1800.0, 1800.0, 0.0, 90.0, 0.0]
+
+
+def test_retry_prefix_is_the_groups_name() -> None:
+    """Two groups on one cluster share no retry tier, unless both set the same prefix."""
+    settings = load(None, {"JOURNEYS_KAFKA__GROUP_ID": "eu", "JOURNEYS_ORDERS__RETRY_TIERS": "1m"})
+    assert settings.orders.tiers == (("eu.retry.1m", 60.0),)
+    shared = {"JOURNEYS_KAFKA__GROUP_ID": "eu", "JOURNEYS_ORDERS__RETRY_PREFIX": "all."}
+    assert load(None, shared).orders.retry_prefix == "all."
+
+
+def test_group_that_is_no_topic_name_must_set_the_retry_prefix() -> None:
+    """Kafka takes any text as the name of a group, but not of a topic."""
+    environment = {"JOURNEYS_KAFKA__GROUP_ID": "orders of Köln"}
+    problem = "must be set, because the name of the group is no topic name"
+    assert problems(environment) == {"JOURNEYS_ORDERS__RETRY_PREFIX": problem}
+    assert load(None, environment | {"JOURNEYS_ORDERS__RETRY_PREFIX": "cologne."}).orders.retry_prefix == "cologne."

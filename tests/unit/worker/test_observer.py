@@ -13,6 +13,7 @@ from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome, Result
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.hooks import (
+    ForeignRetry,
     GroupsChanged,
     Happening,
     Hooks,
@@ -306,3 +307,19 @@ def test_waiting_line_names_the_setting_that_orders_wait_for() -> None:
     settling, retrying = [json.loads(line)["reason"] for line in out.getvalue().splitlines()]
     assert "JOURNEYS_ORDERS__SETTLE (30m)" in settling
     assert "SETTLE" not in retrying
+
+
+def test_foreign_retries_are_counted_and_their_group_is_logged_once() -> None:
+    """An operator learns which other group shares the retry topics."""
+    out, metrics = io.StringIO(), Metrics()
+    configure(log_format="json", stream=out)
+    hooks = Hooks(MetricsHook(metrics, channels={}, rejected_topic="rejected"), LogHook(rejected_topic="rejected"))
+    message = finished("retried", "orders.retry.1m").message
+    for group in ("eu", "us", "eu"):
+        hooks.notify(ForeignRetry(message, group))
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["level"], line["group"]) for line in lines] == [
+        ("retry.foreign", "warning", "eu"),
+        ("retry.foreign", "warning", "us"),
+    ]
+    assert metrics.registry.get_sample_value("journeys_retries_foreign_total") == 3

@@ -12,7 +12,9 @@ from journeys.worker.handover import FinishedOrder, taken_by
 from journeys.worker.oversized import replace_oversized
 
 ERROR = RejectedOrderError("the API refuses this order", reason="status-400")
-ROUTES = Routes(retry_tiers=(("orders.retry.1m", 60.0),), dead_letter="orders.dead-letter", empty_after=())
+ROUTES = Routes(
+    group="journeys", retry_tiers=(("orders.retry.1m", 60.0),), dead_letter="orders.dead-letter", empty_after=()
+)
 
 
 def finished(outcome: str) -> FinishedOrder:

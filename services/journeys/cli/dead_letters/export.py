@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from journeys.cli.dead_letters.options import (
+    AllGroups,
     Limit,
     OrderId,
     Pending,
@@ -45,6 +46,7 @@ def export(
     stage: Stage = None,
     order: OrderId = None,
     topic: Topic = None,
+    all_groups: AllGroups = False,
     since: Since = None,
     until: Until = None,
     limit: Limit = None,
@@ -55,7 +57,8 @@ def export(
 ) -> None:
     """Write whole letters, one JSON object a line."""
     settings = settings_of(config)
-    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until)
+    group = None if all_groups else settings.kafka.group_id
+    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group)
 
     from journeys.cli.dead_letters import screen
     from journeys.dead_letters.filters import oldest

@@ -9,6 +9,7 @@ import json
 import typer
 
 from journeys.cli.dead_letters.options import (
+    AllGroups,
     Limit,
     OrderId,
     Pending,
@@ -40,6 +41,7 @@ def list_letters(
     stage: Stage = None,
     order: OrderId = None,
     topic: Topic = None,
+    all_groups: AllGroups = False,
     since: Since = None,
     until: Until = None,
     limit: Limit = None,
@@ -48,7 +50,8 @@ def list_letters(
 ) -> None:
     """List the letters, the oldest first, and count them by reason."""
     settings = settings_of(config)
-    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until)
+    group = None if all_groups else settings.kafka.group_id
+    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group)
 
     from journeys.cli.dead_letters import screen
     from journeys.dead_letters.filters import oldest

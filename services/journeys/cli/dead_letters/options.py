@@ -28,6 +28,7 @@ Reasons = Annotated[
 Stage = Annotated[str | None, typer.Option("--stage", help="Only from this stage: message, fetch or publish.")]
 OrderId = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only of this order.")]
 Topic = Annotated[str | None, typer.Option("--topic", help="Only those whose order message came from this topic.")]
+AllGroups = Annotated[bool, typer.Option("--all-groups", help="Also those of other consumer groups.")]
 Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Given up at or after TIME: an ISO time, or an age: 2h.")
 ]
@@ -57,8 +58,12 @@ def filter_of(
     topic: str | None,
     since: str | None,
     until: str | None,
+    group: str | None,
 ) -> Filter:
-    """The filter of these options. Raises BadParameter for a time that cannot be read."""
+    """The filter of these options; without `group`, letters of all groups match.
+
+    Raises BadParameter for a time that cannot be read.
+    """
     from journeys.dead_letters.filters import Filter, parse_time
 
     present = now_ms()
@@ -67,6 +72,7 @@ def filter_of(
         stage=stage,
         order=order,
         topic=topic,
+        group=group,
         since_ms=None if since is None else parsed(lambda: parse_time(since, now_ms=present), "--since"),
         until_ms=None if until is None else parsed(lambda: parse_time(until, now_ms=present), "--until"),
     )

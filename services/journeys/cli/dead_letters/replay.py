@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from journeys.cli.dead_letters.options import (
+    AllGroups,
     Limit,
     OrderId,
     Reasons,
@@ -53,6 +54,7 @@ def replay(
     stage: Stage = None,
     order: OrderId = None,
     topic: Topic = None,
+    all_groups: AllGroups = False,
     since: Since = None,
     until: Until = None,
     limit: Limit = None,
@@ -74,7 +76,8 @@ def replay(
 ) -> None:
     """Send pending letters back to the topics they came from, exactly once. Without --execute nothing is sent."""
     settings = settings_of(config)
-    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until)
+    group = None if all_groups else settings.kafka.group_id
+    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group)
 
     from journeys.cli.dead_letters import screen
     from journeys.dead_letters.plan import Targets, plan_replay

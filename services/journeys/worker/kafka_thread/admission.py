@@ -12,8 +12,9 @@ from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
 from journeys.consumer.ledger import Ledger
 from journeys.model import OrderMessage
+from journeys.routing import Routes
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, IntakeGate, MemoryInUse, Pool
-from journeys.worker.hooks import Hooks, MessageSkipped
+from journeys.worker.hooks import ForeignRetry, Hooks, MessageSkipped
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds, Intake
@@ -34,6 +35,7 @@ class Admission:
         memory: MemoryInUse,
         schedule: Schedule,
         bounds: Bounds,
+        routes: Routes,
         ages: Ages,
         hooks: Hooks,
         clock: Clock,
@@ -45,6 +47,7 @@ class Admission:
         self._memory = memory
         self._schedule = schedule
         self._bounds = bounds
+        self._routes = routes
         self._ages = ages
         self._hooks = hooks
         self._clock = clock
@@ -102,8 +105,9 @@ class Admission:
                 continue
             order = AdmittedOrder(epoch=ledger.epoch, message=message)
             due_ms = self._schedule.due_ms(message, now_ms)
-            if message.value is None:
-                self._hooks.notify(MessageSkipped(message))
+            group = self._routes.foreign_group(message)
+            if message.value is None or group is not None:
+                self._hooks.notify(MessageSkipped(message) if group is None else ForeignRetry(message, group))
                 self._results.admitted(order)
                 self._results.add(_skipped(order, self._clock.monotonic()))
             elif due_ms is not None and due_ms > now_ms:

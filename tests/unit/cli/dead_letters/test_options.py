@@ -14,7 +14,7 @@ from journeys.cli import main
         (["export", "--until", "2 weeks"], "--until"),
         (["show", "17"], "POSITION"),
         (["show", "orders.completed/0/17"], "POSITION"),
-        (["replay", "--to", "orders.retry.1m"], "--to"),
+        (["replay", "--to", "journeys.retry.1m"], "--to"),
         (["replay", "--limit", "0"], "--limit"),
         (["replay", "--forgotten", "maybe"], "--forgotten"),
         (["resume", "--url", "worker:8080"], "--url"),

@@ -27,6 +27,7 @@ def letter(order: str | None, *, replays: int = 0, state: State = State.PENDING)
         attempts=1,
         order=order,
         topic=None,
+        group=None,
         source=None,
         origin=None,
         replays=replays,

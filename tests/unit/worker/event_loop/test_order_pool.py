@@ -24,7 +24,9 @@ from journeys.worker.hooks import Hooks
 
 PASSING = TransientError("the API answered code 7", reason="code-7")
 REFUSED = RejectedOrderError("the API answered 400", reason="status-400")
-ROUTES = Routes(retry_tiers=(("orders.retry.1h", 3600.0),), dead_letter="orders.dead-letter", empty_after=())
+ROUTES = Routes(
+    group="journeys", retry_tiers=(("orders.retry.1h", 3600.0),), dead_letter="orders.dead-letter", empty_after=()
+)
 
 
 def admitted(offset: int, *, written: float = 0.0) -> AdmittedOrder:
