@@ -264,6 +264,7 @@ class ReadinessHook:
         self._health = health
         self._setbacks = 0
         """Transactions in a row that were not committed."""
+        self._is_in_doubt = True
 
     def __call__(self, happening: Happening) -> None:
         """Add or remove a reason."""
@@ -271,12 +272,13 @@ class ReadinessHook:
             case TransactionEnded(result):
                 self._transaction(result)
             case OutcomeRecovered():
+                self._is_in_doubt = False
                 if self._setbacks < _SETBACKS:
                     self._health.unready("producer", None)
             case KafkaUnreachable(reason):
                 self._health.unready("producer", f"Kafka does not answer: {reason}")
             case Assigned() | Revoked():  # other orders are next, so the setbacks say nothing about them
-                self._committed()
+                self._reset()
             case GroupsChanged(obstacles):
                 told = "; ".join(f"{group}: {why}" for group, why in obstacles.items())
                 self._health.unready("group", told or None)
@@ -289,8 +291,9 @@ class ReadinessHook:
                 pass
 
     def _transaction(self, result: Result) -> None:
+        self._is_in_doubt = result.outcome is Outcome.UNKNOWN
         if result.outcome is Outcome.COMMITTED:
-            self._committed()
+            self._reset()
             return
         self._setbacks += 1
         if result.missing_topic is not None:
@@ -302,11 +305,13 @@ class ReadinessHook:
         elif result.outcome is Outcome.UNKNOWN:
             self._health.unready("producer", "the outcome of the last transaction is being read back")
 
-    def _committed(self) -> None:
+    def _reset(self) -> None:
+        """Count setbacks anew. An outcome in doubt stays a reason."""
         if self._setbacks:
             self._setbacks = 0
             self._health.unready("topic", None)
-            self._health.unready("producer", None)
+            if not self._is_in_doubt:
+                self._health.unready("producer", None)
 
     def _gate(self, reasons: Mapping[Reason, str]) -> None:
         for name, unready in _GATES.items():

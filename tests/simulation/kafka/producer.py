@@ -40,6 +40,17 @@ class _End:
     refused: int | None = None
 
 
+class _Sent:
+    """confluent_kafka's Message in a delivery report."""
+
+    def __init__(self, record: Record) -> None:
+        self._topic = record.topic
+
+    def topic(self) -> str:
+        """The topic of the record."""
+        return self._topic
+
+
 class ModelProducer:
     """A producer with a transactional.id. Its callers are threads of the link's process."""
 
@@ -53,7 +64,7 @@ class ModelProducer:
         self._state = _Is.NEW
         self._error: KafkaException | None = None
         self._queue: list[tuple[Record, Delivered | None]] = []
-        self._reports: list[tuple[Delivered | None, KafkaError]] = []
+        self._reports: list[tuple[Record, Delivered | None, KafkaError]] = []
         self._reached = False  # the broker knows of this transaction
         self._end: _End | None = None
 
@@ -118,7 +129,7 @@ class ModelProducer:
     def purge(self) -> None:
         """Drop what is queued."""
         purged = KafkaError(KafkaError._PURGE_QUEUE)
-        self._reports += [(delivered, purged) for _, delivered in self._queue]
+        self._reports += [(record, delivered, purged) for record, delivered in self._queue]
         self._queue.clear()
 
     def send_offsets_to_transaction(
@@ -213,7 +224,7 @@ class ModelProducer:
         if refused:
             self._fail(failure(KafkaError.MSG_SIZE_TOO_LARGE, "a message was too large", abort=True))
             too_large = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "message too large")
-            self._reports += [(self._queue[index][1], too_large) for index in sorted(refused)]
+            self._reports += [(*self._queue[index], too_large) for index in sorted(refused)]
         self._queue.clear()
         return True
 
@@ -299,7 +310,7 @@ class ModelProducer:
 
     def _serve(self) -> int:
         reports, self._reports = self._reports, []
-        for delivered, error in reports:
+        for record, delivered, error in reports:
             if delivered is not None:
-                delivered(error, None)
+                delivered(error, _Sent(record))
         return len(reports)

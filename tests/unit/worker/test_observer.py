@@ -13,6 +13,7 @@ from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome, Result
 from journeys.worker.handover import FinishedOrder
 from journeys.worker.hooks import (
+    Assigned,
     ForeignRetry,
     GroupsChanged,
     Happening,
@@ -232,6 +233,22 @@ def test_three_transactions_without_a_commit_make_the_worker_unready() -> None:
             "3 transactions in a row were not committed, the last one: NOT_ENOUGH_REPLICAS: too few"
         )
     hook(COMMITTED)
+    assert why(health, "producer") is None
+
+
+def test_rebalance_does_not_hide_an_outcome_in_doubt() -> None:
+    """A new assignment says nothing about Kafka's answer."""
+    health = Health()
+    hook = ReadinessHook(health)
+    before: tuple[Happening, ...] = (
+        OutcomeRecovered(published=0, owed=0),
+        TransactionEnded(Result(outcome=Outcome.UNKNOWN), (), 0.1),
+        Assigned([("orders", 0)]),
+    )
+    for happening in before:
+        hook(happening)
+    assert why(health, "producer") == "the outcome of the last transaction is being read back"
+    hook(OutcomeRecovered(published=0, owed=0))
     assert why(health, "producer") is None
 
 
