@@ -60,3 +60,11 @@ def test_every_reason_has_its_section_in_the_runbook() -> None:
     headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
     assert {advice.section for advice in ADVICE.values()} <= anchors
+
+
+def test_failures_page_has_a_row_for_each_reason() -> None:
+    """Each row has the status of /readyz and the meaning for orders."""
+    page = (ROOT / "docs/failures.md").read_text()
+    for reason in (*UNREADY, *DEGRADED):
+        status = "503" if reason in UNREADY else "200, in `degraded`"
+        assert f"| `{reason}` | {status} | {ADVICE[reason].orders} |" in page
