@@ -1,4 +1,4 @@
-"""What a published record owes to the event it came from, told without the code under test.
+"""The record that an event must become, stated without the code under test.
 
 The tables are written from the API document, not from the schemas; no module of the producer is imported here.
 """

@@ -114,7 +114,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str
     account: str
     edition: str
-    """That of the order; the records of a later revision add `#revision`."""
+    """As in `Order`; the records of a later revision add `#revision`."""
     order_timestamp_ms: int | None
     events: tuple[Json, ...]
     total: int

@@ -146,7 +146,7 @@ def read_committed(
             "group.id": "reader",  # never joined: partitions are assigned by hand
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
-            # The end of a partition is told by an event, not by a record: a transaction's marker stands last.
+            # The end of a partition is an event, not by a record: a transaction's marker stands last.
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 50,
         }

@@ -20,7 +20,7 @@ from tests.broker.places import Found, Place
 When: TypeAlias = Literal["always", "first", "page", "outage"]
 Ends: TypeAlias = Literal["again", "later", "refused", "singled-out", "fine", "changed", "for-good"]
 """What a fault comes to: the verdicts of docs/failures.md, an account's that is about one order only, and journeys that
-are published as they are (`fine`), or as the API tells them while it contradicts itself (`changed`)."""
+are published as they are (`fine`), or as the API sends them while it contradicts itself (`changed`)."""
 
 WHENS: Final[tuple[When, ...]] = ("always", "first", "page", "outage")
 CODES: Final = '{"4001": "auth", "4002": "pace", "4003": "passing", "4004": "absent", "4005": "order"}'
@@ -46,7 +46,7 @@ class Group:
     outage: str = "503"
     shut: str = "api.failing"
     is_account: bool = False
-    """It is about the account, so an order is told apart only while others are answered: good ones keep coming."""
+    """It is about the account, so an order is singled out only while others are answered: good ones keep coming."""
 
 
 def _again(*reasons: tuple[str, str]) -> tuple[Fault, ...]:
@@ -137,7 +137,7 @@ GROUPS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What is played together."""
+    """One combination of a group of faults, their moment, and a SIGKILL or none."""
 
     group: Group
     when: When
@@ -177,7 +177,7 @@ class Cell:
         return self.round.orders(self.fault)
 
     def ends(self, last_tier: str) -> list[Found]:
-        """Where its orders may be in the end; `last_tier` is the topic of the one that no order leaves."""
+        """The places that its orders may end in; `last_tier` is the topic of the one that no order leaves."""
         fault, when = self.fault, self.round.when
         published = Found(place=Place.PUBLISHED)
         dead = Found(place=Place.DEAD_LETTER, reason=fault.reason)

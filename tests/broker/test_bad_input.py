@@ -1,4 +1,4 @@
-"""What is broken ends where it should, on a real broker, and nothing around it is lost."""
+"""A broken message ends in its place, on a real broker, and nothing around it is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What consumers of the real topics get: decoded by the registry's schemas, loaded into a warehouse, queried."""
+"""The records on the real topics: decoded by the registry's schemas, loaded into a warehouse, queried."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ FORGETFUL = {
     "producer.id.expiration.ms": "1500",
     "producer.id.expiration.check.interval.ms": "500",
 }
-"""What takes a week, in seconds."""
+"""The broker's periods of a week, cut to seconds."""
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "JOURNEYS_ORDERS__RETRY_TIERS": "1s,2s,1h",
 }
 ACCOUNT = {**ENVIRONMENT, "JOURNEYS_ORDERS__RETRY_TIERS": "1h"}
-"""Where orders are told apart one by one, once is enough: that takes its time."""
+"""Singling out orders one by one takes long, so these rounds have one retry tier."""
 QUICK = {"answers-always-kill", "orders-page-live", "bodies-first-kill", "journeys-outage-kill"}
 """Rounds of `make test`."""
 PUBLISHED = (Place.PUBLISHED, Place.IN_PART, Place.EMPTY)
@@ -59,7 +59,7 @@ class Played:
         assert sum(len(each) for each in self.summaries.values()) == len(published)
 
     def audit(self, order: str) -> None:
-        """What was published of it equals the API's journey."""
+        """The published journey equals the API's."""
         self.shop.audit_order(order, self.events[order], self.summaries[order][0])
 
 

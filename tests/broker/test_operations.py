@@ -59,7 +59,7 @@ def silent_port() -> Iterator[int]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that refuses connections: it is taken, and nobody listens."""
+    """A port that refuses connections: it is taken, and no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -78,9 +78,9 @@ def test_each_startup_error_names_the_command_that_mends_it(stack: Stack, namesp
         assert topics["remedy"] == "journeys topics create"
         workers.setup(*topics["remedy"].split()[1:])
 
-        nobody = f"http://127.0.0.1:{closed_port}"
-        registry_down = refusal(workers, JOURNEYS_REGISTRY__URL=nobody)
-        assert nobody in registry_down["reason"]
+        closed = f"http://127.0.0.1:{closed_port}"
+        registry_down = refusal(workers, JOURNEYS_REGISTRY__URL=closed)
+        assert closed in registry_down["reason"]
 
         subjects = refusal(workers)
         assert f"{subject} (missing)" in subjects["reason"]
@@ -233,7 +233,7 @@ ORDER_LINES = ("order.published", "order.retried", "order.dead_lettered")
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text in decoded JSON that is long enough to be told from a word of ours."""
+    """Every text in decoded JSON that is long enough to differ from a word of ours."""
     if isinstance(value, str):
         if len(value) > 5:
             yield value
@@ -277,7 +277,7 @@ def test_logs_are_readable_on_a_terminal(stack: Stack, namespace: str) -> None:
 
 
 def _until_closed(reader: Any) -> Iterator[bytes]:
-    """What is written to a terminal, until nobody has it open any more: Linux tells that by an error."""
+    """The output to a terminal, until no process has it open any more: Linux reports that by an error."""
     while True:
         try:
             piece = reader.read(65536)

@@ -1,4 +1,4 @@
-"""What the source of orders does at the edge of a rebalance, on a real broker."""
+"""The consumer of orders at the edge of a rebalance, on a real broker."""
 
 from __future__ import annotations
 

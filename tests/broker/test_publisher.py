@@ -64,7 +64,7 @@ def bench(bootstrap_servers: str, namespace: str, *, timeout_ms: int = 10_000) -
 
 @pytest.fixture
 def own_broker() -> Iterator[Broker]:
-    """A broker that may be stopped: nobody else uses it."""
+    """A broker that may be stopped: no other test uses it."""
     with Broker() as made:
         yield made
 

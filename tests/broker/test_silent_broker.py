@@ -21,7 +21,7 @@ ORDERS = [f"order-{number}" for number in range(600)]
 
 @pytest.fixture
 def shop(namespace: str) -> Iterator[Shop]:
-    """A shop whose broker may be stopped: nobody else uses it."""
+    """A shop whose broker may be stopped: no other test uses it."""
     environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "50"}
     with Stack() as own, open_shop(own, namespace, environment=environment) as made:
         yield made

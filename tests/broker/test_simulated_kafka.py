@@ -69,7 +69,7 @@ class KafkaLab:
         return made
 
     def visible(self, topic: str) -> list[bytes | None]:
-        """What a reader sees."""
+        """The records that a reader sees."""
         return [read.value for read in read_committed(self._servers, [topic])]
 
     def until(self, condition: Callable[[], bool]) -> None:

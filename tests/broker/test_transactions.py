@@ -58,7 +58,7 @@ class Meddler(Publisher):
         groups: Sequence[GroupOffsets],
         timeout: float,
     ) -> Result:
-        """What goes wrong."""
+        """The fault."""
         raise NotImplementedError
 
 
@@ -80,7 +80,7 @@ class TooMuchMetadata(Meddler):
 
 
 class AnswerLost(Meddler):
-    """The transaction takes effect, and nobody tells the worker."""
+    """The transaction takes effect, and the worker gets no answer."""
 
     def meddle(
         self,
@@ -110,7 +110,7 @@ class NeverCommitted(Meddler):
             for record in batch:
                 self._producer.produce(record.topic, record.value, record.key, headers=record.headers)
         self._producer.flush(timeout)
-        return Result(outcome=Outcome.UNKNOWN, reason="nobody knows")
+        return Result(outcome=Outcome.UNKNOWN, reason="unknown")
 
 
 class Fenced(Meddler):

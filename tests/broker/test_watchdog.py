@@ -21,7 +21,7 @@ IMPATIENT = {"JOURNEYS_OPS__STALLED_AFTER": "2s", "JOURNEYS_KAFKA__TRANSACTION_T
 
 @pytest.fixture
 def own_shop(namespace: str) -> Iterator[Shop]:
-    """A shop whose broker may be stopped: nobody else uses it."""
+    """A shop whose broker may be stopped: no other test uses it."""
     with Stack() as own, open_shop(own, namespace, environment=IMPATIENT) as made:
         yield made
 

@@ -35,13 +35,13 @@ class Account:
         if sorted(positions) != list(range(owed)):
             found.append(f"half visible: {len(positions)} of {owed} events, {len(self.summaries)} summaries")
         counts = Counter(record.topic.rpartition(".")[2] for record in self.events)
-        found += [f"astray: {dict(counts)}, not as in {told}" for told in self._told() if told != counts]
+        found += [f"astray: {dict(counts)}, not as in {said}" for said in self._announced() if said != counts]
         return found
 
-    def _told(self) -> list[dict[str, int]]:
+    def _announced(self) -> list[dict[str, int]]:
         """The number of events by topic, from each summary."""
-        told = [{**summary["expected"], "rejected": summary["rejected"]} for summary in self.summaries]
-        return [{end: count for end, count in counts.items() if count} for counts in told]
+        announced = [{**summary["expected"], "rejected": summary["rejected"]} for summary in self.summaries]
+        return [{end: count for end, count in counts.items() if count} for counts in announced]
 
 
 class Books:

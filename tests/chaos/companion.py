@@ -88,7 +88,7 @@ class Companion:
             while not is_last:
                 is_last = self._end.is_set()
                 self._pass(consumer)
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             self._failure = error
         finally:
             consumer.close()

@@ -48,13 +48,13 @@ class Stage:
 
     shop: Shop
     places: list[Place]
-    told: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     _late: float = 0.0
 
     def tell(self, what: object) -> None:
         """Add a line to the log of the story."""
-        self.told.append(f"{time.monotonic() - self.began:6.2f}  {what}")
+        self.lines.append(f"{time.monotonic() - self.began:6.2f}  {what}")
 
     def open(self, workers: int) -> None:
         """Start `workers` workers, and wait until each has partitions."""
@@ -91,7 +91,7 @@ class Stage:
         for worker in workers:
             worker.process.send_signal(signal.SIGTERM)
         for worker in workers:
-            self._ended(worker, told=True)
+            self._ended(worker, asked=True)
 
     def thaw(self) -> None:
         """Thaw every process, also after a failure: a frozen process does not end."""
@@ -121,11 +121,11 @@ class Stage:
 
     def _replace(self, place: Place) -> None:
         if place.worker is not None:
-            self._ended(place.worker, told=place.leaves)
+            self._ended(place.worker, asked=place.leaves)
             place.leaves = False
         place.worker = self._hired(place)
 
-    def _ended(self, worker: Worker, *, told: bool = False) -> None:
+    def _ended(self, worker: Worker, *, asked: bool = False) -> None:
         """Check its exit code: 0 after a stop, or 1 while the broker or the registry was down."""
         code = worker.process.wait(_EXIT_S)
         if code == 1:
@@ -135,14 +135,14 @@ class Stage:
         else:
             # Before its first line, a process has nothing to hand over, and ends as any does.
             expected = 0 if worker.lines() else -signal.SIGTERM
-            assert told, f"a worker ended by itself with {code}"
-            assert code == expected, f"a worker that was told to end did so with {code}"
+            assert asked, f"a worker ended by itself with {code}"
+            assert code == expected, f"a worker that was asked to end did so with {code}"
 
     def _hired(self, place: Place) -> Worker:
         return self.shop.crew.hire(**place.environment)
 
     def _worker(self, place: Place) -> Worker:
-        assert place.worker is not None, f"nobody works at {place.number}"
+        assert place.worker is not None, f"no worker works at {place.number}"
         return place.worker
 
     def _registry(self, number: signal.Signals) -> None:

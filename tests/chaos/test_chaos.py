@@ -60,9 +60,9 @@ def test_random_disasters_lose_and_double_nothing(registry: Registry, seed: int)
             report(shop, stage)
         except BaseException:
             stage.thaw()
-            sys.stderr.write("\n".join([f"--- the story of seed {seed} ---", *stage.told, ""]))
+            sys.stderr.write("\n".join([f"--- the story of seed {seed} ---", *stage.lines, ""]))
             raise
-    sys.stdout.write("\n".join([f"--- the story of seed {seed} ---", *stage.told, ""]))
+    sys.stdout.write("\n".join([f"--- the story of seed {seed} ---", *stage.lines, ""]))
 
 
 def play(shop: Shop, stage: Stage, seed: int) -> None:

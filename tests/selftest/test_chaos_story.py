@@ -1,4 +1,4 @@
-"""The stories of chaos rounds can be played: whoever is hired, killed or frozen is there, or not, as it must be."""
+"""The stories of chaos rounds can be played: a worker that is killed or frozen is there, a hired one is not yet."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def played(steps: list[Step]) -> None:
     there = dict.fromkeys(range(WORKERS), "works")
     api, registry = "", True
     for step in steps:
-        state = there.get(step.who, "nobody")
+        state = there.get(step.who, "empty")
         match step.what:
             case "hire":
-                assert state in ("nobody", "leaves"), step
+                assert state in ("empty", "leaves"), step
                 there[step.who] = "works"
             case "kill":
                 assert state == "works", step

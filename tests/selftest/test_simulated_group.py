@@ -13,7 +13,7 @@ BOTH = [("orders", 0), ("orders", 1)]
 
 
 class Client:
-    """Does at once what it is told; the test says when its answers arrive."""
+    """A broker that acts at once; the test says when its answers arrive."""
 
     topics = ("orders",)
     kind = "consumer"
@@ -40,7 +40,7 @@ class Client:
         self.owned |= places
 
     def revoke(self, _member_id: str, places: frozenset[Place]) -> None:
-        """What it gives back."""
+        """The partitions that it gives back."""
         self.owned -= places
         self.given_back = places
 

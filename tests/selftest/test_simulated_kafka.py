@@ -52,7 +52,7 @@ class ModelLab:
         return ModelProducer(self._cluster, self._link, self._weather, {"transactional.id": name, **config})
 
     def visible(self, topic: str) -> list[bytes | None]:
-        """What a reader sees."""
+        """The records that a reader sees."""
         return [entry.value for entry in visible(self._cluster.logs[at] for at in self._cluster.partitions([topic]))]
 
     def until(self, condition: Callable[[], bool]) -> None:

@@ -2,8 +2,8 @@
 
 - An order is published, retried or made a dead letter exactly once each time it is taken: by a transaction that is
   committed. Until then it is owed.
-- What is done is what the group's committed offsets cover, and the other way round: a difference is an order that will
-  be published twice, or never.
+- The group's committed offsets cover exactly the orders that are done: a difference is an order that will be published
+  twice, or never.
 - A journey is visible whole: every event of the API at its position, and one summary that agrees with them.
 - Nothing that Kafka would refuse for ever is asked of it twice: a map that is too large.
 """

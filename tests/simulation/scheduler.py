@@ -300,7 +300,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """There are none."""
 
     def _write_to_self(self) -> None:
-        """Nobody sleeps."""
+        """No thread sleeps."""
 
 
 class _NumberedTask(asyncio.Task[Any]):

@@ -48,7 +48,7 @@ FATAL_PRODUCE: Final = KafkaError(
 )
 """What `produce` raises after the producer was fenced. Its `fatal()` is False."""
 FATAL_TRANSACTION: Final = KafkaError(KafkaError.PRODUCER_FENCED, "test_fatal_error: fenced", fatal=True)
-"""What a transactional call raises then."""
+"""The error that a transactional call raises then."""
 
 
 def traits(error: KafkaError) -> tuple[int, str, bool, bool, bool]:

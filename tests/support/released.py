@@ -21,7 +21,7 @@ def types_in(directory: Path) -> Types:
 
 
 def broken_promises(released: Types, now: Types) -> list[str]:
-    """What released types promise and types of today do not keep, one line each, with the field's path."""
+    """The promises of released types that today's types break, one line each, with the field's path."""
     return [line for name, old in released.items() for line in _broken(name, old, now.get(name))]
 
 

@@ -42,7 +42,7 @@ def shared_stack(directory: Path, start: Callable[[], Stack] = Stack) -> Iterato
 
 
 def _addresses(stack: Stack) -> dict[str, str]:
-    """What another process needs to join."""
+    """The data that another process needs to join."""
     assert stack.broker._place is not None
     return {
         "bootstrap_servers": stack.broker.bootstrap_servers,

@@ -16,14 +16,14 @@ EPOCH = 1_700_000_000.0
 
 
 class _Jumping(selectors.DefaultSelector):
-    """Does not wait: tells by how long it was to wait."""
+    """Does not wait: passes on how long it was to wait, in seconds."""
 
     def __init__(self, jump: Callable[[float], None]) -> None:
         super().__init__()
         self._jump = jump
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready now. Raises RuntimeError where nothing would ever come."""
+        """The ready keys. Raises RuntimeError if none would ever be ready."""
         ready = super().select(0)
         if not ready and timeout is None:
             raise RuntimeError("every task waits for something that never comes")

@@ -164,8 +164,8 @@ def test_repeated_library_warnings_are_throttled() -> None:
     (handler,) = logging.getLogger().handlers
     for second, text in ((0, "FAIL one"), (1, "FAIL two"), (2, "SESSTMOUT"), (9, "FAIL three"), (10, "FAIL four")):
         handler.handle(logging.makeLogRecord({"name": "librdkafka", "msg": text, "created": second}))
-    told = [(line["message"], line.get("left_out")) for line in lines(out)]
-    assert told == [("FAIL one", None), ("SESSTMOUT", None), ("FAIL four", 2)]
+    logged = [(line["message"], line.get("left_out")) for line in lines(out)]
+    assert logged == [("FAIL one", None), ("SESSTMOUT", None), ("FAIL four", 2)]
 
 
 class Broken(io.StringIO):

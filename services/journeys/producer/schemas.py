@@ -45,7 +45,7 @@ def subject(prefix: str, name: str) -> str:
 
 
 def directory() -> Path:
-    """Where the `.avsc` files are: inside an installed package, or at the root of a checkout."""
+    """The directory of the `.avsc` files: inside an installed package, or at the root of a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "schemas"
     return installed if installed.is_dir() else package.parents[1] / "schemas"

@@ -1,6 +1,6 @@
 """The broker: topics, the transaction coordinator, committed offsets. It only answers; time passes in its clients.
 
-What is modelled is what was measured on Apache Kafka 4.1, the unkind parts first:
+The model does what was measured on Apache Kafka 4.1, the unkind parts first:
 
 - ending a transaction asks for the producer's epoch, never for the group: a worker that the group has thrown out still
   commits what it had sent offsets for;

@@ -107,7 +107,7 @@ class ModelConsumer:
         self.topics: tuple[str, ...] = ()
         self._callbacks: dict[str, Callback] = {}
         self._member_id: str | None = None
-        self._latest_id = "nobody"
+        self._latest_id = "none"
         self._generation = -1
         self._owned: frozenset[Place] = frozenset()
         self._ops: deque[tuple[str, frozenset[Place]]] = deque()

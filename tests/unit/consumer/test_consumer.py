@@ -1,4 +1,4 @@
-"""What comes of each answer of librdkafka's consumer: later, never, or a halt."""
+"""The effect of each answer of librdkafka's consumer: later, never, or a halt."""
 
 from __future__ import annotations
 
@@ -116,22 +116,22 @@ class Librdkafka:
 
 
 class Listener:
-    """Remembers what it was told."""
+    """Remembers each call."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, list[Partition]]] = []
+        self.calls: list[tuple[str, list[Partition]]] = []
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """They came."""
-        self.told.append(("assigned", list(partitions)))
+        self.calls.append(("assigned", list(partitions)))
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """They go."""
-        self.told.append(("revoked", list(partitions)))
+        self.calls.append(("revoked", list(partitions)))
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """They went."""
-        self.told.append(("lost", list(partitions)))
+        self.calls.append(("lost", list(partitions)))
 
 
 class Bench:
@@ -151,7 +151,7 @@ class Bench:
         self.consumer.subscribe(self.listener)
 
     def rebalance(self, name: str) -> None:
-        """As librdkafka tells of it, inside poll."""
+        """A rebalance, as librdkafka reports it, inside poll."""
         self.kafka.callbacks[name](self.kafka, [TopicPartition(*A)])
 
 
@@ -187,7 +187,7 @@ def test_timestamp_out_of_range_is_none(kind: int, at: int) -> None:
 
 
 def test_unreadable_headers_become_one_marker_header() -> None:
-    """What the client raises for a name that is not UTF-8 (as on a real broker: tests/broker/test_bad_input.py)."""
+    """The client raises this for a name that is not UTF-8 (as on a real broker: tests/broker/test_bad_input.py)."""
 
     class Odd(Message):
         def headers(self) -> list[tuple[str, bytes]] | None:
@@ -206,7 +206,7 @@ def everywhere(error: KafkaError) -> dict[str, Any]:
 
 @pytest.mark.parametrize("error", HALTS)
 def test_fatal_consumer_errors_halt(error: KafkaError) -> None:
-    """Wherever it is told."""
+    """Every call that reports the error halts the worker."""
     bench = Bench()
     bench.kafka.gives = everywhere(error)
     for call in (
@@ -346,7 +346,7 @@ def test_revoke_calls_the_listener_before_unassigning() -> None:
     bench.kafka.gives["incremental_unassign"] = LATE
     for name in ("on_assign", "on_revoke", "on_lost"):
         bench.rebalance(name)
-    assert [what for what, _ in bench.listener.told] == ["assigned", "revoked", "lost"]
+    assert [what for what, _ in bench.listener.calls] == ["assigned", "revoked", "lost"]
     assert bench.kafka.unassigned == [[A], [A]]
 
 
@@ -367,5 +367,5 @@ def test_close_calls_no_listener() -> None:
         assert bench.kafka.closed.is_set()
         for name in ("on_assign", "on_lost"):
             bench.rebalance(name)
-        assert bench.listener.told == []
+        assert bench.listener.calls == []
         assert bench.kafka.unassigned == [[A], [A]]

@@ -43,7 +43,7 @@ def test_new_owner_works_on_unpublished_offsets_only() -> None:
 
 @pytest.mark.parametrize("offset", [0, 1, 2])
 def test_only_offsets_in_flight_can_finish(offset: int) -> None:
-    """Not what is finished, published or was never polled: whoever says so is wrong about what it did."""
+    """An offset that is finished, published or was never polled is refused: the caller has a defect."""
     ledger = Ledger(epoch=1, watermark=0, metadata="", limit=100)
     for polled in (0, 1):
         ledger.polled(polled)

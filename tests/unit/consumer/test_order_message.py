@@ -1,4 +1,4 @@
-"""What an order message may look like, and what is refused."""
+"""The accepted formats of an order message, and the refused ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def message(value: bytes | None, *, topic: str = "orders.completed", headers: He
     ],
 )
 def test_three_formats_name_an_order(value: bytes, order_id: str) -> None:
-    """A plain string, JSON and Avro are told apart, and an integer keeps its digits."""
+    """A plain string, JSON and Avro are distinguished, and an integer keeps its digits."""
     assert reader().read(message(value)).order_id == order_id
 
 
@@ -120,7 +120,7 @@ def test_retry_keeps_its_edition() -> None:
 
 
 def test_headers_that_no_worker_wrote_are_ignored() -> None:
-    """Whoever may write to a retry tier: neither a number without end nor an edition of a megabyte is taken."""
+    """Another writer of a retry tier may send a number without end or an edition of a megabyte: neither is taken."""
     for number in (b"9" * 19, b"9" * 5000, b"-1", "\u0662".encode(), b"\xb2"):
         names = ("attempt", "absences", "order-timestamp")
         headers = (("edition", b"x" * 1025), *((name, number) for name in names))

@@ -27,7 +27,7 @@ class Stub(HTTPServer):
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address that it listens on."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
@@ -73,7 +73,7 @@ def test_a_proxy_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_worker_that_was_not_held_up_opens_nothing() -> None:
-    """That is no error."""
+    """A worker with an open gate is no error."""
     with worker(body=json.dumps({"ok": True, "opened": []})) as stub:
         assert resume(stub.address) == []
 
@@ -82,13 +82,13 @@ def test_a_workers_answer_cannot_control_the_terminal(capsys: pytest.CaptureFixt
     """Any program may listen at that address, so its text is escaped and shortened."""
     with worker(body=json.dumps({"ok": True, "opened": ["\x1b]0;owned\x07", "x" * 60_000]})) as stub:
         assert main(["dead-letters", "resume", "--url", stub.address]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith(rf"{stub.address}: goes on, opened: \x1b]0;owned\x07, xxx")
-    assert len(told) < 3_000
+    shown = capsys.readouterr().out
+    assert shown.startswith(rf"{stub.address}: goes on, opened: \x1b]0;owned\x07, xxx")
+    assert len(shown) < 3_000
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "message"),
     [
         (404, "", "no journeys worker"),
         (405, "", "no journeys worker"),
@@ -101,9 +101,9 @@ def test_a_workers_answer_cannot_control_the_terminal(capsys: pytest.CaptureFixt
         (200, '{"ok": false, "opened": []}', "did not go on"),
     ],
 )
-def test_any_other_answer_is_told(status: int, body: str, told: str) -> None:
+def test_any_other_answer_is_reported(status: int, body: str, message: str) -> None:
     """In a line that does nothing to a terminal, naming the address."""
-    with worker(status, body) as stub, pytest.raises(HaltError, match=told) as raised:
+    with worker(status, body) as stub, pytest.raises(HaltError, match=message) as raised:
         resume(stub.address)
     assert stub.address in str(raised.value)
     assert str(raised.value).isprintable()
@@ -159,6 +159,6 @@ def test_a_worker_is_looked_for_where_its_settings_say(host: str, address: str) 
 
 
 def test_any_free_port_has_to_be_named() -> None:
-    """Its log tells which."""
+    """The error names the setting; the worker logs the port that it got."""
     with pytest.raises(SetupError, match="JOURNEYS_OPS__PORT"):
         address_of(OpsSettings(port=0))

@@ -175,7 +175,7 @@ def test_an_address_that_is_not_ours_is_told() -> None:
 
 
 def test_a_control_needs_its_header() -> None:
-    """A page in a browser cannot send it to another site; with it, the worker does what it is told and says so."""
+    """A page in a browser cannot send it to another site; with it, the worker obeys and says so."""
     done: list[str] = []
 
     def resume() -> dict[str, object]:
@@ -244,8 +244,8 @@ def test_a_malformed_request_is_not_logged(data: bytes, caplog: pytest.LogCaptur
     assert [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG] == []
 
 
-def test_a_defect_is_still_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever mends it needs the trace."""
+def test_a_defect_is_still_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The log has the trace, so that the defect can be mended."""
 
     def fail() -> dict[str, object]:
         raise ZeroDivisionError

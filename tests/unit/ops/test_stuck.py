@@ -1,4 +1,4 @@
-"""What counts as stuck, and what merely waits."""
+"""An order counts as stuck only if it does not wait for anything."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_time_in_which_the_process_was_stopped_does_not_count() -> None:
 
 
 def test_order_without_progress_is_stuck() -> None:
-    """Where nothing is asked of the API meanwhile, it cannot be waiting for its turn."""
+    """If no request is sent meanwhile, it cannot be waiting for its turn."""
     scene = Scene()
     scene.progress[at(7)] = 0
     scene.rate = 0

@@ -1,4 +1,4 @@
-"""What comes of each answer of librdkafka within a transaction: go on, abort, in doubt, or no use at all."""
+"""The effect of each answer of librdkafka within a transaction: go on, abort, in doubt, or no use at all."""
 
 from __future__ import annotations
 
@@ -52,34 +52,34 @@ class Librdkafka:
             raise KafkaException(answer) if isinstance(answer, KafkaError) else answer
 
     def list_topics(self, _topic: str, _timeout: float) -> None:
-        """As told."""
+        """As scripted."""
         self._call("list_topics")
 
     def init_transactions(self, _: float) -> None:
-        """As told."""
+        """As scripted."""
         self._call("init_transactions")
 
     def begin_transaction(self) -> None:
-        """As told."""
+        """As scripted."""
         self._call("begin_transaction")
 
     def produce(self, *_: object, on_delivery: Delivered | None, **__: object) -> None:
-        """As told; a report that is asked for comes with the abort or the commit."""
+        """As scripted; a report that is asked for comes with the abort or the commit."""
         if on_delivery is not None:
             self._pending.append(on_delivery)
         self._call("produce")
 
     def send_offsets_to_transaction(self, *_: object) -> None:
-        """As told."""
+        """As scripted."""
         self._call("send_offsets")
 
     def commit_transaction(self, _: float) -> None:
-        """As told."""
+        """As scripted."""
         self._report()
         self._call("commit")
 
     def abort_transaction(self, _: float) -> None:
-        """As told."""
+        """As scripted."""
         self._report()
         self._call("abort")
 
@@ -89,7 +89,7 @@ class Librdkafka:
         return 0
 
     def flush(self, _: float) -> int:
-        """As told: an answer means that something is left."""
+        """As scripted: an answer means that something is left."""
         try:
             self._call("flush")
         except TimeoutError:
@@ -165,8 +165,8 @@ def test_an_error_that_requires_an_abort_aborts_the_transaction(call: str) -> No
 
 @pytest.mark.parametrize(("error", "fenced"), [(FATAL_TRANSACTION, True), (FENCED, True)])
 @pytest.mark.parametrize("call", ["begin_transaction", "send_offsets", "commit"])
-def test_after_what_is_fatal_the_outcome_is_unknown(call: str, error: KafkaError, *, fenced: bool) -> None:
-    """Nothing more is asked of such a producer; whether it was fenced is told."""
+def test_after_a_fatal_error_the_outcome_is_unknown(call: str, error: KafkaError, *, fenced: bool) -> None:
+    """Nothing more is asked of such a producer; the result says whether it was fenced."""
     bench = Bench()
     bench.kafka.say(call, error)
     result = bench.publish()
@@ -262,9 +262,9 @@ def test_a_record_over_the_clients_own_limit_is_blamed() -> None:
 def test_reports_are_asked_for_only_after_an_abort() -> None:
     """They cost time for each record, and a transaction fails without them. With the next commit that is over."""
     bench = Bench()
-    for told in (REFUSED, GONE):
+    for answer in (REFUSED, GONE):
         bench.kafka.reports.extend([PURGED] * 2)
-        bench.kafka.say("commit", told)
+        bench.kafka.say("commit", answer)
         assert bench.publish([RECORD], [RECORD]).outcome is Outcome.ABORTED
         assert len(bench.kafka.reports) == 2, "none was taken"
         assert bench.publish([RECORD], [RECORD]).outcome is Outcome.COMMITTED
@@ -349,7 +349,7 @@ def test_topic_that_librdkafka_knows_to_be_missing_is_named_at_once() -> None:
 
 
 def test_a_new_producer_asks_until_kafka_answers() -> None:
-    """What passes is waited for."""
+    """The publisher waits until a passing error has passed."""
     bench = Bench()
     bench.kafka.say("list_topics", LATE)
     bench.kafka.say("init_transactions", LATE, BUSY)

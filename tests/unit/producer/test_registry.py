@@ -1,4 +1,4 @@
-"""What is said when the registry cannot be asked."""
+"""The errors of a registry that cannot be asked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_registry_that_is_down_is_one_clear_line() -> None:
 
 
 def test_an_unknown_setting_of_the_client_is_a_setup_error() -> None:
-    """What the registry's client refuses leaves as an error of our tree."""
+    """A refusal of the registry's client leaves as an error of our tree."""
     with pytest.raises(SetupError):
         registry.check("http://127.0.0.1:1", {"no.such.key": 1}, "journey.")
 
@@ -115,7 +115,7 @@ def test_a_registry_with_login_and_own_authority_answers(secured: tuple[str, Pat
 
 
 def text_from(status: int, body: str) -> str:
-    """What is made of such an answer to the question for a schema."""
+    """The result of such an answer to the question for a schema."""
     with Stub(status, body) as stub:
         thread = threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

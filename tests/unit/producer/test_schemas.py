@@ -45,7 +45,7 @@ def records_in(schema: Any) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("record", schemas.RECORDS.values())
 def test_a_schema_stands_alone(record: str) -> None:
-    """What is registered parses without any other file, and is the same text each time."""
+    """A registered schema parses without any other file, and is the same text each time."""
     Schema(json.loads(schemas.text(record)))
     assert schemas.text(record) == json.dumps(schemas.load(record), ensure_ascii=False, separators=(",", ":"))
 
@@ -97,7 +97,7 @@ def test_every_released_field_is_there_with_its_type(release: Path) -> None:
 
 @pytest.mark.parametrize("record", EVENTS)
 def test_the_channels_agree(record: str) -> None:
-    """What the channels have in common is identical in each file, in the same order, and comes first."""
+    """The common fields of the channels are identical in each file, in the same order, and come first."""
     common = schemas.load("DirectEvent")["fields"]
     assert schemas.load(record)["fields"][: len(common)] == common
 

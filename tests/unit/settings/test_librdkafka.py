@@ -27,7 +27,7 @@ def test_the_list_of_properties_is_that_of_the_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("sesion.timeout.ms", "did you mean session.timeout.ms?"),
         ("sasl_password", "did you mean sasl.password?"),
@@ -38,9 +38,9 @@ def test_the_list_of_properties_is_that_of_the_library(tmp_path: Path) -> None:
         ("default.topic.config", "default.topic.config is a table: set its entries beside the others"),
     ],
 )
-def test_a_name_that_is_no_property_is_refused(name: str, told: str) -> None:
+def test_a_name_that_is_no_property_is_refused(name: str, message: str) -> None:
     """The refusal names the key and the nearest right one, whatever its value is."""
     for value in ('"1"', "{}"):
         [(setting, what)] = problems({"JOURNEYS_KAFKA__CONFIG": f'{{"{name}": {value}}}'}).items()
         assert setting == "JOURNEYS_KAFKA__CONFIG"
-        assert what.endswith(told)
+        assert what.endswith(message)

@@ -26,7 +26,7 @@ def test_memory_of_records_counts_their_headers() -> None:
 
 
 def test_unpublished_bytes_are_those_in_the_queue_and_those_taken() -> None:
-    """Taking an order from the queue moves its bytes; whoever takes it counts them as pending."""
+    """Taking an order from the queue moves its bytes; the taker counts them as pending."""
     backlog = Backlog()
     one, two = finished(1, b"v"), finished(2, b"vv")
     backlog.results.put(one)

@@ -1,4 +1,4 @@
-"""What the watchdog says of a part that is stuck: why, and where it stands."""
+"""The watchdog reports a stuck part: the reason, and the stack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = "ada@lovelace.example"
 
 
 class Written(io.StringIO):
-    """What is logged; to be waited for."""
+    """The logged events; to be waited for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Written(io.StringIO):
 
 @pytest.fixture
 def written() -> Iterator[Written]:
-    """What is logged."""
+    """The logged events."""
     stream = Written()
     logs.configure(log_format="json", stream=stream)
     yield stream
@@ -53,7 +53,7 @@ def written() -> Iterator[Written]:
 
 
 class Worker:
-    """What the watchdog looks at."""
+    """The parts that the watchdog looks at."""
 
     def __init__(self) -> None:
         self.beats: dict[Part, float] = {}
@@ -66,7 +66,7 @@ class Worker:
 
 
 def test_stuck_order_is_logged_with_its_stack(written: Written) -> None:
-    """Down to the innermost coroutine; the values of variables are nobody's business."""
+    """Down to the innermost coroutine; no value of a variable is shown."""
 
     async def ask(reader: str) -> None:
         assert reader == SECRET

@@ -176,7 +176,7 @@ def test_values_that_are_no_text_are_kept_raw(sent: Any, raw: str) -> None:
 
 @pytest.mark.parametrize("sent", ["text", 5, True, [1]])
 def test_a_wrong_type_for_an_object_is_kept_raw(sent: Any) -> None:
-    """Where an object belongs, anything but an object or null is a misfit, and is no action."""
+    """In place of an object, anything but an object or null is a misfit, and is no action."""
     datum = coerced({"cart_viewed": sent})
     assert datum["cart_viewed"] is None
     assert datum["actions"] == []
@@ -222,7 +222,7 @@ def test_an_empty_array_among_products_is_a_product_of_nulls() -> None:
 
 @pytest.mark.parametrize("empty", [None, [], {}])
 def test_another_channels_empty_object_is_nothing(empty: Any) -> None:
-    """What is empty says nothing, so extra does not keep it."""
+    """An empty value says nothing, so extra does not keep it."""
     assert coerced({"creator": empty}, "AdsEvent")["extra"] == {}
 
 
@@ -243,7 +243,7 @@ def test_another_channels_object_goes_to_extra() -> None:
 
 
 def test_unknown_fields_go_to_extra_at_any_depth() -> None:
-    """Unknown names are JSON Pointers with RFC 6901's escapes; null is kept too, since nothing else tells of it."""
+    """Unknown names are JSON Pointers with RFC 6901's escapes; null is kept too, since nothing else mentions it."""
     datum = coerced({"a/b~c": 1, "": None, "ad": {"x": [Number("1.5"), None]}, "search_submitted": {"~": "é"}})
     assert datum["extra"] == {"/a~1b~0c": "1", "/": "null", "/ad/x": "[1.5,null]", "/search_submitted/~0": '"é"'}
     assert datum["misfits"] == []

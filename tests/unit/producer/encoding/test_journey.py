@@ -420,7 +420,7 @@ def test_both_encoders_publish_exact_money(price: str, kept: str | None, raw: st
     ],
 )
 def test_both_encoders_read_times_or_count_a_misfit(sent: str, at: datetime | None, text: str, *, native: bool) -> None:
-    """What is read is no misfit; what is not is null, with its text beside it."""
+    """A time that is read is no misfit; any other is null, with its text beside it."""
     record = read_back(f'{{"event_type": "direct", "event_at": {sent}}}', native=native)
     assert (record["event_at"], record["event_at_text"]) == (at, text)
     assert record["misfits"] == ([] if at else ["/event_at"])

@@ -1,4 +1,4 @@
-"""What the records of one topic share, and what the records of one journey share."""
+"""The common parts of the records of one topic, and of one journey."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stand-in answers, without a socket."""
+"""The answers of the stand-in, without a socket."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ AT = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 
 
 def record(order: str, channel: str, position: int, event: dict[str, Json]) -> Published:
-    """What the worker should publish for an event, as far as the demo looks at it."""
+    """The record that the worker should publish for an event, as far as the demo looks at it."""
     value: dict[str, Any] = {
         "order_id": order,
         "position": position,

@@ -42,10 +42,10 @@ def test_coordinates_are_read() -> None:
 
 def test_a_downloaded_file_is_cached(tmp_path: Path) -> None:
     """A file is downloaded once, with progress shown; the second time the network is not used."""
-    told: list[tuple[str, int, int | None]] = []
-    (path,) = fetch_all((PIN,), tmp_path, "part", lambda *what: told.append(what), Server(CONTENT))
+    reported: list[tuple[str, int, int | None]] = []
+    (path,) = fetch_all((PIN,), tmp_path, "part", lambda *what: reported.append(what), Server(CONTENT))
     assert path.read_bytes() == CONTENT
-    assert told == [("part", 0, 500), ("part", 500, 500)]
+    assert reported == [("part", 0, 500), ("part", 500, 500)]
     assert fetch_all((PIN,), tmp_path, "part", None, Server()) == (path,)
 
 

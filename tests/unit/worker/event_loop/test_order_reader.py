@@ -36,9 +36,9 @@ class Registry:
         self.asked: Counter[int] = Counter()
         self.at: list[float] = []
         self.busy = self.busiest = 0
-        self.told: list[str | None] = []
+        self.reported: list[str | None] = []
         self._loop = loop
-        self.schemas = Schemas(self.ask, awaits=self.told.append, clock=loop.clock)
+        self.schemas = Schemas(self.ask, awaits=self.reported.append, clock=loop.clock)
 
     async def ask(self, number: int) -> Schema:
         """The next answer."""
@@ -56,7 +56,7 @@ class Registry:
         return answer
 
     async def read(self, number: int) -> object:
-        """What a value of this schema holds."""
+        """The order id in a value of this schema."""
         await self.schemas.learn(value(number))
         return self.schemas.decode(value(number))
 
@@ -94,7 +94,7 @@ def test_schema_lookups_are_bounded() -> None:
 
 
 def test_unknown_schema_is_asked_for_again_after_a_minute() -> None:
-    """Somebody may have registered it meanwhile."""
+    """It may have been registered meanwhile."""
 
     async def use(registry: Registry) -> None:
         for pause in (59.0, 2.0):
@@ -118,18 +118,18 @@ def test_remembered_unknown_schemas_are_bounded() -> None:
 
 
 def test_orders_wait_for_a_silent_registry() -> None:
-    """It is asked with growing pauses; what they wait for is told, and that they do not wait any more."""
+    """It is asked with growing pauses; the worker reports why they wait, and that they no longer do."""
 
     async def use(registry: Registry) -> None:
         assert await asyncio.gather(*(registry.read(7) for _ in range(3))) == ["A-1"] * 3
 
     registry = with_registry(use, *[DOWN] * 5)
     assert registry.at == [0, 1.5, 3.5, 6.5, 12.5, 18.5]
-    assert registry.told == [str(DOWN)] * 5 + [None]
+    assert registry.reported == [str(DOWN)] * 5 + [None]
 
 
 def test_cancelled_order_cancels_no_shared_lookup() -> None:
-    """Whoever asked first may go; the question stays as long as anybody waits."""
+    """The order that asked first may go; the question stays as long as any order waits."""
 
     async def use(registry: Registry) -> None:
         orders = [asyncio.create_task(registry.read(7)) for _ in range(3)]
@@ -143,7 +143,7 @@ def test_cancelled_order_cancels_no_shared_lookup() -> None:
 
 
 def test_lookup_ends_with_the_last_order_that_waits() -> None:
-    """None waits any more, and that is told; the next order asks anew, also at the same moment."""
+    """The worker reports that none waits any more; the next order asks anew, also at the same moment."""
 
     async def use(registry: Registry) -> None:
         orders = [asyncio.create_task(registry.read(7)) for _ in range(3)]
@@ -152,7 +152,7 @@ def test_lookup_ends_with_the_last_order_that_waits() -> None:
             order.cancel()
         await asyncio.wait(orders)
         assert await registry.read(7) == "A-1"
-        assert registry.told == [str(DOWN), None]
+        assert registry.reported == [str(DOWN), None]
 
     assert with_registry(use, DOWN).at == [0, 1.25]
 

@@ -25,7 +25,7 @@ def test_oldest_order_is_the_first_one_left() -> None:
 
 
 def test_assignment_counts_as_a_commit() -> None:
-    """What its last owner committed is as good as ours."""
+    """A commit of the last owner counts like one of ours."""
     ages = Ages()
     ages.assigned([A, B], 1.0)
     ages.committed([B], 4.0)

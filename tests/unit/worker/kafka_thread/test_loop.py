@@ -12,7 +12,7 @@ from journeys.worker.kafka_thread.states import State
 
 
 def test_order_is_published_with_its_offset() -> None:
-    """What is finished beyond a gap goes out at once, and the commit says so."""
+    """An order that is finished beyond a gap goes out at once, and the commit says so."""
     thread = Thread(A)
     thread.place(A, 0, 1, 2)
     thread.finish(A, 2)
@@ -89,7 +89,7 @@ def test_stop_publishes_finished_orders_and_hurries_the_producer() -> None:
 
 
 def test_stop_ends_although_every_transaction_aborts() -> None:
-    """What is left is the next owner's: it is not waited for, and nothing of it is committed."""
+    """An order that is left is the next owner's: it is not waited for, and nothing of it is committed."""
     thread = Thread(A)
     thread.place(A, 0)
     thread.pool.finish(at(A, 0))

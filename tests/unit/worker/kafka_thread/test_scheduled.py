@@ -48,7 +48,7 @@ def test_scheduled_orders_are_bounded_by_partition() -> None:
 
 
 def test_scheduled_orders_of_an_ended_assignment_are_forgotten() -> None:
-    """What another worker owns now does not wait here."""
+    """An order that another worker owns now does not wait here."""
     room = ScheduledOrders(max_orders=1)
     room.add(waiting(1, epoch=1), 10)
     room.add(waiting(2, epoch=2, partition=1), 10)

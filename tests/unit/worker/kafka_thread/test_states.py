@@ -1,4 +1,4 @@
-"""What may follow what: the rules in the table, and the document that shows it."""
+"""The allowed transitions of a transaction: the rules in the table, and the document that shows it."""
 
 from __future__ import annotations
 

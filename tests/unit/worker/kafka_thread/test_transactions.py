@@ -35,7 +35,7 @@ def test_results_linger_only_while_other_orders_are_in_hand() -> None:
 
 @pytest.mark.parametrize("takes_effect", [True, False])
 def test_unknown_outcome_is_read_back_before_resending(*, takes_effect: bool) -> None:
-    """What had taken effect is done; what had not is sent again, without a new fetch."""
+    """A transaction that had taken effect is done; any other is sent again, without a new fetch."""
     thread = Thread(A)
     thread.place(A, 0, 1)
     thread.publisher.answers.append(UNKNOWN)
@@ -49,7 +49,7 @@ def test_unknown_outcome_is_read_back_before_resending(*, takes_effect: bool) ->
 
 
 def test_failed_recoveries_lose_nothing() -> None:
-    """Kafka comes back at the fourth try; each failure is told, and backs off."""
+    """Kafka comes back at the fourth try; each failure is reported, and backs off."""
     thread = Thread(A)
     thread.place(A, 0)
     thread.publisher.answers.append(UNKNOWN)
