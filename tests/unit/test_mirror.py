@@ -20,7 +20,6 @@ TESTED_ELSEWHERE: Final = {
     "cli/dead_letters/show.py": "the same",
     "dead_letters/scan.py": "values without a decision",
     "dead_letters/topic.py": "tests/broker/test_dead_letters.py: a door to Kafka",
-    "kafka/admin.py": "tests/broker/test_topics_command.py: a door to Kafka",
     "producer/encoding/native.pyx": "tests/property/test_body.py and test_coerce.py hold it to fastavro",
     "worker/kafka_thread/pace.py": "values without a decision",
     "worker/service.py": "tests/broker: the whole process",
