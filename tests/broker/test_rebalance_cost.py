@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from tests.broker.shop import KEY, open_shop
 from tests.broker.workers import Worker, until
@@ -59,6 +61,32 @@ def test_a_rebalance_cancels_slow_requests(stack: Stack, namespace: str, protoco
         assert new.stop() == 0
         assert published(old) == set(QUICK)
         shop.audit([*SLOW, *QUICK])
+
+
+def test_killed_static_worker_restarts_without_a_rebalance(stack: Stack, namespace: str) -> None:
+    """Within the session time-out it gets its own partitions back, and no partition of the other worker moves."""
+    static = {"JOURNEYS_KAFKA__STATIC": "true", "JOURNEYS_KAFKA__INSTANCE_ID": "stays"}
+    environment = {**static, "JOURNEYS_KAFKA__CONFIG": "{}"}
+    with open_shop(stack, namespace, environment=environment) as shop:
+        stays = shop.crew.hire()
+        stays.until_assigned()
+        killed = shop.crew.hire(JOURNEYS_KAFKA__INSTANCE_ID="restarts")
+        until(lambda: len(changes(killed)) == 6, "half of the partitions of both groups")
+        before = changes(stays)
+        killed.stop(signal.SIGKILL)
+        restarted = shop.crew.hire(JOURNEYS_KAFKA__INSTANCE_ID="restarts")
+        shop.place(*QUICK)
+        shop.until_published(len(QUICK))
+        assert sorted(changes(restarted)) == sorted(changes(killed))
+        assert changes(stays) == before
+        assert [worker.stop() for worker in (stays, restarted)] == [0, 0]
+        shop.audit(QUICK)
+
+
+def changes(worker: Worker) -> list[str]:
+    """The partitions that were assigned to this worker or revoked from it, in this order."""
+    lines = [*worker.lines("orders.assigned"), *worker.lines("orders.revoked"), *worker.lines("orders.lost")]
+    return [name for line in lines for name in line["partitions"]]
 
 
 def moved(worker: Worker, topic: str) -> set[str]:

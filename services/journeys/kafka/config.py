@@ -41,6 +41,22 @@ def consumer_config(settings: Settings, *, group_id: str) -> dict[str, Any]:
     return config
 
 
+def membership(settings: Settings) -> dict[str, Any]:
+    """The properties of a member of a group, beside `consumer_config`, which holds the user's own and goes last.
+
+    Kafka gives the partitions of a killed worker to others after the session time-out. 10 s would gain little: an open
+    transaction holds a partition for up to 20.5 s, and each short fault of the network would cost a rebalance. A static
+    member needs more, so that it may restart within the time-out. In the group protocol `consumer` the broker decides.
+    """
+    kafka = settings.kafka
+    if kafka.group_protocol != "classic":
+        return {}
+    config: dict[str, Any] = {"session.timeout.ms": 45_000 if kafka.static else 20_000, "heartbeat.interval.ms": 2_000}
+    if kafka.static:
+        config["group.instance.id"] = kafka.instance_id
+    return config
+
+
 def producer_config(settings: Settings, *, instance_id: str) -> dict[str, Any]:
     """The configuration for publishing: idempotent, transactional, with the partitioner of Java's clients."""
     kafka = settings.kafka

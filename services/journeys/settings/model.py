@@ -102,11 +102,24 @@ class KafkaSettings(_Group):
     instance_id: str | None = Field(default=None, min_length=1, max_length=200)
     """Name of this worker, unique in the group; none: random at each start. With a stable name, a restarted worker
     frees the offsets of its predecessor within a second."""
+    static: bool = False
+    """Keep the partitions of this worker for 45s while it restarts (static membership). Needs
+    JOURNEYS_KAFKA__INSTANCE_ID and the group protocol `classic`."""
     transaction_timeout: Duration = Field(default=10.0, ge=1, le=900)
     """The broker aborts the transaction of a vanished worker after this time, 1s to 15m. A worker waits as long for its
     own transactions, at most 30s."""
     config: dict[str, Scalar] = Field(default_factory=dict, repr=False)
     """More librdkafka properties, as JSON (TLS, SASL, tuning). Properties that exactly-once depends on are refused."""
+
+    @field_validator("static")
+    @classmethod
+    def _has_a_name_that_stays(cls, static: bool, info: ValidationInfo) -> bool:
+        if static and info.data.get("group_protocol") == "consumer":
+            # Kafka refuses a restarted member for ever while the id of a killed one is not released.
+            raise ValueError("works with JOURNEYS_KAFKA__GROUP_PROTOCOL=classic only")
+        if static and info.data.get("instance_id") is None:
+            raise ValueError("needs JOURNEYS_KAFKA__INSTANCE_ID, a name that stays at a restart")
+        return static
 
     @field_validator("config", mode="before")
     @classmethod

@@ -22,7 +22,7 @@ from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.fetch import Client, Fetcher, Policy
 from journeys.fetcher.http.client import ApiClient, Endpoint
 from journeys.fetcher.memory import MemoryBudget
-from journeys.kafka.config import consumer_config
+from journeys.kafka.config import consumer_config, membership
 from journeys.ops.stuck import Patience
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.producer.publisher import Publisher
@@ -273,7 +273,7 @@ def make_consumers(settings: Settings) -> OrderConsumers:
     topics = {group: settings.orders.topics, f"{group}.retry": tuple(topic for topic, _ in settings.orders.tiers)}
     return OrderConsumers(
         {
-            OrderConsumer(consumer_config(settings, group_id=group_id), names): names
+            OrderConsumer(membership(settings) | consumer_config(settings, group_id=group_id), names): names
             for group_id, names in topics.items()
             if names
         }

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from journeys.kafka.config import consumer_config, producer_config
+from journeys.kafka.config import consumer_config, membership, producer_config
 from journeys.settings import Settings, load
 
 
@@ -49,3 +49,13 @@ def test_the_users_properties_replace_our_tuning() -> None:
     assert consumer_config(chosen, group_id="g")["queued.min.messages"] == 7
     config = producer_config(chosen, instance_id="i")
     assert (config["linger.ms"], config["compression.type"]) == (5, "zstd")
+
+
+def test_killed_member_is_replaced_after_20_s_unless_it_is_static() -> None:
+    """A static member has 45 s to restart. The user's own time-out wins, and KIP-848 leaves it to the broker."""
+    assert membership(settings()) == {"session.timeout.ms": 20_000, "heartbeat.interval.ms": 2_000}
+    static = membership(settings(STATIC="true", INSTANCE_ID="pod-1"))
+    assert (static["session.timeout.ms"], static["group.instance.id"]) == (45_000, "pod-1")
+    assert membership(settings(GROUP_PROTOCOL="consumer")) == {}
+    own = settings(CONFIG='{"session.timeout.ms": 9000}')
+    assert (membership(own) | consumer_config(own, group_id="g"))["session.timeout.ms"] == 9000

@@ -141,3 +141,18 @@ def test_group_that_is_no_topic_name_must_set_the_retry_prefix() -> None:
     problem = "must be set, because the name of the group is no topic name"
     assert problems(environment) == {"JOURNEYS_ORDERS__RETRY_PREFIX": problem}
     assert load(None, environment | {"JOURNEYS_ORDERS__RETRY_PREFIX": "cologne."}).orders.retry_prefix == "cologne."
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({}, "needs JOURNEYS_KAFKA__INSTANCE_ID, a name that stays at a restart"),
+        (
+            {"JOURNEYS_KAFKA__INSTANCE_ID": "pod-1", "JOURNEYS_KAFKA__GROUP_PROTOCOL": "consumer"},
+            "works with JOURNEYS_KAFKA__GROUP_PROTOCOL=classic only",
+        ),
+    ],
+)
+def test_static_membership_needs_a_name_and_the_classic_protocol(more: dict[str, str], problem: str) -> None:
+    """A random name would leave a dead member behind at each start."""
+    assert problems({"JOURNEYS_KAFKA__STATIC": "true", **more}) == {"JOURNEYS_KAFKA__STATIC": problem}
