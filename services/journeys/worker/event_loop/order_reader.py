@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container
-from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Final
+from weakref import WeakValueDictionary
 
 from journeys.avro.schema import Schema, foreign
 from journeys.avro.wire import unframe
@@ -65,27 +66,11 @@ class OrderReader:
         return self._reader.read(message)
 
 
-@dataclass(slots=True)
-class _Lookup:
-    """A lookup of one id, and how many orders wait for it."""
-
-    task: asyncio.Task[None]
-    waiting: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """Why an id is unknown, and since when, in seconds of the monotonic clock."""
-
-    why: str
-    at: float
-
-
 class Schemas:
     """The writer schemas of values in Avro, on the event loop.
 
     `ask` raises ValueError if there is no usable schema for an id, and SetupError if the registry does not answer: then
-    it is asked again. All orders that need an id share one lookup, which ends with the last of them.
+    it is asked again. One order at a time asks for an id. If it is cancelled, the next one that waits asks.
     """
 
     def __init__(
@@ -95,9 +80,9 @@ class Schemas:
         self._awaits = awaits
         self._clock = clock
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._known: dict[int, Schema] = {}
-        self._refused: dict[int, _Refusal] = {}
-        self._lookups: dict[int, _Lookup] = {}
+        self._refused: dict[int, tuple[str, float]] = {}  # why, and until when
         self._unanswered: dict[int, str] = {}
 
     async def learn(self, value: bytes) -> None:
@@ -106,43 +91,25 @@ class Schemas:
             number, _ = unframe(value)
         except ValueError:  # no schema can help: `decode` raises the reason
             return
-        while not self._is_settled(number):
-            await self._answer(number)
+        async with self._locks.setdefault(number, asyncio.Lock()):
+            if not self._is_settled(number):
+                await self._look_up(number)
 
     def decode(self, value: bytes) -> Json:
         """The datum of a value after `learn`. Raises ValueError for a broken frame, schema or body."""
         number, body = unframe(value)
         if (schema := self._known.get(number)) is None:
-            raise ValueError(self._refused[number].why)
+            raise ValueError(self._refused[number][0])
         return schema.decode(body)
 
     def _is_settled(self, number: int) -> bool:
-        if number in self._known:
-            return True
-        refusal = self._refused.get(number)
-        return refusal is not None and self._clock.monotonic() < refusal.at + _REFUSED_FOR_S
-
-    async def _answer(self, number: int) -> None:
-        """Wait for the lookup that all orders share. The last one that is cancelled ends it."""
-        lookup = self._lookups.get(number)
-        if lookup is None or lookup.task.done():
-            lookup = self._lookups[number] = _Lookup(asyncio.create_task(self._look_up(number)))
-        lookup.waiting += 1
-        try:
-            await asyncio.shield(lookup.task)
-        finally:
-            lookup.waiting -= 1
-            if not lookup.waiting:
-                lookup.task.cancel()
-                if self._lookups.get(number) is lookup:
-                    del self._lookups[number]
+        return number in self._known or self._clock.monotonic() < self._refused.get(number, ("", 0.0))[1]
 
     async def _look_up(self, number: int) -> None:
-        asked = 0
+        pauses = chain(_PAUSES_S, repeat(_PAUSES_S[-1]))
         try:
             while not await self._is_answered(number):
-                await asyncio.sleep(_PAUSES_S[min(asked, len(_PAUSES_S) - 1)])
-                asked += 1
+                await asyncio.sleep(next(pauses))
         finally:
             if self._unanswered.pop(number, None) is not None:
                 self._report()
@@ -152,18 +119,15 @@ class Schemas:
             async with self._turns:
                 self._known[number] = await self._ask(number)
         except ValueError as error:
-            self._refuse(number, str(error))
+            self._refused.pop(number, None)  # the newest stands last
+            self._refused[number] = str(error), self._clock.monotonic() + _REFUSED_FOR_S
+            if len(self._refused) > _MAX_REFUSED:
+                del self._refused[next(iter(self._refused))]
         except SetupError as error:
             self._unanswered[number] = str(error)
             self._report()
             return False
         return True
-
-    def _refuse(self, number: int, why: str) -> None:
-        self._refused.pop(number, None)
-        self._refused[number] = _Refusal(why, self._clock.monotonic())
-        if len(self._refused) > _MAX_REFUSED:
-            del self._refused[next(iter(self._refused))]
 
     def _report(self) -> None:
         self._awaits(next(iter(self._unanswered.values()), None))

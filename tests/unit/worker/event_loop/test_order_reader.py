@@ -128,8 +128,8 @@ def test_orders_wait_for_a_silent_registry() -> None:
     assert registry.reported == [str(DOWN)] * 5 + [None]
 
 
-def test_cancelled_order_cancels_no_shared_lookup() -> None:
-    """The order that asked first may go; the question stays as long as any order waits."""
+def test_cancelled_lookup_passes_to_the_next_order() -> None:
+    """The order that asked first is cancelled; one of those that wait asks instead, at once."""
 
     async def use(registry: Registry) -> None:
         orders = [asyncio.create_task(registry.read(7)) for _ in range(3)]
@@ -139,7 +139,7 @@ def test_cancelled_order_cancels_no_shared_lookup() -> None:
         assert await orders[2] == "A-1"
 
     registry = with_registry(use)
-    assert (registry.asked, registry.at) == ({7: 1}, [0])
+    assert (registry.asked, registry.at, registry.busiest) == ({7: 2}, [0, 0.5], 1)
 
 
 def test_lookup_ends_with_the_last_order_that_waits() -> None:
