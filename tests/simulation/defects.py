@@ -94,7 +94,7 @@ class PollInside(KafkaLoop):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        consumers = self._consumers
+        consumers = self.consumers
         usual = consumers.in_groups
 
         def in_groups(commits: Iterable[OffsetCommit]) -> list[GroupOffsets]:
@@ -103,9 +103,9 @@ class PollInside(KafkaLoop):
 
             def polled(group: GroupOffsets) -> Callable[[], object]:
                 def metadata() -> object:
-                    self._admission.admit(consumers.poll(0, 1))
+                    self.admission.admit(consumers.poll(0, 1))
                     while not consumers.has_joined(topics):
-                        self._admission.admit(consumers.poll(0.1, 1))
+                        self.admission.admit(consumers.poll(0.1, 1))
                     return group.metadata()
 
                 return metadata
@@ -177,7 +177,7 @@ class AbortForgets(Transactions):
 
     def _aborted(self, oversized: Sequence[FinishedOrder]) -> Outcome:
         outcome = super()._aborted(oversized)
-        self._results.settle(self._plan(self._assignments.ledgers)[0])
+        self.results.settle(self._plan(self.assignments.ledgers)[0])
         return outcome
 
 
@@ -203,7 +203,7 @@ class UnknownIsDone(Transactions):
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         found = super()._effect(partition, deadline)
-        return replace(found, covers=frozenset(self._results.offsets(partition)))
+        return replace(found, covers=frozenset(self.results.offsets(partition)))
 
 
 class TimeoutIsAbort(Publisher):
@@ -268,11 +268,11 @@ class RevokeWithoutCancel(KafkaLoop):
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """Without telling the pool."""
-        usual, self._pool.cancel = self._pool.cancel, _nothing  # type: ignore[assignment, method-assign]  # a defect
+        usual, self.pool.cancel = self.pool.cancel, _nothing  # type: ignore[assignment, method-assign]  # a defect
         try:
             super().revoked(partitions)
         finally:
-            self._pool.cancel = usual  # type: ignore[method-assign]  # restored
+            self.pool.cancel = usual  # type: ignore[method-assign]  # restored
 
 
 class HeldForEver(Assignments):
@@ -305,12 +305,12 @@ class NeverResumed(KafkaLoop):
     """A partition that was paused for want of room stays paused."""
 
     def _set_pauses(self) -> None:
-        usual = self._consumers.resume
-        self._consumers.resume = _nothing  # type: ignore[assignment, method-assign]  # a defect
+        usual = self.consumers.resume
+        self.consumers.resume = _nothing  # type: ignore[assignment, method-assign]  # a defect
         try:
             super()._set_pauses()
         finally:
-            self._consumers.resume = usual  # type: ignore[method-assign]  # restored
+            self.consumers.resume = usual  # type: ignore[method-assign]  # restored
 
 
 class StarvedHeir(Assignments):
@@ -335,7 +335,7 @@ class HoldUpUntold(Transactions):
     def burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
         """Without a word about what is blocked."""
         outcome = super().burst(timeout, only)
-        self._results.backlog.is_blocked = False
+        self.results.backlog.is_blocked = False
         return outcome
 
 

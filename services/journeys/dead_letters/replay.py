@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from journeys.consumer.ledger import Commit
@@ -48,6 +49,7 @@ def replay_publisher(settings: Settings, make: Callable[[dict[str, Any]], Publis
     return publisher
 
 
+@dataclass(kw_only=True, eq=False)
 class Replay:
     """One run of a plan.
 
@@ -55,30 +57,18 @@ class Replay:
     letters sent, by reason; it is exact also after an error.
     """
 
-    def __init__(
-        self,
-        *,
-        letters: DeadLetterTopic,
-        publisher: Publisher,
-        targets: Targets,
-        map_limit: int,
-        batch_size: int,
-        on: Progress,
-        stopped: Callable[[], bool] = lambda: False,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self._letters = letters
-        self._publisher = publisher
-        self._targets = targets
-        self._map_limit = map_limit
-        self._batch_size = batch_size
-        self._on = on
-        self._stopped = stopped
-        self._sleep = sleep
-        self._setbacks = 0
-        self._total = 0
-        self._in_doubt: list[OrderMessage] = []
-        self.replayed: Counter[str] = Counter()
+    letters: DeadLetterTopic
+    publisher: Publisher
+    targets: Targets
+    map_limit: int
+    batch_size: int
+    on: Progress
+    stopped: Callable[[], bool] = lambda: False
+    sleep: Callable[[float], object] = time.sleep
+    replayed: Counter[str] = field(init=False, default_factory=Counter)
+    _setbacks: int = field(init=False, default=0)
+    _total: int = field(init=False, default=0)
+    _in_doubt: list[OrderMessage] = field(init=False, default_factory=list)
 
     def run(self, plan: ReplayPlan) -> None:
         """Send the letters of the plan that are still pending. Raises HaltError if it cannot go on, or was stopped."""
@@ -89,7 +79,7 @@ class Replay:
 
     def _recover(self) -> None:
         try:
-            self._publisher.rebuild(timeout=_START_S)
+            self.publisher.rebuild(timeout=_START_S)
         except TimeoutError as late:
             raise HaltError(
                 f"Kafka does not answer ({late}), and whether the last {len(self._in_doubt)} letters went out is not "
@@ -98,19 +88,19 @@ class Replay:
 
     def _run(self, plan: PartitionPlan) -> bool:
         """Send the pending letters of one partition; False if the outcome of a transaction is unknown."""
-        replayed = self._letters.replayed(plan.partition) or plan.replayed
+        replayed = self.letters.replayed(plan.partition) or plan.replayed
         self._settle_doubt(replayed)
-        replay = PartitionReplay(plan.partition, replayed.ledger(limit=self._map_limit), plan.targets)
+        replay = PartitionReplay(plan.partition, replayed.ledger(limit=self.map_limit), plan.targets)
         batch: list[OrderMessage] = []
         size_bytes = 0
         start = max(plan.start, replayed.watermark)
-        for message in self._letters.read(plan.partition, start=start, end=plan.end):
+        for message in self.letters.read(plan.partition, start=start, end=plan.end):
             self._check_stop()
             if not replay.take(message.position.offset):
                 continue
             batch.append(message)
             size_bytes += message.size
-            if len(batch) >= self._batch_size or size_bytes >= _BATCH_BYTES:
+            if len(batch) >= self.batch_size or size_bytes >= _BATCH_BYTES:
                 if not self._send(plan, replay, batch):
                     return False
                 batch, size_bytes = [], 0
@@ -118,12 +108,12 @@ class Replay:
 
     def _send(self, plan: PartitionPlan, replay: PartitionReplay, batch: list[OrderMessage]) -> bool:
         """Send one batch, again after each abort; False if its outcome is unknown."""
-        records = [[self._targets.record(message, plan.targets[message.position.offset])] for message in batch]
+        records = [[self.targets.record(message, plan.targets[message.position.offset])] for message in batch]
         commit = replay.commit()
         while True:
             self._check_stop()
-            group = GroupOffsets(offsets=(_offset(batch[0], commit),), metadata=self._letters.group_metadata)
-            result = self._publisher.publish(records, [group], timeout=_TRANSACTION_S)
+            group = GroupOffsets(offsets=(_offset(batch[0], commit),), metadata=self.letters.group_metadata)
+            result = self.publisher.publish(records, [group], timeout=_TRANSACTION_S)
             if result.outcome is Outcome.COMMITTED:
                 self._setbacks = 0
                 replay.sent(commit)
@@ -135,13 +125,13 @@ class Replay:
                 return False
 
     def _check_stop(self) -> None:
-        if self._stopped():
+        if self.stopped():
             raise HaltError("stopped by a signal; the same command goes on with what is pending")
 
     def _pause_or_halt(self, result: Result, batch: list[OrderMessage]) -> None:
         """Pause after a transaction that was not committed. Raises HaltError if another try is useless."""
         if result.fenced:
-            self._publisher.discard()
+            self.publisher.discard()
             raise HaltError(
                 "another replay of this group has begun, or this one stood still for longer than "
                 "JOURNEYS_KAFKA__TRANSACTION_TIMEOUT: it ends here, and nothing is replayed twice"
@@ -152,7 +142,7 @@ class Replay:
         self._setbacks += 1
         if self._setbacks >= _SETBACKS:
             raise HaltError(f"Kafka does not commit what is replayed: {result.reason}")
-        self._sleep(_PAUSE_S * 2**self._setbacks)
+        self.sleep(_PAUSE_S * 2**self._setbacks)
 
     def _settle_doubt(self, replayed: ReplayedOffsets) -> None:
         """Count the letters of a batch with unknown outcome that were committed after all."""
@@ -161,7 +151,7 @@ class Replay:
 
     def _count(self, batch: list[OrderMessage]) -> None:
         self.replayed.update(reason_of(message) for message in batch)
-        self._on(self.replayed.total(), self._total)
+        self.on(self.replayed.total(), self._total)
 
 
 def _offset(message: OrderMessage, commit: Commit) -> OffsetCommit:

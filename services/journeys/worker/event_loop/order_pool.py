@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from journeys.clock import Clock
@@ -59,6 +60,7 @@ class Keeper(Protocol):
         """Whether the API answered for another order since then, in seconds of the monotonic clock."""
 
 
+@dataclass(kw_only=True, eq=False)
 class OrderPool:
     """Fetches and encodes the orders in hand, at most `slots` of them side by side, paused ones not counted.
 
@@ -68,34 +70,20 @@ class OrderPool:
     defect: the pool calls `failed` with it, and the worker stops rather than go on without the order.
     """
 
-    def __init__(
-        self,
-        *,
-        reader: Reader,
-        fetcher: JourneyFetcher,
-        encoder: Encoder,
-        results: ResultQueue,
-        routes: Routes,
-        slots: int,
-        keeper: Keeper,
-        hooks: Hooks,
-        failed: Callable[[BaseException], None],
-        clock: Clock | None = None,
-    ) -> None:
-        self._clock = clock or Clock()
-        self._reader = reader
-        self._fetcher = fetcher
-        self._encoder = encoder
-        self._results = results
-        self._routes = routes
-        self._slots = slots
-        self._keeper = keeper
-        self._hooks = hooks
-        self._failed = failed
-        self._loop = asyncio.get_running_loop()
-        self._waiting: deque[AdmittedOrder] = deque()
-        self._running: dict[asyncio.Task[None], AdmittedOrder] = {}
-        self._closed = False
+    reader: Reader
+    fetcher: JourneyFetcher
+    encoder: Encoder
+    results: ResultQueue
+    routes: Routes
+    slots: int
+    keeper: Keeper
+    hooks: Hooks
+    failed: Callable[[BaseException], None]
+    clock: Clock = field(default_factory=Clock)
+    _loop: asyncio.AbstractEventLoop = field(init=False, default_factory=asyncio.get_running_loop)
+    _waiting: deque[AdmittedOrder] = field(init=False, default_factory=deque)
+    _running: dict[asyncio.Task[None], AdmittedOrder] = field(init=False, default_factory=dict)
+    _closed: bool = field(init=False, default=False)
 
     def submit(self, orders: Sequence[AdmittedOrder]) -> None:
         """As `Pool.submit`; on the Kafka thread."""
@@ -129,7 +117,7 @@ class OrderPool:
             self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) - self._fetcher.paused < self._slots and not self._keeper.is_held:
+        while self._waiting and len(self._running) - self.fetcher.paused < self.slots and not self.keeper.is_held:
             admitted = self._waiting.popleft()
             task = self._loop.create_task(self._work(admitted))
             self._running[task] = admitted
@@ -139,9 +127,9 @@ class OrderPool:
         admitted = self._running.pop(task, None)
         if task.cancelled():
             if admitted is not None and not task.cancelling():  # we did not cancel it: the order would be lost
-                self._failed(RuntimeError(f"the work on {admitted.message.position} ended without a result"))
+                self.failed(RuntimeError(f"the work on {admitted.message.position} ended without a result"))
         elif (error := task.exception()) is not None:
-            self._failed(error)
+            self.failed(error)
         self._fill()
 
     def _drop(self, epochs: Collection[int] | None) -> None:
@@ -154,8 +142,8 @@ class OrderPool:
 
     def _others_answered(self, order: Order) -> bool:
         """Whether the API answered for another order since this one was written to its retry tier."""
-        waited = self._clock.wall() - (order.message.timestamp_ms or 0) / 1000
-        return self._keeper.others_answered(order.order_id, since=self._clock.monotonic() - max(0.0, waited))
+        waited = self.clock.wall() - (order.message.timestamp_ms or 0) / 1000
+        return self.keeper.others_answered(order.order_id, since=self.clock.monotonic() - max(0.0, waited))
 
     async def _work(self, admitted: AdmittedOrder) -> None:
         message = admitted.message
@@ -163,34 +151,34 @@ class OrderPool:
         reason: str | None = None
         is_refused = False
         try:
-            order = await self._reader.read(message)
+            order = await self.reader.read(message)
             bind_order(order.order_id)
-            journey = await self._fetcher.fetch(order, accept_empty=self._routes.accepts_empty(order))
-            self._hooks.notify(JourneyFetched(journey))
-            records, outcome = self._encoder.encode(journey), "published"
+            journey = await self.fetcher.fetch(order, accept_empty=self.routes.accepts_empty(order))
+            self.hooks.notify(JourneyFetched(journey))
+            records, outcome = self.encoder.encode(journey), "published"
         except OrderError as error:
             record, outcome = route_failure(
                 message,
                 order,
                 error,
-                self._routes,
-                now_ms=self._clock.wall_ms(),
+                self.routes,
+                now_ms=self.clock.wall_ms(),
                 others_answered=order is None or self._others_answered(order),
             )
             records, reason = [record], error.reason
             is_refused = outcome == "dead-lettered" and not _used_up_tiers(order, error)
-        self._keeper.ended(is_dead=is_refused)
+        self.keeper.ended(is_dead=is_refused)
         finished = FinishedOrder(
             epoch=admitted.epoch,
             message=message,
             outcome=outcome,
             records=records,
             size=taken_by(records),
-            at=self._clock.monotonic(),
+            at=self.clock.monotonic(),
             order=order,
             reason=reason,
         )
-        self._results.put(finished)
+        self.results.put(finished)
 
 
 def _used_up_tiers(order: Order | None, error: OrderError) -> bool:

@@ -106,10 +106,11 @@ class Schemas:
         return number in self._known or self._clock.monotonic() < self._refused.get(number, ("", 0.0))[1]
 
     async def _look_up(self, number: int) -> None:
-        pauses = chain(_PAUSES_S, repeat(_PAUSES_S[-1]))
         try:
-            while not await self._is_answered(number):
-                await asyncio.sleep(next(pauses))
+            for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
+                if await self._is_answered(number):
+                    return
+                await asyncio.sleep(pause_s)
         finally:
             if self._unanswered.pop(number, None) is not None:
                 self._report()

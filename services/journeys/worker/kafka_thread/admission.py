@@ -7,6 +7,7 @@ poll ──► ledger ──► due? ──► room and open gate? ──► poo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
@@ -22,47 +23,35 @@ from journeys.worker.kafka_thread.results import PendingResults
 from journeys.worker.kafka_thread.scheduled import Schedule, ScheduledOrders
 
 
+@dataclass(kw_only=True, eq=False)
 class Admission:
     """Belongs to the Kafka thread; any thread may read its numbers. Nothing here blocks."""
 
-    def __init__(
-        self,
-        *,
-        assignments: Assignments,
-        results: PendingResults,
-        pool: Pool,
-        gate: IntakeGate,
-        memory: MemoryInUse,
-        schedule: Schedule,
-        bounds: Bounds,
-        routes: Routes,
-        ages: Ages,
-        hooks: Hooks,
-        clock: Clock,
-    ) -> None:
-        self._assignments = assignments
-        self._results = results
-        self._pool = pool
-        self._gate = gate
-        self._memory = memory
-        self._schedule = schedule
-        self._bounds = bounds
-        self._routes = routes
-        self._ages = ages
-        self._hooks = hooks
-        self._clock = clock
-        self._intake = Intake(bounds)
-        self._scheduled = ScheduledOrders()
+    assignments: Assignments
+    results: PendingResults
+    pool: Pool
+    gate: IntakeGate
+    memory: MemoryInUse
+    schedule: Schedule
+    bounds: Bounds
+    routes: Routes
+    ages: Ages
+    hooks: Hooks
+    clock: Clock
+    _scheduled: ScheduledOrders = field(init=False, default_factory=ScheduledOrders)
+
+    def __post_init__(self) -> None:
+        self._intake = Intake(self.bounds)
 
     @property
     def in_hand(self) -> int:
         """Orders admitted and not published, without those that are not due yet."""
-        return self._assignments.unpublished - len(self._scheduled)
+        return self.assignments.unpublished - len(self._scheduled)
 
     @property
     def bytes_in_hand(self) -> int:
         """Bytes of the orders in hand, of journeys that are being read, and of records that are not published yet."""
-        return self._results.bytes + self._memory.bytes_in_hand + self._results.backlog.results.bytes
+        return self.results.bytes + self.memory.bytes_in_hand + self.results.backlog.results.bytes
 
     @property
     def not_due(self) -> int:
@@ -78,8 +67,8 @@ class Admission:
     @property
     def room(self) -> int:
         """How many more orders may be admitted; 0 or less for none."""
-        room = self._bounds.room(orders=self.in_hand, in_bytes=self.bytes_in_hand)
-        return min(room, int(self._gate.wants_one_more)) if self._gate.is_shut else room
+        room = self.bounds.room(orders=self.in_hand, in_bytes=self.bytes_in_hand)
+        return min(room, int(self.gate.wants_one_more)) if self.gate.is_shut else room
 
     @property
     def is_open(self) -> bool:
@@ -88,7 +77,7 @@ class Admission:
 
     def update(self, now: float) -> None:
         """Open, stop or pause the intake by the room there is; `now` is in seconds of the monotonic clock."""
-        self._intake.update(room=self.room, now=now, wants_one_more=self._gate.wants_one_more)
+        self._intake.update(room=self.room, now=now, wants_one_more=self.gate.wants_one_more)
 
     def must_pause(self, partition: Partition, ledger: Ledger) -> bool:
         """Whether a partition must not be read on for now."""
@@ -96,20 +85,20 @@ class Admission:
 
     def admit(self, messages: Sequence[OrderMessage]) -> None:
         """Take polled messages: pass over those that are done, hand over those that are due, keep the others."""
-        now_ms = self._clock.wall_ms()
+        now_ms = self.clock.wall_ms()
         admitted: list[AdmittedOrder] = []
         for message in messages:
             position = message.position
-            ledger = self._assignments.ledgers.get((position.topic, position.partition))
+            ledger = self.assignments.ledgers.get((position.topic, position.partition))
             if ledger is None or not ledger.polled(position.offset):
                 continue
             order = AdmittedOrder(epoch=ledger.epoch, message=message)
-            due_ms = self._schedule.due_ms(message, now_ms)
-            group = self._routes.foreign_group(message)
+            due_ms = self.schedule.due_ms(message, now_ms)
+            group = self.routes.foreign_group(message)
             if message.value is None or group is not None:
-                self._hooks.notify(MessageSkipped(message) if group is None else ForeignRetry(message, group))
-                self._results.admitted(order)
-                self._results.add(_skipped(order, self._clock.monotonic()))
+                self.hooks.notify(MessageSkipped(message) if group is None else ForeignRetry(message, group))
+                self.results.admitted(order)
+                self.results.add(_skipped(order, self.clock.monotonic()))
             elif due_ms is not None and due_ms > now_ms:
                 self._scheduled.add(order, due_ms)
             else:
@@ -118,29 +107,29 @@ class Admission:
 
     def submit_due(self) -> None:
         """Hand over waiting orders that are due, as many as there is room for."""
-        self._submit(self._scheduled.due(self._clock.wall_ms(), max(0, self.room)))
+        self._submit(self._scheduled.due(self.clock.wall_ms(), max(0, self.room)))
 
     def break_deadlock(self) -> None:
         """If every order in hand is finished and blocked, hand over one waiting order that is due, although full.
 
         The finished orders wait for an older one. If that one waits here, there will never be room for it.
         """
-        is_deadlock = self._results.backlog.is_blocked and self.in_hand <= len(self._results)
-        self._submit(self._scheduled.due(self._clock.wall_ms(), int(is_deadlock)))
+        is_deadlock = self.results.backlog.is_blocked and self.in_hand <= len(self.results)
+        self._submit(self._scheduled.due(self.clock.wall_ms(), int(is_deadlock)))
 
     def forget(self) -> None:
         """Drop the waiting orders of assignments that have ended."""
-        self._scheduled.forget(lambda admitted: self._assignments.partition_of(admitted.epoch) is None)
+        self._scheduled.forget(lambda admitted: self.assignments.partition_of(admitted.epoch) is None)
 
     def _submit(self, orders: Sequence[AdmittedOrder]) -> None:
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         for order in orders:
             position = order.message.position
-            self._results.admitted(order)
-            self._ages.began((position.topic, position.partition), position.offset, now)
+            self.results.admitted(order)
+            self.ages.began((position.topic, position.partition), position.offset, now)
         if orders:
-            self._gate.admit_one()
-            self._pool.submit(orders)
+            self.gate.admit_one()
+            self.pool.submit(orders)
 
 
 def _skipped(order: AdmittedOrder, at: float) -> FinishedOrder:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
@@ -26,85 +27,71 @@ from journeys.worker.kafka_thread.states import State
 from journeys.worker.kafka_thread.transactions import Transactions
 
 
+@dataclass(kw_only=True, eq=False)
 class KafkaLoop:
     """Runs until stopped. Only the Kafka thread calls its methods, apart from `stop` and `leave`."""
 
-    def __init__(
-        self,
-        *,
-        consumers: OrderConsumers,
-        assignments: Assignments,
-        admission: Admission,
-        results: PendingResults,
-        transactions: Transactions,
-        pool: Pool,
-        ages: Ages,
-        lag: Lag,
-        pace: Pace,
-        hooks: Hooks,
-        clock: Clock,
-    ) -> None:
-        self._consumers = consumers
-        self._assignments = assignments
-        self._admission = admission
-        self._results = results
-        self._transactions = transactions
-        self._pool = pool
-        self._ages = ages
-        self._pace = pace
-        self._hooks = hooks
-        self._clock = clock
-        self._lag = lag
-        self._paused: set[Partition] = set()
-        self._obstacles: Mapping[str, str] | None = None  # as reported last
-        self._polled_at = 0.0
-        self._measured_at = 0.0
-        self._stopping = threading.Event()
-        self.turned_at: float | None = None
-        """When the last turn began, in seconds of the monotonic clock; None while it does not run."""
+    consumers: OrderConsumers
+    assignments: Assignments
+    admission: Admission
+    results: PendingResults
+    transactions: Transactions
+    pool: Pool
+    ages: Ages
+    lag: Lag
+    pace: Pace
+    hooks: Hooks
+    clock: Clock
+    _paused: set[Partition] = field(init=False, default_factory=set)
+    _obstacles: Mapping[str, str] | None = field(init=False, default=None)  # as reported last
+    _polled_at: float = field(init=False, default=0.0)
+    _measured_at: float = field(init=False, default=0.0)
+    _stopping: threading.Event = field(init=False, default_factory=threading.Event)
+    turned_at: float | None = field(init=False, default=None)
+    """When the last turn began, in seconds of the monotonic clock; None while it does not run."""
 
     def stop(self) -> None:
         """Ask the loop to end, and a transaction under way with it. Any thread may call it; never blocks."""
         self._stopping.set()
-        self._transactions.hurry()
+        self.transactions.hurry()
 
     def run(self) -> None:
         """Join the groups, work until stopped, then commit finished orders. Raises HaltError."""
-        self._consumers.subscribe(self)
+        self.consumers.subscribe(self)
         try:
             while not self._stopping.is_set():
                 self.step()
-            self._pool.cancel(None)
+            self.pool.cancel(None)
             self._finish()
         finally:
             self.turned_at = None
 
     def leave(self) -> None:
         """Leave the groups, after `run`. Any thread may call it; it may block for minutes behind a pending join."""
-        self._consumers.close()
+        self.consumers.close()
 
     def step(self) -> None:
         """One turn: take results, publish them when it is time, poll, admit orders."""
-        self.turned_at = now = self._clock.monotonic()
+        self.turned_at = now = self.clock.monotonic()
         self._measure(now)
-        self._results.collect()
-        self._transactions.work(now, in_hand=self._admission.in_hand)
-        self._assignments.ask_again(now)
-        self._admission.update(now)
-        if self._admission.is_open:
-            self._admission.submit_due()  # first: new orders would take all the room
-            self._serve(self._patience(), max(1, self._admission.room))
+        self.results.collect()
+        self.transactions.work(now, in_hand=self.admission.in_hand)
+        self.assignments.ask_again(now)
+        self.admission.update(now)
+        if self.admission.is_open:
+            self.admission.submit_due()  # first: new orders would take all the room
+            self._serve(self._patience(), max(1, self.admission.room))
         else:
-            self._admission.break_deadlock()
+            self.admission.break_deadlock()
             self._wait_for_room(now)
         self._set_pauses()
 
     def _finish(self) -> None:
         """Commit finished orders. Those that cannot be committed in time are left to the next owner."""
-        deadline = self._clock.monotonic() + self._pace.revoke_s
-        self._results.collect()
-        while self._transactions.state is not State.IN_DOUBT and (left := deadline - self._clock.monotonic()) > 0:
-            if self._transactions.state is State.READY and self._transactions.burst(left) is None:
+        deadline = self.clock.monotonic() + self.pace.revoke_s
+        self.results.collect()
+        while self.transactions.state is not State.IN_DOUBT and (left := deadline - self.clock.monotonic()) > 0:
+            if self.transactions.state is State.READY and self.transactions.burst(left) is None:
                 return
             self._serve(self._patience(), 1)
 
@@ -112,86 +99,86 @@ class KafkaLoop:
 
     def _patience(self) -> float:
         """How long a poll may wait, in seconds: until the next burst is due, at most."""
-        due = self._transactions.next_at(in_hand=self._admission.in_hand)
-        return self._pace.poll_s if due is None else max(0.0, min(self._pace.poll_s, due - self._clock.monotonic()))
+        due = self.transactions.next_at(in_hand=self.admission.in_hand)
+        return self.pace.poll_s if due is None else max(0.0, min(self.pace.poll_s, due - self.clock.monotonic()))
 
     def _serve(self, timeout: float, limit: int) -> None:
-        self._polled_at = self._clock.monotonic()
-        self._transactions.polled()
-        self._admission.admit(self._consumers.poll(timeout, limit))
+        self._polled_at = self.clock.monotonic()
+        self.transactions.polled()
+        self.admission.admit(self.consumers.poll(timeout, limit))
         if (obstacles := self._find_obstacles()) != self._obstacles:
             self._obstacles = obstacles
-            self._hooks.notify(GroupsChanged(obstacles))
+            self.hooks.notify(GroupsChanged(obstacles))
 
     def _find_obstacles(self) -> Mapping[str, str]:
         """Why each group cannot read all its topics; a group is left out while it can."""
-        obstacles = self._consumers.obstacles
-        for partition in self._assignments.held_longer_than(self._pace.held_s):
+        obstacles = self.consumers.obstacles
+        for partition in self.assignments.held_longer_than(self.pace.held_s):
             topic, number = partition
             held = f"{topic}/{number} waits for a transaction that does not end"
-            obstacles.setdefault(self._consumers.group_of(partition), held)
+            obstacles.setdefault(self.consumers.group_of(partition), held)
         return obstacles
 
     def _wait_for_room(self, now: float) -> None:
         # Longer than until the next result: at full load one comes each half millisecond, and to wake up for it takes
         # the interpreter's lock from the event loop.
-        self._clock.sleep(min(self._patience(), self._pace.full_s))
-        if self._transactions.state is State.ABORTED or now - self._polled_at >= self._pace.poll_when_full_s:
+        self.clock.sleep(min(self._patience(), self.pace.full_s))
+        if self.transactions.state is State.ABORTED or now - self._polled_at >= self.pace.poll_when_full_s:
             self._serve(0, 1)
 
     def _set_pauses(self) -> None:
         """Pause the partitions that must not be read on, resume those that may."""
-        for partition, ledger in self._assignments.ledgers.items():
-            stop = self._admission.must_pause(partition, ledger)
+        for partition, ledger in self.assignments.ledgers.items():
+            stop = self.admission.must_pause(partition, ledger)
             if stop and partition not in self._paused:
-                self._consumers.pause([partition])
+                self.consumers.pause([partition])
                 self._paused.add(partition)
             elif not stop and partition in self._paused:
-                self._consumers.resume([partition])
+                self.consumers.resume([partition])
                 self._paused.discard(partition)
 
     def _measure(self, now: float) -> None:
         """Measure the lag once a second; in the turns between, ask for the ends of paused partitions."""
         if now - self._measured_at <= 1:
-            self._lag.ask()
+            self.lag.ask()
             return
         self._measured_at = now
-        watermarks = {partition: ledger.watermark for partition, ledger in self._assignments.ledgers.items()}
-        self._lag.measure(watermarks, self._paused)
-        self._hooks.notify(OrdersWaiting(self._admission.not_due, self._admission.next_due))
-        oldest_s = now - min(self._ages.oldest().values(), default=now)
-        self._hooks.notify(Measured(self._admission.in_hand, self._lag.by_partition, oldest_s))
+        watermarks = {partition: ledger.watermark for partition, ledger in self.assignments.ledgers.items()}
+        self.lag.measure(watermarks, self._paused)
+        self.hooks.notify(OrdersWaiting(self.admission.not_due, self.admission.next_due))
+        oldest_s = now - min(self.ages.oldest().values(), default=now)
+        self.hooks.notify(Measured(self.admission.in_hand, self.lag.by_partition, oldest_s))
 
     # -- rebalances; the consumers call these inside `poll`
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Take over partitions, each at the offset that its last owner committed. Raises HaltError."""
-        self._assignments.take_over(partitions)
-        self._ages.assigned(partitions, self._clock.monotonic())
+        self.assignments.take_over(partitions)
+        self.ages.assigned(partitions, self.clock.monotonic())
         self._set_pauses()
-        self._hooks.notify(Assigned(partitions))
+        self.hooks.notify(Assigned(partitions))
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """Cancel the HTTP of these partitions, publish their finished orders, forget the rest. Raises HaltError."""
-        self._pool.cancel(self._assignments.epochs_of(partitions))
-        self._results.collect()
+        self.pool.cancel(self.assignments.epochs_of(partitions))
+        self.results.collect()
         # No poll is possible in here, so an abort leaves its orders to the new owner. Only these partitions: a
         # rebalance of the other group at the same moment must not abort their transaction.
-        if self._transactions.state is State.READY:
-            self._transactions.burst(self._pace.revoke_s, partitions)
+        if self.transactions.state is State.READY:
+            self.transactions.burst(self.pace.revoke_s, partitions)
         self._forget(partitions)
-        self._hooks.notify(Revoked(partitions, lost=False))
+        self.hooks.notify(Revoked(partitions, lost=False))
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """Forget these partitions and commit nothing for them: they already have a new owner."""
-        self._pool.cancel(self._assignments.epochs_of(partitions))
+        self.pool.cancel(self.assignments.epochs_of(partitions))
         self._forget(partitions)
-        self._hooks.notify(Revoked(partitions, lost=True))
+        self.hooks.notify(Revoked(partitions, lost=True))
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
-        self._assignments.forget(partitions)
-        self._ages.forget(partitions)
+        self.assignments.forget(partitions)
+        self.ages.forget(partitions)
         self._paused.difference_update(partitions)
-        self._lag.forget(partitions)
-        self._results.forget()
-        self._admission.forget()
+        self.lag.forget(partitions)
+        self.results.forget()
+        self.admission.forget()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
@@ -77,44 +78,31 @@ class Fences:
             )
 
 
+@dataclass(kw_only=True, eq=False)
 class Transactions:
     """Belongs to the Kafka thread; any thread may call `hurry`. `full_at` results begin a transaction at once.
 
     Methods block for as long as a transaction may take (`Pace`), and raise HaltError if Kafka refuses for good.
     """
 
-    def __init__(
-        self,
-        *,
-        publisher: Publisher,
-        consumers: OrderConsumers,
-        assignments: Assignments,
-        results: PendingResults,
-        ages: Ages,
-        routes: Routes,
-        pace: Pace,
-        full_at: float,
-        hooks: Hooks,
-        clock: Clock,
-    ) -> None:
-        self._publisher = publisher
-        self._consumers = consumers
-        self._assignments = assignments
-        self._results = results
-        self._ages = ages
-        self._routes = routes
-        self._pace = pace
-        self._full_at = full_at
-        self._hooks = hooks
-        self._clock = clock
-        self.state = FIRST
-        self.back_off = BackOff()
-        self._fences = Fences()
-        self._burst_at = -math.inf
+    publisher: Publisher
+    consumers: OrderConsumers
+    assignments: Assignments
+    results: PendingResults
+    ages: Ages
+    routes: Routes
+    pace: Pace
+    full_at: float
+    hooks: Hooks
+    clock: Clock
+    state: State = field(init=False, default=FIRST)
+    back_off: BackOff = field(init=False, default_factory=BackOff)
+    _fences: Fences = field(init=False, default_factory=Fences)
+    _burst_at: float = field(init=False, default=-math.inf)
 
     def hurry(self) -> None:
         """Let what is under way, and all that follows, end within `Pace.revoke_s`. Never blocks."""
-        self._publisher.hurry(self._pace.revoke_s)
+        self.publisher.hurry(self.pace.revoke_s)
 
     def polled(self) -> None:
         """Note that the consumer is about to be polled. Raises KeyError inside a transaction: that is a defect."""
@@ -126,11 +114,11 @@ class Transactions:
             if now >= self.back_off.until:
                 self._recover()
         elif self._is_due(now, in_hand):
-            self.burst(self._pace.transaction_s)
+            self.burst(self.pace.transaction_s)
 
     def next_at(self, *, in_hand: int) -> float | None:
         """When the next burst is due, in seconds of the monotonic clock; None while there is no result."""
-        oldest = self._results.oldest_at
+        oldest = self.results.oldest_at
         return None if oldest is None else max(self._gathered_at(oldest, in_hand), self.back_off.until)
 
     def burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
@@ -138,30 +126,30 @@ class Transactions:
 
         Results that it does not cover stay. Returns None if nothing can be published now.
         """
-        commits, finished = self._plan(self._assignments.ledgers if only is None else only)
+        commits, finished = self._plan(self.assignments.ledgers if only is None else only)
         if only is None:
-            self._results.backlog.is_blocked = not commits and len(self._results) > 0
+            self.results.backlog.is_blocked = not commits and len(self.results) > 0
         if not commits:  # results beyond the watermark may wait for room in the map: look again after a while
-            self.back_off.until = self._clock.monotonic() + self._pace.linger_s
+            self.back_off.until = self.clock.monotonic() + self.pace.linger_s
             return None
-        if not self._consumers.has_joined(topic for topic, _ in commits):
+        if not self.consumers.has_joined(topic for topic, _ in commits):
             self._step(Step.STAY_OUT)
             return self._aborted(())
         self._step(Step.BEGIN)
-        self._burst_at = began = self._clock.monotonic()
-        result = self._publisher.publish(
+        self._burst_at = began = self.clock.monotonic()
+        result = self.publisher.publish(
             [order.records for order in finished],
-            self._consumers.in_groups(_offset_commit(partition, commit) for partition, commit in commits.items()),
+            self.consumers.in_groups(_offset_commit(partition, commit) for partition, commit in commits.items()),
             timeout=timeout,
         )
         self._step(result.outcome)
-        self._hooks.notify(TransactionEnded(result, finished, self._clock.monotonic() - began))
+        self.hooks.notify(TransactionEnded(result, finished, self.clock.monotonic() - began))
         if result.outcome is Outcome.ABORTED:
             return self._aborted([finished[index] for index in result.oversized])
         if result.outcome is Outcome.UNKNOWN:
-            self._publisher.discard()
+            self.publisher.discard()
             self._fences.is_open = result.fenced
-            self.back_off.failed(self._clock.monotonic())
+            self.back_off.failed(self.clock.monotonic())
         else:
             self.back_off.succeeded()
             self._settle(commits)
@@ -173,42 +161,42 @@ class Transactions:
     def _is_due(self, now: float, in_hand: int) -> bool:
         if now < self.back_off.until or self.state is not State.READY:
             return False
-        oldest = self._results.oldest_at
+        oldest = self.results.oldest_at
         if oldest is None:
-            return bool(self._assignments.unannounced)
-        return now >= self._gathered_at(oldest, in_hand) or len(self._results) >= self._full_at
+            return bool(self.assignments.unannounced)
+        return now >= self._gathered_at(oldest, in_hand) or len(self.results) >= self.full_at
 
     def _gathered_at(self, oldest: float, in_hand: int) -> float:
         """Until when results gather, if the first of them was finished at `oldest`.
 
         If no other order is in hand, nothing more can gather: the burst comes one linger after the last one.
         """
-        others = in_hand > len(self._results)
-        return (oldest if others else min(oldest, self._burst_at)) + self._pace.linger_s
+        others = in_hand > len(self.results)
+        return (oldest if others else min(oldest, self._burst_at)) + self.pace.linger_s
 
     def _plan(self, partitions: Collection[Partition]) -> tuple[dict[Partition, Commit], list[FinishedOrder]]:
         """The commits of the next transaction and the orders that they cover; also commits of first offsets alone."""
-        commits, finished = self._results.plan(partitions)
-        for partition in self._assignments.unannounced.intersection(partitions) - commits.keys():
-            commits[partition] = self._assignments.ledgers[partition].commit(())
+        commits, finished = self.results.plan(partitions)
+        for partition in self.assignments.unannounced.intersection(partitions) - commits.keys():
+            commits[partition] = self.assignments.ledgers[partition].commit(())
         return commits, finished
 
     def _settle(self, commits: Mapping[Partition, Commit]) -> None:
         """Record that these commits took effect."""
-        for done in self._results.settle(commits):
-            self._ages.ended(partition_of(done), done.message.position.offset)
+        for done in self.results.settle(commits):
+            self.ages.ended(partition_of(done), done.message.position.offset)
         for partition, commit in commits.items():
-            self._assignments.ledgers[partition].published(commit)
-        self._ages.committed(commits, self._clock.monotonic())
-        self._assignments.announced(commits)
+            self.assignments.ledgers[partition].published(commit)
+        self.ages.committed(commits, self.clock.monotonic())
+        self.assignments.announced(commits)
 
     def _aborted(self, oversized: Sequence[FinishedOrder]) -> Outcome:
         """Replace the orders that Kafka rejects, and back off."""
         for order in oversized:
-            self._results.replace(order, replace_oversized(order, self._routes, now_ms=self._clock.wall_ms()))
+            self.results.replace(order, replace_oversized(order, self.routes, now_ms=self.clock.wall_ms()))
         if oversized:  # that is progress: the same abort does not come again
             self.back_off.succeeded()
-        self.back_off.failed(self._clock.monotonic())
+        self.back_off.failed(self.clock.monotonic())
         return Outcome.ABORTED
 
     def _recover(self) -> None:
@@ -216,27 +204,27 @@ class Transactions:
 
         Resending without this read doubles: of eleven commits abandoned for lost, three had taken effect.
         """
-        deadline = self._clock.monotonic() + self._pace.recover_s
+        deadline = self.clock.monotonic() + self.pace.recover_s
         try:
-            self._publisher.rebuild(timeout=self._pace.recover_s)
-            effects = {partition: self._effect(partition, deadline) for partition in self._results.partitions}
+            self.publisher.rebuild(timeout=self.pace.recover_s)
+            effects = {partition: self._effect(partition, deadline) for partition in self.results.partitions}
         except TimeoutError as late:
             self._step(Step.NO_ANSWER)
-            self._publisher.discard()
-            self.back_off.failed(self._clock.monotonic())
-            self._hooks.notify(KafkaUnreachable(str(late)))
+            self.publisher.discard()
+            self.back_off.failed(self.clock.monotonic())
+            self.hooks.notify(KafkaUnreachable(str(late)))
             return
         self._step(Step.READ_BACK)
         self._settle({partition: effect for partition, effect in effects.items() if effect.covers})
         published = sum(len(effect.covers) for effect in effects.values())
-        self._hooks.notify(OutcomeRecovered(published=published, owed=len(self._results)))
-        self._fences.settled(self._clock.monotonic())
+        self.hooks.notify(OutcomeRecovered(published=published, owed=len(self.results)))
+        self._fences.settled(self.clock.monotonic())
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         """The part of the results in hand that the group's committed offset covers. Raises TimeoutError."""
-        found = self._consumers.committed(partition, timeout=max(0.1, deadline - self._clock.monotonic()))
+        found = self.consumers.committed(partition, timeout=max(0.1, deadline - self.clock.monotonic()))
         watermark, metadata = found or (0, "")
-        covers = covered(self._results.offsets(partition), watermark=watermark, metadata=metadata)
+        covers = covered(self.results.offsets(partition), watermark=watermark, metadata=metadata)
         return Commit(watermark=watermark, metadata=metadata, covers=covers)
 
 

@@ -144,7 +144,7 @@ def test_abort_is_followed_by_a_poll_at_once_although_full() -> None:
     thread = Thread(A, bounds=Bounds(orders=2, bytes=10_000))
     thread.place(A, 0, 1)
     thread.turn()
-    thread.loop._pace = replace(thread.loop._pace, poll_when_full_s=3600.0)
+    thread.loop.pace = replace(thread.loop.pace, poll_when_full_s=3600.0)
     thread.pool.finish(at(A, 0))
     thread.publisher.answers.append(ABORTED)
     thread.turn()
