@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 _NUMBER: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
+_ID_DIGITS: Final = 38
 _EXPONENT_DIGITS: Final = 9
 """A longer exponent is beyond every number that is kept, and is not converted."""
 
@@ -44,6 +45,12 @@ def _bounded(exponent: str) -> int:
     digits = exponent.lstrip("+-0") or "0"
     size = int(digits) if len(digits) <= _EXPONENT_DIGITS else 10**_EXPONENT_DIGITS
     return -size if exponent.startswith("-") else size
+
+
+def digits(number: Number) -> str:
+    """An id that is sent as a number: its digits if it is whole, with at most 38 of them; else as it was written."""
+    whole = scaled(number, 0, _ID_DIGITS)
+    return str(whole[0]) if whole is not None and whole[1] else str(number)
 
 
 def unscaled(value: Decimal, scale: int, max_digits: int) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from journeys.number import scaled
+from journeys.number import Number, digits, scaled
 
 numbers = st.from_regex(r"-?[0-9]{1,45}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)
 
@@ -57,3 +57,18 @@ def test_scaling_agrees_with_decimal(text: str) -> None:
     rounded = exact.to_integral_value(ROUND_HALF_EVEN)
     expected = None if abs(rounded) >= 10**38 else (int(rounded), rounded == exact)
     assert scaled(text, 9, max_digits=38) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("120210000000123457.0", "120210000000123457"),
+        ("-1.20e1", "-12"),
+        ("1e37", "1" + "0" * 37),
+        ("1e38", "1e38"),
+        ("1.50", "1.50"),
+    ],
+)
+def test_an_id_that_is_a_number_becomes_its_digits(number: str, text: str) -> None:
+    """Up to 38 digits are written out; a fraction and a larger number stay as they were written."""
+    assert digits(Number(number)) == text

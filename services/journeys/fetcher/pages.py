@@ -16,6 +16,7 @@ import msgspec
 from journeys.fetcher.decoding import decode
 from journeys.fetcher.failures import Meaning, code_failure, failure, status_failure
 from journeys.model import Json
+from journeys.number import Number, digits
 
 _SUCCESS: Final = 1
 _KNOWN: Final = frozenset({"order_id", "total", "page", "page_size", "events", "shop_currency"})
@@ -83,7 +84,7 @@ def _document(answer: Answer) -> dict[str, Json]:
 
 def _page(data: dict[str, Json], *, order_id: str, number: int, size_bytes: int) -> Page:
     echoed = data.get("order_id")
-    if echoed is not None and str(echoed) != order_id:
+    if echoed is not None and order_id != (digits(echoed) if type(echoed) is Number else str(echoed)):
         _fail("wrong-order", "the answer is for another order")
     events = as_list(data.get("events"))
     if number == 1 and not events and _has_no_total(data):

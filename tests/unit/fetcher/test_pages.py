@@ -121,6 +121,14 @@ def test_broken_answers_are_transient_and_not_quoted(given: Answer, reason: str)
     assert "oops" not in str(error)
 
 
+@pytest.mark.parametrize("echoed", ["120210000000123457", "120210000000123457.0", '"120210000000123457"'])
+def test_an_order_id_that_is_echoed_as_a_number_is_its_digits(echoed: str) -> None:
+    """The API may send an id as a number; as a binary float, this one would lose its last digits."""
+    body = answer(data(order_id="ID")).body.replace(b'"ID"', echoed.encode())
+    page = read_page(answer(body=body), order_id="120210000000123457", number=1, codes={}, now=0.0)
+    assert page.number == 1
+
+
 def test_numbers_may_come_as_text_or_floats() -> None:
     """`total` "3" and page 1.0 are clear enough, and so is an order id that comes as a number."""
     page = read_page(answer(data(order_id=7, total="3", page=1.0)), order_id="7", number=1, codes={}, now=0.0)

@@ -26,7 +26,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from journeys.model import Json
-from journeys.number import Number, scaled
+from journeys.number import Number, digits, scaled
 from journeys.producer.encoding.text import encodable, moment, raw_json, token
 
 Definition: TypeAlias = Mapping[str, Any]
@@ -63,8 +63,6 @@ ON_SITE: Final = (
 """The on-site objects, in the order in which `actions` names them."""
 
 _LONGS: Final = range(-(2**63), 2**63)
-_ID_DIGITS: Final = 38
-"""A number in place of a text is written out up to so many digits."""
 _DIGITS: Final = re.compile(r"(-?[0-9]{1,19})(?:\.0+)?", re.ASCII)
 
 
@@ -232,17 +230,11 @@ def _string(value: Json, pointer: str, unfitted: Unfitted) -> str | None:
     if type(value) is str and encodable(value):
         return value
     if type(value) is Number:
-        return _digits(value)
+        return digits(value)
     if type(value) in {int, bool}:
         return raw_json(value)
     unfitted.misfit(pointer, value)
     return None
-
-
-def _digits(value: Number) -> str:
-    """A whole number as its digits, any other number as sent."""
-    whole = scaled(value, 0, _ID_DIGITS)
-    return str(whole[0]) if whole is not None and whole[1] else str(value)
 
 
 def _long(value: Json, pointer: str, unfitted: Unfitted) -> int | None:
@@ -274,7 +266,7 @@ def _decimal(value: Json, pointer: str, unfitted: Unfitted, *, precision: int, s
 
 
 def _time(value: Json, pointer: str, unfitted: Unfitted, *, zone: tzinfo) -> int | None:
-    text = _digits(value) if type(value) is Number else _time_text(value)
+    text = digits(value) if type(value) is Number else _time_text(value)
     at = None if text is None else moment(text, zone)
     if at is None:
         unfitted.misfit(pointer, value)
