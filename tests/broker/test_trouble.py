@@ -328,3 +328,18 @@ def test_groups_with_one_retry_prefix_do_not_multiply_orders(stack: Stack, names
         retries = shop.read(*shop.tiers)
         assert sorted(record.header("retry-group") or "" for record in retries) == groups
         assert len(shop.summaries()["x-404-n1-absent"]) == 2
+
+
+def test_probe_at_the_start_finds_a_refused_key(stack: Stack, namespace: str) -> None:
+    """A worker without an order is unready for its key; with the right one it says so. No order is needed."""
+    with open_shop(stack, namespace, environment={"JOURNEYS_API__PROBE": "on"}) as shop:
+        refused = shop.crew.hire(JOURNEYS_API__KEY="wrong")
+        [line] = refused.until("api.unauthorized")
+        assert "status-401" in line["reason"]
+        assert "auth" in reasons(address_of(refused))
+        assert refused.stop() == 0
+        accepted = shop.crew.hire()
+        accepted.until("api.probed")
+        assert "auth" not in reasons(address_of(accepted))
+        assert accepted.stop() == 0
+        assert shop.api.stats.requests == 2

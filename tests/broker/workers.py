@@ -95,7 +95,8 @@ class Crew:
     def hire(self, *program: str, **more: str) -> Worker:
         """Start a worker, with more settings, or another program."""
         log = self.directory / f"worker-{len(self.workers)}.log"
-        worker = Worker({**self.environment, **more}, log, program)
+        # Tests count the requests for orders.
+        worker = Worker({"JOURNEYS_API__PROBE": "off", **self.environment, **more}, log, program)
         self.workers.append(worker)
         return worker
 

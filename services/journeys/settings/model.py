@@ -228,6 +228,9 @@ class ApiSettings(_Group):
     """A journey with more events becomes a dead letter."""
     max_page_bytes: Size = Field(default=32 * 2**20, ge=2**10)
     """The order of a larger page becomes a dead letter."""
+    probe: bool = True
+    """Whether a worker asks the API once at its start, for the order id `journeys-probe`. So a refused key or a wrong
+    address shows before the first order."""
     empty_after: tuple[Duration, ...] = (60.0, 600.0)
     """Waiting times for an absent journey before it counts as empty. [] for none."""
     codes: dict[int, CodeMeaning] = Field(default_factory=dict)

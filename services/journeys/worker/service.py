@@ -20,9 +20,11 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from journeys.consumer.consumer import Partition
-from journeys.errors import HaltError
+from journeys.errors import HaltError, ThrottledError, TransientError, UnauthorizedError
 from journeys.fetcher.account.gate import REASONS, Reason
+from journeys.fetcher.failures import is_answer
 from journeys.fetcher.http.client import ApiClient
+from journeys.fetcher.probe import probe
 from journeys.kafka import topics
 from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import producer_config
@@ -57,6 +59,8 @@ from journeys.worker.watchdog import Watchdog
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_PROBE_WITHIN_S = 5.0
+"""The longest wait before the request that tries out the API."""
 _SETTLE_S = 4.5
 """The longest wait for the Kafka thread's last transaction; the thread itself allows 4 s."""
 _CLOSE_S = 5.0
@@ -220,6 +224,10 @@ class Service:
             api=without_credentials(settings.api.base_url),
             encoder=extension.language(wanted=settings.publish.native),
         )
+        if settings.api.probe:
+            probing = asyncio.create_task(self._probe(clients))
+            probing.add_done_callback(_look_away)
+            thread.add_done_callback(lambda _: probing.cancel())
         await self._stop.wait()
         log("worker.stopping", reason="failure" if thread.done() or self._failure else "signal")
         self._health.unready("stopping", "the worker is stopping")
@@ -233,6 +241,17 @@ class Service:
         thread.result()
         if self._failure is not None:
             raise HaltError(f"a defect stopped the worker: {self._failure!r}") from self._failure
+
+    async def _probe(self, clients: Clients) -> None:
+        """Ask the API once, unless an order has asked by then. At random, because workers may start side by side."""
+        await asyncio.sleep(_PROBE_WITHIN_S * clients.chance())
+        if self._keeper.turns or self._keeper.is_shut or self._stop.is_set():
+            return
+        error = await probe(clients.api, self._keeper, codes=self._settings.api.codes, clock=clients.clock)
+        if isinstance(error, TransientError) and not is_answer(error.reason):
+            log("api.probe_failed", reason=error.reason, detail=str(error))
+        elif not isinstance(error, ThrottledError | UnauthorizedError):  # the gate reports these
+            log("api.probed", reason="the API answers, and does not refuse the key")
 
     def _watch(self, parts: Parts) -> None:
         """Let each scrape read what the parts know."""
