@@ -75,7 +75,7 @@ cdef class _Out:
         PyMem_Free(self.start)
 
     cdef char *more(self, Py_ssize_t size) except NULL:
-        """Where so many bytes more may be written; `size` is yet to be raised by those that are."""
+        """Make room for `size` bytes more. Returns their place; the caller raises `self.size` by what it writes."""
         cdef Py_ssize_t room = self.room
         cdef char *start
         if size > room - self.size:
@@ -283,7 +283,7 @@ cdef class _Type:
 
 
 cdef _Type _type_of(object schema, dict named):
-    """What writes a type. `named` holds the records met before. Raises ValueError for a type not known here."""
+    """The writer of a type. `named` holds the records met before. Raises ValueError for a type not known here."""
     cdef _Type made = _Type.__new__(_Type)
     if isinstance(schema, list):
         if len(schema) != 2 or schema[0] != "null" or isinstance(schema[1], list):
