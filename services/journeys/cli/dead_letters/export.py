@@ -13,20 +13,7 @@ from typing import Annotated
 
 import typer
 
-from journeys.cli.dead_letters.options import (
-    AllGroups,
-    Limit,
-    OrderId,
-    Pending,
-    Reasons,
-    Since,
-    Stage,
-    Topic,
-    Until,
-    filter_of,
-    matching,
-    open_letters,
-)
+from journeys.cli.dead_letters import options
 from journeys.cli.options import ConfigFile, settings_of
 from journeys.errors import HaltError
 
@@ -42,15 +29,15 @@ EPILOG = (
 def export(
     *,
     config: ConfigFile = None,
-    reason: Reasons = None,
-    stage: Stage = None,
-    order: OrderId = None,
-    topic: Topic = None,
-    all_groups: AllGroups = False,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = None,
-    pending: Pending = False,
+    reason: options.Reasons = None,
+    stage: options.Stage = None,
+    order: options.OrderId = None,
+    topic: options.Topic = None,
+    all_groups: options.AllGroups = False,
+    since: options.Since = None,
+    until: options.Until = None,
+    limit: options.Limit = None,
+    pending: options.Pending = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to stdout.")
     ] = None,
@@ -58,16 +45,18 @@ def export(
     """Write whole letters, one JSON object a line."""
     settings = settings_of(config)
     group = None if all_groups else settings.kafka.group_id
-    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group)
+    wanted = options.filter_of(
+        reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group
+    )
 
     from journeys.cli.dead_letters import screen
     from journeys.dead_letters.filters import oldest
     from journeys.dead_letters.formats import whole
 
-    with open_letters(settings) as letters:
+    with options.open_letters(settings) as letters:
         with screen.progress("reading") as on:
             scan = letters.scan(wanted, on)
-        chosen = oldest(matching(scan, pending=pending), limit)
+        chosen = oldest(options.matching(scan, pending=pending), limit)
         with _writer(output) as write, screen.progress("writing", shown=output is not None) as on:
             for letter, message in letters.fetch(scan, chosen, on):
                 write(json.dumps(whole(letter, message, hide_secrets=False)) + "\n")

@@ -8,20 +8,7 @@ import json
 
 import typer
 
-from journeys.cli.dead_letters.options import (
-    AllGroups,
-    Limit,
-    OrderId,
-    Pending,
-    Reasons,
-    Since,
-    Stage,
-    Topic,
-    Until,
-    filter_of,
-    matching,
-    open_letters,
-)
+from journeys.cli.dead_letters import options
 from journeys.cli.options import AsJson, ConfigFile, settings_of
 
 EPILOG = (
@@ -37,29 +24,31 @@ EPILOG = (
 def list_letters(
     *,
     config: ConfigFile = None,
-    reason: Reasons = None,
-    stage: Stage = None,
-    order: OrderId = None,
-    topic: Topic = None,
-    all_groups: AllGroups = False,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = None,
-    pending: Pending = False,
+    reason: options.Reasons = None,
+    stage: options.Stage = None,
+    order: options.OrderId = None,
+    topic: options.Topic = None,
+    all_groups: options.AllGroups = False,
+    since: options.Since = None,
+    until: options.Until = None,
+    limit: options.Limit = None,
+    pending: options.Pending = False,
     as_json: AsJson = False,
 ) -> None:
     """List the letters, the oldest first, and count them by reason."""
     settings = settings_of(config)
     group = None if all_groups else settings.kafka.group_id
-    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group)
+    wanted = options.filter_of(
+        reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group
+    )
 
     from journeys.cli.dead_letters import screen
     from journeys.dead_letters.filters import oldest
     from journeys.dead_letters.formats import facts
 
-    with open_letters(settings) as letters, screen.progress("reading") as on:
+    with options.open_letters(settings) as letters, screen.progress("reading") as on:
         scan = letters.scan(wanted, on)
-    found = matching(scan, pending=pending)
+    found = options.matching(scan, pending=pending)
     shown = oldest(found, limit)
     if as_json:
         typer.echo(json.dumps([facts(letter) for letter in shown], indent=2))

@@ -13,19 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from journeys.cli.dead_letters.options import (
-    AllGroups,
-    Limit,
-    OrderId,
-    Reasons,
-    Since,
-    Stage,
-    Topic,
-    Until,
-    filter_of,
-    open_letters,
-    parsed,
-)
+from journeys.cli.dead_letters import options
 from journeys.cli.options import AsJson, ConfigFile, settings_of
 from journeys.cli.terminal import complain
 from journeys.errors import HaltError
@@ -50,14 +38,14 @@ EPILOG = (
 def replay(
     *,
     config: ConfigFile = None,
-    reason: Reasons = None,
-    stage: Stage = None,
-    order: OrderId = None,
-    topic: Topic = None,
-    all_groups: AllGroups = False,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = None,
+    reason: options.Reasons = None,
+    stage: options.Stage = None,
+    order: options.OrderId = None,
+    topic: options.Topic = None,
+    all_groups: options.AllGroups = False,
+    since: options.Since = None,
+    until: options.Until = None,
+    limit: options.Limit = None,
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="TOPIC", help="Send all of them to this topic."),
@@ -77,14 +65,16 @@ def replay(
     """Send pending letters back to the topics they came from, exactly once. Without --execute nothing is sent."""
     settings = settings_of(config)
     group = None if all_groups else settings.kafka.group_id
-    wanted = filter_of(reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group)
+    wanted = options.filter_of(
+        reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group
+    )
 
     from journeys.cli.dead_letters import screen
     from journeys.dead_letters.plan import Targets, plan_replay
     from journeys.dead_letters.replay import Replay, replay_publisher
 
-    targets = parsed(lambda: Targets.of(settings, to), "--to")
-    with open_letters(settings) as letters:
+    targets = options.parsed(lambda: Targets.of(settings, to), "--to")
+    with options.open_letters(settings) as letters:
         # First, so that another replay is fenced and its last transaction has ended before letters are counted.
         publisher = replay_publisher(settings) if execute else None
         with screen.progress("reading") as on:
