@@ -41,21 +41,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `total`, the page size or an event changed while reading: pages may have shifted."""
     consistent: bool
     """Whether `total` did not change and equals the items read or the distinct events."""
-    shop_currency: str | None
-    extra: dict[str, Json]
+    shop_currency: str | None = None
+    extra: dict[str, Json] = {}
 
 
-EMPTY = Reading(
-    events=(),
-    total=0,
-    pages=1,
-    repeated=0,
-    shared_ids=0,
-    is_shifted=False,
-    consistent=True,
-    shop_currency=None,
-    extra={},
-)
+EMPTY = Reading(events=(), total=0, pages=1, repeated=0, shared_ids=0, is_shifted=False, consistent=True)
 """The journey of an order that the API does not know."""
 
 

@@ -248,19 +248,18 @@ class Publisher:
         refusals = _Refusals()
         until = self._clock() + timeout
         transaction = _Transaction(
-            self._producer,
-            lambda: min(until, self._latest) - self._clock(),
-            bounded=self._bounded,
-            care=self._care,
+            self._producer, lambda: min(until, self._latest) - self._clock(), self._bounded, self._care
         )
         try:
-            self._producer.begin_transaction()
-            transaction.produce(batches, refusals)
-            for group in groups:
-                transaction.send_offsets(group.offsets, group.metadata())
-            transaction.commit()
-        except _AbortRequired as abort:
-            return self._abort(transaction, abort.error, refusals)
+            try:
+                self._producer.begin_transaction()
+                transaction.produce(batches, refusals)
+                for group in groups:
+                    transaction.send_offsets(group.offsets, group.metadata())
+                transaction.commit()
+            except _AbortRequired as abort:
+                transaction.abort()
+                return self._aborted(abort.args[0], refusals)
         except KafkaException as failure:
             return _unknown(failure.args[0])
         except TimeoutError as late:
@@ -268,15 +267,7 @@ class Publisher:
         self._care = _Care.NONE
         return Result(outcome=Outcome.COMMITTED)
 
-    def _abort(self, transaction: _Transaction, error: KafkaError, refusals: _Refusals) -> Result:
-        try:
-            transaction.abort()
-        except _AbortRequired as again:
-            return _unknown(again.error)
-        except KafkaException as failure:
-            return _unknown(failure.args[0])
-        except TimeoutError as late:
-            return Result(outcome=Outcome.UNKNOWN, reason=str(late))
+    def _aborted(self, error: KafkaError, refusals: _Refusals) -> Result:
         error = refusals.first or error
         if error.code() in _NOT_ALLOWED:
             place = "" if refusals.topic is None else f" to {refusals.topic} (ACL: Write on the topic)"
@@ -291,26 +282,25 @@ class Publisher:
         )
 
 
-class _AbortRequired(Exception):  # noqa: N818 - a signal inside this module
-    def __init__(self, error: KafkaError) -> None:
-        self.error = error
+class _AbortRequired(KafkaException):
+    """The transaction must be aborted; the reason is the KafkaError in `args`."""
 
 
+@dataclass(frozen=True, slots=True)
 class _Transaction:
     """The calls of one transaction. Each is repeated until it answers or the time is over."""
 
-    def __init__(self, producer: Producer, left: Callable[[], float], *, bounded: BoundedCall, care: _Care) -> None:
-        self._producer = producer
-        self._left = left
-        self._bounded = bounded
-        self._care = care
+    producer: Producer
+    left: Callable[[], float]
+    bounded: BoundedCall
+    care: _Care
 
     def produce(self, batches: Sequence[Iterable[Record]], refusals: _Refusals) -> None:
         together = 0
         for index, batch in enumerate(batches):
-            delivered = refusals.of(index) if self._care else None
+            delivered = refusals.of(index) if self.care else None
             for record in batch:
-                if self._care is _Care.APART:
+                if self.care is _Care.APART:
                     together += record.size
                     if together > _CAREFUL_BYTES:
                         self._deliver()
@@ -329,30 +319,29 @@ class _Transaction:
     def _produce(self, record: Record, delivered: _Delivered | None) -> None:
         while True:
             try:
-                self._producer.produce(
+                self.producer.produce(
                     record.topic, record.value, record.key, headers=record.headers, on_delivery=delivered
                 )
             except BufferError:  # librdkafka's queue is full: let it send
                 self._check_time("produce")
-                self._producer.poll(0.1)
+                self.producer.poll(0.1)
             else:
                 return
 
     def _deliver(self) -> None:
-        while self._producer.flush(max(0.1, min(_SLICE_S, self._left()))):
+        while self.producer.flush(max(0.1, min(_SLICE_S, self.left()))):
             self._check_time("flush")
 
     def send_offsets(self, offsets: Sequence[OffsetCommit], group_metadata: object) -> None:
         positions = [
             TopicPartition(commit.topic, commit.partition, commit.offset, commit.metadata) for commit in offsets
         ]
-
         name = "send_offsets_to_transaction"
 
         def send(_: float) -> None:
             try:
-                self._bounded(
-                    lambda: self._producer.send_offsets_to_transaction(positions, group_metadata, _SLICE_S), self._left
+                self.bounded(
+                    lambda: self.producer.send_offsets_to_transaction(positions, group_metadata, _SLICE_S), self.left
                 )
             except TimeoutError:
                 raise _late(name) from None
@@ -360,29 +349,26 @@ class _Transaction:
         self._call(name, send)
 
     def commit(self) -> None:
-        self._call("commit_transaction", self._producer.commit_transaction)
+        self._call("commit_transaction", self.producer.commit_transaction)
 
     def abort(self) -> None:
-        self._call("abort_transaction", self._producer.abort_transaction)
+        self._call("abort_transaction", self.producer.abort_transaction)
 
     def _call(self, name: str, call: Callable[[float], None]) -> None:
         while True:
             try:
-                return call(max(0.1, min(_SLICE_S, self._left())))
+                return call(max(0.1, min(_SLICE_S, self.left())))
             except KafkaException as failure:
                 error = failure.args[0]
                 if not (error.retriable() or error.code() == KafkaError._TIMED_OUT):  # noqa: SLF001
-                    raise self._sorted(failure) from failure
+                    if error.txn_requires_abort():
+                        raise _AbortRequired(error) from failure
+                    raise
                 self._check_time(name)
 
     def _check_time(self, name: str) -> None:
-        if self._left() <= 0:
+        if self.left() <= 0:
             raise _late(name)
-
-    @staticmethod
-    def _sorted(failure: KafkaException) -> Exception:
-        error = failure.args[0]
-        return _AbortRequired(error) if error.txn_requires_abort() else failure
 
 
 def _late(name: str) -> TimeoutError:
