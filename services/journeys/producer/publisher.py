@@ -311,7 +311,8 @@ class _Transaction:
                     # Nothing is committed yet, so giving up is safe. `_STATE` comes once the transaction has failed
                     # behind our back; librdkafka does not say of it that an abort is required.
                     error = failure.args[0]
-                    refusals.refused(error, record.topic)
+                    if error.code() != KafkaError._STATE:  # noqa: SLF001 - the delivery report has the reason
+                        refusals.refused(error, record.topic)
                     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # the client's own limit
                         refusals.oversized.add(index)
                     raise _AbortRequired(error) from failure
