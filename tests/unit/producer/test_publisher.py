@@ -337,6 +337,19 @@ def test_topic_that_does_not_exist_is_named(code: int) -> None:
     assert bench.publish().missing_topic == "journey.ads"
 
 
+def test_reason_of_an_abort_is_the_first_failed_delivery() -> None:
+    """Records that come after it are refused only because the transaction has failed already."""
+    bench = Bench()
+    bench.kafka.say("commit", REFUSED)
+    bench.publish()
+    bench.kafka.reports.append(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "no such topic"))
+    bench.kafka.say("produce", FAILED_BEFORE)
+    result = bench.publish()
+    assert (result.outcome, result.missing_topic) == (Outcome.ABORTED, "journey.ads")
+    assert result.reason is not None
+    assert result.reason.startswith("UNKNOWN_TOPIC_OR_PART")
+
+
 def test_topic_that_librdkafka_knows_to_be_missing_is_named_at_once() -> None:
     """`produce` itself raises the error."""
     bench = Bench()
