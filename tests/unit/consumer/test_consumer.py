@@ -228,7 +228,7 @@ def test_refused_join_that_does_not_pass_halts(name: str) -> None:
         bench.consumer.poll(0.1, 1)
 
 
-@pytest.mark.parametrize("name", REFUSED_JOINS.keys() - set(JOINS_THAT_HALT))
+@pytest.mark.parametrize("name", sorted(REFUSED_JOINS.keys() - set(JOINS_THAT_HALT)))
 def test_refused_join_is_an_obstacle_until_the_next_assignment(name: str) -> None:
     """The member waits, and says why; an assignment, also an empty one, means that it joined."""
     bench = Bench()
