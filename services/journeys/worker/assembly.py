@@ -197,7 +197,7 @@ def assemble(
         assignments=assignments,
         results=results,
         pool=pool,
-        gate=keeper,
+        gate=keeper.line,
         memory=fetcher,
         schedule=Schedule(retry_topics=rules.retry_topics, longest_s=rules.routes.longest, settle_s=rules.settle),
         bounds=rules.bounds,

@@ -1,36 +1,23 @@
 """Gives each request its turn: it waits here for the gate, for a slot, and for the rate limiter.
 
-The rules are in `gate` and `rate`; this module makes requests wait for them, on the event loop. During an outage only
-a probe may pass. Waiting orders take turns as probes; an order that has not been a probe in this outage goes first. If
-every waiting order has been one, or none waits, the gatekeeper asks for one more order (`wants_one_more`). So a few
-bad orders never keep the gate shut for all others.
+The rules are in `gate` and `rate`. Requests wait for the gate in `line`; this module makes them wait for the others, on
+the event loop, and reports how each request ended.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping
 
 import msgspec
 
 from journeys.clock import Clock
 from journeys.fetcher.account.gate import Gate, Reason
+from journeys.fetcher.account.line import Line
 from journeys.fetcher.account.rate import RateLimiter
 
 _TICK_S = 0.001
 """The resolution of timers."""
-_FIRST_WAVE = 8
-"""Orders that pass at once when the gate opens; twice as many pass in each wave that follows."""
-_WAVE_S = 0.05
-"""Time from one wave to the next."""
-
-
-class _Waiting(msgspec.Struct, frozen=True):
-    """An order that waits for the gate."""
-
-    order_id: str
-    has_failed: bool
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +34,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 class Gatekeeper:
     """Gives turns to the requests of one account: at most `slots` at a time.
 
-    Belongs to the event loop. Other threads may read its properties, `turns` and `wants_one_more`, and call
-    `admit_one`. `changed` is called with the gate's reasons each time they change; it must not block.
+    Belongs to the event loop. Other threads may read its properties and `turns`. `changed` is called with the gate's
+    reasons each time they change; it must not block.
     """
 
     def __init__(
@@ -65,19 +52,12 @@ class Gatekeeper:
         self._limiter = limiter
         self._slots = asyncio.Semaphore(slots)
         self._chance = chance
-        self._changed = changed
         self._clock = clock or Clock()
-        self._next_in_line = asyncio.Lock()
-        self._waiting: dict[asyncio.Future[bool], _Waiting] = {}
-        self._wave = _FIRST_WAVE  # orders that pass in the next wave
-        self._wave_at = -math.inf  # when it may pass
-        self._probed: set[str] = set()  # orders that failed as a probe since the gate was open
-        self._timer: asyncio.TimerHandle | None = None
-        self._reported: Mapping[Reason, str] = {}
+        self._rate_lock = asyncio.Lock()  # its holder is the next to send
+        self.line = Line(gate, chance=chance, changed=changed, clock=self._clock)
+        """The orders that wait for the gate."""
         self.turns = 0
         """Turns given since the start."""
-        self.wants_one_more = False
-        """Whether the Kafka thread should admit one more order although the gate is shut; it then calls `admit_one`."""
 
     @property
     def is_shut(self) -> bool:
@@ -112,17 +92,16 @@ class Gatekeeper:
         `has_failed` says whether an earlier try or attempt of this order failed. When the gate opens, such orders pass
         after the others, and a probe is rather one of the others.
         """
-        order = _Waiting(order_id, has_failed)
-        if self._gate.is_shut and await self._wait(order):
-            return self._begin(order, is_probe=True)
+        if self._gate.is_shut and await self.line.wait(order_id, has_failed=has_failed):
+            return self._begin(order_id, has_failed=has_failed, is_probe=True)
         await self._slots.acquire()
         is_probe = True
         try:
-            is_probe = await self._in_line(order)
+            is_probe = await self._wait_for_rate(order_id, has_failed=has_failed)
         finally:
             if is_probe:  # or cancelled
                 self._slots.release()
-        return self._begin(order, is_probe=is_probe)
+        return self._begin(order_id, has_failed=has_failed, is_probe=is_probe)
 
     def answered(self, turn: Turn) -> None:
         """End the turn: the API answered for this order, with a page or with a verdict on the order."""
@@ -130,7 +109,7 @@ class Gatekeeper:
         self._limiter.accepted(sent=turn.sent, now=now)
         self._gate.answered(turn.order_id, is_probe=turn.is_probe, now=now)
         if turn.is_probe:
-            self._look()
+            self.line.update()
 
     def failed(self, turn: Turn, reason: str, detail: str = "") -> bool:
         """End the turn: the request failed in a way that may pass; `detail` says more than its reason.
@@ -161,10 +140,6 @@ class Gatekeeper:
         self._end(turn)
         self._after(turn)
 
-    def admit_one(self) -> None:
-        """Note that the wanted order is admitted. Called from the Kafka thread; never blocks."""
-        self.wants_one_more = False
-
     def others_answered(self, order_id: str, *, since: float) -> bool:
         """Return whether the API answered for another order since then, on the monotonic clock."""
         return self._gate.others_answered(order_id, since=since)
@@ -175,25 +150,25 @@ class Gatekeeper:
         """Count an order that left the worker, as a dead letter or not."""
         self._gate.ended(is_dead=is_dead, now=self._clock.monotonic())
         if is_dead:
-            self._look()
+            self.line.update()
 
     def hold(self) -> None:
         """Shut the gate until `resume`."""
         self._gate.hold()
-        self._look()
+        self.line.update()
 
     def resume(self) -> list[Reason]:
         """Open the gate after a flood of dead letters or `hold`. Returns the reasons that were removed."""
         opened = self._gate.resume()
-        self._look()
+        self.line.update()
         return opened
 
     # -- inside
 
-    def _begin(self, order: _Waiting, *, is_probe: bool) -> Turn:
+    def _begin(self, order_id: str, *, has_failed: bool, is_probe: bool) -> Turn:
         self.turns += 1
         sent = self._clock.monotonic()
-        return Turn(order_id=order.order_id, has_failed=order.has_failed, is_probe=is_probe, sent=sent)
+        return Turn(order_id=order_id, has_failed=has_failed, is_probe=is_probe, sent=sent)
 
     def _end(self, turn: Turn) -> float:
         if not turn.is_probe:  # a probe has no slot: orders that wait for the probe may hold all of them
@@ -202,22 +177,17 @@ class Gatekeeper:
 
     def _after(self, turn: Turn) -> None:
         if turn.is_probe:
-            self._probe_failed(turn.order_id)
+            self.line.probe_failed(turn.order_id)
         else:
-            self._look()
+            self.line.update()
 
-    def _probe_failed(self, order_id: str) -> None:
-        self._probed.add(order_id)
-        self._gate.probe_ended(now=self._clock.monotonic(), jitter=self._chance())
-        self._look()
-
-    async def _in_line(self, order: _Waiting) -> bool:
+    async def _wait_for_rate(self, order_id: str, *, has_failed: bool) -> bool:
         """Wait for the rate limiter, first come, first served, and for the gate. Returns whether this is a probe."""
         if not (self._limiter.is_bound or self._gate.is_shut):
             return False
-        async with self._next_in_line:
+        async with self._rate_lock:
             while True:
-                if self._gate.is_shut and await self._wait(order):
+                if self._gate.is_shut and await self.line.wait(order_id, has_failed=has_failed):
                     return True
                 delay = self._limiter.delay(self._clock.monotonic())
                 if delay <= 0:
@@ -225,68 +195,3 @@ class Gatekeeper:
                 await asyncio.sleep(max(delay, _TICK_S))
             self._limiter.take(self._clock.monotonic())
             return False
-
-    async def _wait(self, order: _Waiting) -> bool:
-        """Wait until the gate opens, or until this order is chosen as a probe. Returns whether it is a probe."""
-        passed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting[passed] = order
-        self._look()
-        try:
-            return await passed
-        except asyncio.CancelledError:
-            if passed.done() and not passed.cancelled() and passed.result():
-                self._probe_failed(order.order_id)
-            raise
-        finally:
-            self._waiting.pop(passed, None)
-
-    def _look(self) -> None:
-        """Let requests pass as the gate allows now, report changed reasons, and set a timer for the next change."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        now = self._clock.monotonic()
-        probe_is_due = self._gate.tick(now)
-        reasons = self._gate.reasons
-        wait_s = self._gate.changes_in(now)
-        if not reasons:
-            wait_s = self._let_wave_pass(now)
-        else:
-            self._wave, self._wave_at = _FIRST_WAVE, now
-            if probe_is_due:
-                self._let_one_pass()
-                wait_s = self._gate.changes_in(now)
-        # If a probe is due and no order waits, the next order to come is the probe.
-        if 0 < wait_s < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(max(wait_s, _TICK_S), self._look)
-        if reasons != self._reported:
-            self._reported = reasons
-            self._changed(reasons)
-
-    def _let_wave_pass(self, now: float) -> float:
-        """Let some of the waiting orders pass, those that have not failed first. Returns seconds until the next wave.
-
-        Not all pass at once: a server that has just recovered would be overloaded again.
-        """
-        self.wants_one_more = False
-        self._probed.clear()
-        waiting = self._in_order()
-        if waiting and now >= self._wave_at:
-            for passed in waiting[: self._wave]:
-                passed.set_result(False)
-            waiting = waiting[self._wave :]
-            self._wave, self._wave_at = 2 * self._wave, now + _WAVE_S
-        return self._wave_at - now if waiting else math.inf
-
-    def _let_one_pass(self) -> None:
-        waiting = self._in_order()
-        untried = next((passed for passed in waiting if self._waiting[passed].order_id not in self._probed), None)
-        self.wants_one_more = untried is None
-        if (chosen := untried or next((passed for passed in self._waiting if not passed.done()), None)) is not None:
-            self._gate.probe()
-            chosen.set_result(True)
-
-    def _in_order(self) -> list[asyncio.Future[bool]]:
-        """Return the waiting orders, those that have not failed first."""
-        waiting = [passed for passed in self._waiting if not passed.done()]
-        return sorted(waiting, key=lambda passed: self._waiting[passed].has_failed)

@@ -1,146 +1,18 @@
-"""Many orders at one gate, in virtual time: outages, poison, keys, pauses and floods."""
+"""Many orders of one account, in virtual time: outages, poison, keys, pauses and floods."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
 
 import pytest
-from tests.support.virtual_time import VirtualLoop, run
+from tests.support.virtual_account import IDS, Account, account, fine, status
 
-from journeys.errors import OrderError
-from journeys.fetcher.account.gate import Gate, Reason
-from journeys.fetcher.account.gatekeeper import Gatekeeper
-from journeys.fetcher.account.rate import RateLimiter
-from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.account.gate import Reason
 from journeys.fetcher.memory import MemoryBudget
 from journeys.fetcher.pages import Answer
-from journeys.model import Order, OrderMessage, Position
 
 HOUR = 3600.0
-T = TypeVar("T")
-
-
-def fine(order_id: str) -> Answer:
-    """A journey of one event."""
-    data = {"order_id": order_id, "total": 1, "page": 1, "page_size": 100, "events": [{"event_id": "e"}]}
-    return Answer(status=200, body=json.dumps({"code": 1, "message": "fine", "data": data}).encode())
-
-
-def status(number: int) -> Answer:
-    """Any other answer."""
-    return Answer(status=number, body=b"")
-
-
-@dataclass
-class Api:
-    """Answers after 20 ms, as `rule` says for an order at a time."""
-
-    rule: Callable[[str, float], Answer]
-    asked: Counter[str] = field(default_factory=Counter)
-    times: list[float] = field(default_factory=list)
-    together: int = 0
-    most_together: int = 0
-    keys_refreshed: int = 0
-
-    async def ask(self, order_id: str, page: int) -> Answer:  # noqa: ARG002 - every order has one page
-        """One answer."""
-        now = asyncio.get_running_loop().time()
-        self.asked[order_id] += 1
-        self.times.append(now)
-        self.together += 1
-        self.most_together = max(self.most_together, self.together)
-        try:
-            await asyncio.sleep(0.02)
-        finally:
-            self.together -= 1
-        return self.rule(order_id, now)
-
-    def refresh_key(self) -> None:
-        """Count it."""
-        self.keys_refreshed += 1
-
-
-@dataclass
-class Account:
-    """One account's fetcher, its gatekeeper, and what became of its orders."""
-
-    api: Api
-    loop: VirtualLoop
-    rate: float | None = None
-    slots: int = 128
-    states: list[str] = field(default_factory=list)
-    ended: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.keeper = Gatekeeper(
-            Gate(),
-            RateLimiter(self.rate),
-            slots=self.slots,
-            chance=lambda: 0.5,
-            changed=self.changed,
-            clock=self.loop.clock,
-        )
-        self.fetcher = Fetcher(
-            self.api, Policy(), keeper=self.keeper, observer=self, clock=self.loop.clock, chance=lambda: 0.5
-        )
-
-    def extra_page(self) -> None:
-        """Record a request for an extra page."""
-
-    def request(self, outcome: str, seconds: float) -> None:
-        """Not remembered."""
-
-    def changed(self, reasons: Mapping[Reason, str]) -> None:
-        """The gate is shut for these reasons."""
-        self.states.append(" ".join(reasons) or "open")
-
-    async def fetch(self, *ids: str) -> None:
-        """Fetch these orders side by side, and remember how each ended."""
-        await asyncio.gather(*(self._fetch(order_id) for order_id in ids))
-
-    async def _fetch(self, order_id: str) -> None:
-        offset = int(order_id.rpartition("-")[2]) if order_id[-1].isdecimal() else 1
-        position = Position(topic="orders.completed", partition=0, offset=offset)
-        message = OrderMessage(position=position, key=None, value=order_id.encode(), headers=(), timestamp_ms=5)
-        order = Order(
-            order_id=order_id,
-            account="default",
-            edition=str(position),
-            timestamp_ms=5,
-            attempt=0,
-            absences=0,
-            message=message,
-        )
-        try:
-            await self.fetcher.fetch(order)
-        except OrderError as error:
-            self.ended[order_id] = error.reason
-        else:
-            self.ended[order_id] = "ok"
-
-
-def account(
-    rule: Callable[[str, float], Answer],
-    work: Callable[[Account], Awaitable[T]],
-    *,
-    rate: float | None = None,
-    slots: int = 128,
-) -> tuple[Account, T]:
-    """Run `work` with an account whose API follows `rule`; return the account and the result."""
-
-    async def main(loop: VirtualLoop) -> tuple[Account, T]:
-        made = Account(Api(rule), loop, rate=rate, slots=slots)
-        return made, await work(made)
-
-    return run(main)
-
-
-IDS = [f"order-{number}" for number in range(300)]
 
 
 def test_an_outage_of_an_hour_costs_time_and_no_order() -> None:
@@ -204,72 +76,6 @@ def test_an_outage_that_answers_with_nonsense_shuts_the_gate() -> None:
     assert Counter(seen.ended.values())["ok"] > 90
 
 
-def test_waiting_orders_pass_in_waves_when_the_gate_opens() -> None:
-    """A server that has just recovered is not overloaded again by all that waited."""
-
-    async def work(each: Account) -> None:
-        each.keeper.hold()
-        waiting = asyncio.create_task(each.fetch(*IDS))
-        await asyncio.sleep(10)
-        each.keeper.resume()
-        await waiting
-
-    seen, _ = account(lambda order_id, _: fine(order_id), work, slots=1000)
-    assert [times for _, times in sorted(Counter(seen.api.times).items())] == [8, 16, 32, 64, 128, 52]
-    assert seen.api.times[-1] < 10.5
-
-
-def test_orders_that_failed_pass_after_the_others() -> None:
-    """When the gate opens, orders that have not been tried go first."""
-
-    async def work(each: Account) -> None:
-        failed = asyncio.create_task(each.fetch(*IDS[:25]))
-        await asyncio.sleep(2)
-        assert each.keeper.is_shut
-        await asyncio.gather(failed, each.fetch(*IDS[25:50]))
-
-    seen, _ = account(lambda order_id, now: status(503) if now < 15 else fine(order_id), work)
-    assert set(list(seen.ended)[:15]) <= set(IDS[25:50])
-    assert len(seen.ended) == 50
-
-
-def test_a_few_poison_orders_alone_shut_the_gate_until_another_one_comes() -> None:
-    """The keeper asks for one more order, which opens the gate; then the poison leaves it."""
-
-    async def work(each: Account) -> bool:
-        poison = asyncio.create_task(each.fetch(*(f"poison-{number}" for number in range(25))))
-        await asyncio.sleep(220)
-        assert each.keeper.is_shut
-        wants_one_more = each.keeper.wants_one_more
-        await each.fetch("good")
-        await poison
-        return wants_one_more
-
-    seen, wants_one_more = account(
-        lambda order_id, _: fine(order_id) if order_id == "good" else status(500), work, slots=4
-    )
-    assert wants_one_more
-    assert seen.ended == {"good": "ok"} | {f"poison-{number}": "status-500" for number in range(25)}
-    assert seen.states[:2] == ["down", "open"]
-
-
-def test_the_first_order_to_come_is_the_probe() -> None:
-    """With no order in hand the gate stays shut, asks for one, and opens with it."""
-
-    async def work(each: Account) -> None:
-        waiting = asyncio.create_task(each.fetch(*IDS[:40]))
-        await asyncio.sleep(5)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        await asyncio.sleep(60)
-        assert (each.keeper.is_shut, each.keeper.wants_one_more) == (True, True)
-        await each.fetch("one")
-
-    seen, _ = account(lambda order_id, now: status(503) if now < 35 else fine(order_id), work)
-    assert (seen.ended, seen.states) == ({"one": "ok"}, ["down", "open"])
-
-
 def test_a_wrong_key_holds_every_order_and_is_read_for_each_probe() -> None:
     """401 for ten minutes: nothing ends, single probes with a fresh key, then all goes on."""
     seen, _ = account(lambda order_id, now: status(401) if now < 600 else fine(order_id), lambda each: each.fetch(*IDS))
@@ -331,20 +137,6 @@ def test_a_held_gate_lets_nothing_pass_until_it_is_resumed() -> None:
     seen, result = account(lambda order_id, _: fine(order_id), work)
     assert result == (0, ["operator"])
     assert (len(seen.ended), seen.states) == (300, ["operator", "open"])
-
-
-def test_a_cancelled_probe_is_followed_by_another() -> None:
-    """An order whose partition goes while it probes does not take the probe along."""
-
-    async def work(each: Account) -> None:
-        fetching = [asyncio.create_task(each.fetch(order_id)) for order_id in IDS[:30]]
-        for task in fetching[:29]:
-            await asyncio.sleep(1)
-            task.cancel()
-        await asyncio.gather(*fetching, return_exceptions=True)
-
-    seen, _ = account(lambda order_id, now: status(503) if now < 35 else fine(order_id), work)
-    assert seen.ended == {"order-29": "ok"}
 
 
 def test_only_orders_being_fetched_show_progress() -> None:
