@@ -81,7 +81,7 @@ class Variant:
         settings = load(None, {"JOURNEYS_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers})
         config = producer_config(settings, instance_id=name) | dict(changes)
         self._publisher = Publisher(config)
-        self._publisher.rebuild(timeout=30)
+        self._publisher.rebuild(timeout_s=30)
 
     def close(self) -> None:
         """Drop the producer. Call it before the broker stops."""
@@ -94,7 +94,7 @@ class Variant:
         before = time.thread_time(), time.process_time(), cpu_seconds(self._broker.pid or 0)
         for _ in range(transactions):
             start = time.perf_counter()
-            result = self._publisher.publish(batches, (), timeout=30)
+            result = self._publisher.publish(batches, (), timeout_s=30)
             times.append(time.perf_counter() - start)
             if result.outcome is not Outcome.COMMITTED:
                 raise AssertionError(result)

@@ -30,7 +30,7 @@ class Routes:
     @property
     def longest(self) -> float:
         """The longest delay of a retry, in seconds."""
-        return max((*(delay for _, delay in self.retry_tiers), *self.empty_after), default=0.0)
+        return max((*(delay_s for _, delay_s in self.retry_tiers), *self.empty_after), default=0.0)
 
     def foreign_group(self, message: OrderMessage) -> str | None:
         """The other group that a record of a retry tier belongs to; None for our own record, or of another topic.
@@ -63,9 +63,9 @@ def route_failure(
     then waits in the last tier again instead of becoming a dead letter.
     """
     if order is not None and error.verdict is not Verdict.DEAD_LETTER:
-        delay = _delay(order, error, routes, others_answered=others_answered)
-        if delay is not None:
-            return _retry(order, error, routes, delay, now_ms=now_ms), "retried"
+        delay_s = _delay(order, error, routes, others_answered=others_answered)
+        if delay_s is not None:
+            return _retry(order, error, routes, delay_s, now_ms=now_ms), "retried"
     return _dead_letter(message, order, error, routes, now_ms=now_ms), "dead-lettered"
 
 
@@ -81,13 +81,13 @@ def _delay(order: Order, error: OrderError, routes: Routes, *, others_answered: 
     return routes.retry_tiers[tried][1] if tried < len(routes.retry_tiers) else None
 
 
-def _retry(order: Order, error: OrderError, routes: Routes, delay: float, *, now_ms: int) -> Record:
-    """The record for the tier with the longest delay up to `delay`.
+def _retry(order: Order, error: OrderError, routes: Routes, delay_s: float, *, now_ms: int) -> Record:
+    """The record for the tier with the longest delay up to `delay_s`.
 
     A tier holds records of similar delays, so the first record is about the first one due.
     """
     tiers = routes.retry_tiers
-    topic = next((topic for topic, tier in reversed(tiers) if tier <= delay), tiers[0][0])
+    topic = next((topic for topic, tier in reversed(tiers) if tier <= delay_s), tiers[0][0])
     absent = isinstance(error, NotFoundYetError)
     message = order.message
     timestamp = [] if order.timestamp_ms is None else [(RetryHeader.ORDER_TIMESTAMP, str(order.timestamp_ms))]
@@ -102,7 +102,7 @@ def _retry(order: Order, error: OrderError, routes: Routes, delay: float, *, now
             *timestamp,
             (RetryHeader.ATTEMPT, str(order.attempt + 1)),
             (RetryHeader.ABSENCES, str(order.absences + absent)),
-            (RetryHeader.NOT_BEFORE, str(now_ms + int(delay * 1000))),
+            (RetryHeader.NOT_BEFORE, str(now_ms + int(delay_s * 1000))),
             (RetryHeader.REASON, error.reason),
             (RetryHeader.FETCHED_AT, str(order.next_fetched_at_ms(now_ms))),
             (RetryHeader.REVISION, str(order.revision)),

@@ -18,15 +18,15 @@ def address_of(worker: Worker) -> str:
 def reasons(address: str, path: str = "/readyz") -> dict[str, str]:
     """The reasons of a failing probe; empty if it passes."""
     answer = httpx.get(address + path, trust_env=False)
-    told = answer.json()
-    assert (answer.status_code, told["ok"]) == ((503, False) if told["reasons"] else (200, True))
-    return {name: reason if isinstance(reason, str) else reason["why"] for name, reason in told["reasons"].items()}
+    body = answer.json()
+    assert (answer.status_code, body["ok"]) == ((503, False) if body["reasons"] else (200, True))
+    return {name: reason if isinstance(reason, str) else reason["why"] for name, reason in body["reasons"].items()}
 
 
 def degraded(address: str) -> dict[str, str]:
     """The `degraded` reasons of a worker, which may be ready all the same."""
-    told = httpx.get(f"{address}/readyz", trust_env=False).json()["degraded"]
-    return {name: reason["why"] for name, reason in told.items()}
+    degraded_by = httpx.get(f"{address}/readyz", trust_env=False).json()["degraded"]
+    return {name: reason["why"] for name, reason in degraded_by.items()}
 
 
 def measured(address: str) -> dict[str, dict[tuple[str, ...], float]]:

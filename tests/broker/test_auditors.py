@@ -30,21 +30,21 @@ class OffsetsOutside(Publisher):
 
     is_done: ClassVar[bool]
 
-    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+    def publish(self, batches: Batches, groups: Groups, *, timeout_s: float) -> Result:
         """Once; from then on as it should be."""
         if not batches or self.is_done:
-            return super().publish(batches, groups, timeout=timeout)
+            return super().publish(batches, groups, timeout_s=timeout_s)
         type(self).is_done = True
-        assert super().publish(batches, [], timeout=timeout).outcome is Outcome.COMMITTED
+        assert super().publish(batches, [], timeout_s=timeout_s).outcome is Outcome.COMMITTED
         return Result(outcome=Outcome.UNKNOWN, reason="before the offsets")
 
 
 class OrderSkipped(Publisher):
     """The offset of an order is committed, its journey is not published."""
 
-    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+    def publish(self, batches: Batches, groups: Groups, *, timeout_s: float) -> Result:
         """Without the last order of each transaction but those that hold one alone."""
-        return super().publish(batches[: max(1, len(batches) - 1)], groups, timeout=timeout)
+        return super().publish(batches[: max(1, len(batches) - 1)], groups, timeout_s=timeout_s)
 
 
 @pytest.mark.parametrize(
@@ -71,15 +71,15 @@ class SummaryLater(Publisher):
         self._summary = summary
         self._between = between
 
-    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+    def publish(self, batches: Batches, groups: Groups, *, timeout_s: float) -> Result:
         """Two transactions."""
         whole = [list(batch) for batch in batches]
-        first = super().publish(self._of(whole, is_summary=False), [], timeout=timeout)
+        first = super().publish(self._of(whole, is_summary=False), [], timeout_s=timeout_s)
         if whole:
             self._between()
         if first.outcome is not Outcome.COMMITTED:
             return first
-        return super().publish(self._of(whole, is_summary=True), groups, timeout=timeout)
+        return super().publish(self._of(whole, is_summary=True), groups, timeout_s=timeout_s)
 
     def _of(self, batches: list[list[Record]], *, is_summary: bool) -> list[list[Record]]:
         return [[record for record in batch if (record.topic == self._summary) is is_summary] for batch in batches]

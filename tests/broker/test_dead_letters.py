@@ -352,14 +352,16 @@ class Amnesiac(Publisher):
         (False, Outcome.UNKNOWN),
     )
 
-    def publish(self, batches: Sequence[Iterable[Record]], groups: Sequence[GroupOffsets], *, timeout: float) -> Result:
+    def publish(
+        self, batches: Sequence[Iterable[Record]], groups: Sequence[GroupOffsets], *, timeout_s: float
+    ) -> Result:
         """Publish, or not, and report the next outcome of the script."""
         if not self.script:
-            return super().publish(batches, groups, timeout=timeout)
+            return super().publish(batches, groups, timeout_s=timeout_s)
         (does, outcome), *rest = self.script
         self.script = tuple(rest)
         if does:
-            assert super().publish(batches, groups, timeout=timeout).outcome is Outcome.COMMITTED
+            assert super().publish(batches, groups, timeout_s=timeout_s).outcome is Outcome.COMMITTED
         return Result(outcome=outcome, reason="as scripted")
 
 

@@ -78,16 +78,16 @@ def test_group_held_by_another_kind_of_consumer_is_the_reason(stack: Stack, name
         until(lambda: other.poll(0.1) is not None or bool(joined), "the other consumer to join")
         worker = shop.crew.hire()
         address = address_of(worker)
-        told: list[str] = []
+        found: list[str] = []
 
         def names_the_group() -> bool:
             other.poll(0)  # keep it in the group
-            told[:] = [reasons(address).get("group", "")]
-            return "INCONSISTENT_GROUP_PROTOCOL" in told[0]
+            found[:] = [reasons(address).get("group", "")]
+            return "INCONSISTENT_GROUP_PROTOCOL" in found[0]
 
         until(names_the_group, "the reason in /readyz")
-        assert f"{group}: " in told[0]
-        assert f"{group}.retry: " not in told[0] or "not a member" in told[0]
+        assert f"{group}: " in found[0]
+        assert f"{group}.retry: " not in found[0] or "not a member" in found[0]
         assert any("consumers of another kind" in line["reason"] for line in worker.lines("group.waiting"))
         other.close()
         shop.place("order-1")

@@ -124,7 +124,7 @@ def crash(stack: Stack) -> None:
 class Dawdler(Meddler):
     """In its second transaction it takes longer than the group waits for a member to poll."""
 
-    def meddle(self, batches: Sequence[Iterable[Record]], groups: Sequence[GroupOffsets], timeout: float) -> Result:
+    def meddle(self, batches: Sequence[Iterable[Record]], groups: Sequence[GroupOffsets], timeout_s: float) -> Result:
         """Wait until the group has given this member up, then publish."""
         admin = AdminClient({"bootstrap.servers": self._config["bootstrap.servers"]})
         group = str(self._config["transactional.id"]).rpartition("-")[0]
@@ -133,7 +133,7 @@ class Dawdler(Meddler):
             return not admin.describe_consumer_groups([group])[group].result(10).members
 
         until(alone, "the group to give up a member that does not poll")
-        return Publisher.publish(self, batches, groups, timeout=timeout)
+        return Publisher.publish(self, batches, groups, timeout_s=timeout_s)
 
 
 @pytest.mark.slow

@@ -121,8 +121,8 @@ def test_wrong_settings_end_with_code_2(stack: Stack, namespace: str, wrong: Map
     with crew({**names(stack, namespace), **wrong}) as workers:
         worker = workers.hire()
         assert worker.process.wait(30) == 2
-        told = [line for line in worker.raw().splitlines() if line.startswith("journeys: ")]
-    assert sorted(line.split(": ")[1] for line in told) == sorted(wrong)
+        complaints = [line for line in worker.raw().splitlines() if line.startswith("journeys: ")]
+    assert sorted(line.split(": ")[1] for line in complaints) == sorted(wrong)
 
 
 # -- health and metrics
@@ -183,7 +183,7 @@ def test_metrics_equal_the_published_records_and_requests(stack: Stack, namespac
         assert found["journeys_events_total"] == {label: count for label, count in published.items() if count}
         assert found["journeys_events_rejected_total"] == {(): 1}
         assert found["journeys_orders_skipped_total"] == {(): 1}
-        assert found["journeys_pages_total"] == {(): sum(told[0]["pages"] for told in summaries.values())}
+        assert found["journeys_pages_total"] == {(): sum(summary[0]["pages"] for summary in summaries.values())}
         assert sum(found["journeys_request_seconds_count"].values()) == shop.api.stats.requests
         assert found["journeys_transactions_total"]["committed",] == len(worker.lines("transaction.committed"))
         assert found["journeys_transaction_seconds_count"][()] == sum(found["journeys_transactions_total"].values())
@@ -217,10 +217,10 @@ def test_logs_are_json_and_hold_no_secret(stack: Stack, namespace: str) -> None:
         raw = worker.raw()
         lines = [json.loads(line) for line in raw.splitlines()]
     assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
-    told = {event: Counter(line["order_id"] for line in lines if line["event"] == event) for event in ORDER_LINES}
-    assert told["order.published"] == Counter(fine)
-    assert told["order.retried"] == Counter(failing)
-    assert told["order.dead_lettered"] == Counter(["x-400-a", None])
+    ids = {event: Counter(line["order_id"] for line in lines if line["event"] == event) for event in ORDER_LINES}
+    assert ids["order.published"] == Counter(fine)
+    assert ids["order.retried"] == Counter(failing)
+    assert ids["order.dead_lettered"] == Counter(["x-400-a", None])
     assert [line["encoder"] for line in lines if line["event"] == "worker.started"] == ["python"]
     assert KEY not in raw
     assert "@" not in raw

@@ -37,14 +37,14 @@ class Bench:
                 "delivery.report.only.error": True,
             }
         )
-        self.publisher.rebuild(timeout=20)
+        self.publisher.rebuild(timeout_s=20)
         self._consumer = consumer
 
-    def publish(self, *batches: list[Record], timeout: float = 20.0) -> Result:
+    def publish(self, *batches: list[Record], timeout_s: float = 20.0) -> Result:
         """One transaction."""
         offsets = (OffsetCommit(topic=self.orders, partition=0, offset=1, metadata=""),)
         group = GroupOffsets(offsets=offsets, metadata=self._consumer.consumer_group_metadata)
-        return self.publisher.publish(batches, [group], timeout=timeout)
+        return self.publisher.publish(batches, [group], timeout_s=timeout_s)
 
     def insist(self, *batches: list[Record]) -> Result:
         """Transactions until one is committed, or a record is blamed: an abort may cost librdkafka one more."""
@@ -114,6 +114,6 @@ def test_a_transaction_times_out_against_a_silent_broker(own_broker: Broker, nam
         assert it.publish([record(it.usual, 10)]).outcome is Outcome.COMMITTED
         os.kill(own_broker.pid, signal.SIGSTOP)
         try:
-            assert it.publish([record(it.usual, 10)], timeout=1.0).outcome is Outcome.UNKNOWN
+            assert it.publish([record(it.usual, 10)], timeout_s=1.0).outcome is Outcome.UNKNOWN
         finally:
             os.kill(own_broker.pid, signal.SIGCONT)

@@ -41,14 +41,14 @@ class Meddler(Publisher):
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],
         *,
-        timeout: float,
+        timeout_s: float,
     ) -> Result:
         """Publish, or meddle."""
         self.transactions += bool(batches)
         if batches and self.transactions == 2:
-            result = self.meddle(batches, groups, timeout)
+            result = self.meddle(batches, groups, timeout_s)
         else:
-            result = super().publish(batches, groups, timeout=timeout)
+            result = super().publish(batches, groups, timeout_s=timeout_s)
         self.results = [*getattr(self, "results", []), result]
         return result
 
@@ -56,7 +56,7 @@ class Meddler(Publisher):
         self,
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],
-        timeout: float,
+        timeout_s: float,
     ) -> Result:
         """The fault."""
         raise NotImplementedError
@@ -69,14 +69,14 @@ class TooMuchMetadata(Meddler):
         self,
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],
-        timeout: float,
+        timeout_s: float,
     ) -> Result:
         """Send a character more than Kafka takes."""
         spoilt = [
             replace(group, offsets=tuple(replace(commit, metadata="x" * 4096) for commit in group.offsets))
             for group in groups
         ]
-        return Publisher.publish(self, batches, spoilt, timeout=timeout)
+        return Publisher.publish(self, batches, spoilt, timeout_s=timeout_s)
 
 
 class AnswerLost(Meddler):
@@ -86,10 +86,10 @@ class AnswerLost(Meddler):
         self,
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],
-        timeout: float,
+        timeout_s: float,
     ) -> Result:
         """Commit, and claim not to know."""
-        result = Publisher.publish(self, batches, groups, timeout=timeout)
+        result = Publisher.publish(self, batches, groups, timeout_s=timeout_s)
         assert result.outcome is Outcome.COMMITTED
         return Result(outcome=Outcome.UNKNOWN, reason="the answer was lost")
 
@@ -101,7 +101,7 @@ class NeverCommitted(Meddler):
         self,
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],  # noqa: ARG002 - the same shape as its siblings
-        timeout: float,
+        timeout_s: float,
     ) -> Result:
         """Leave the transaction open."""
         assert self._producer is not None
@@ -109,7 +109,7 @@ class NeverCommitted(Meddler):
         for batch in batches:
             for record in batch:
                 self._producer.produce(record.topic, record.value, record.key, headers=record.headers)
-        self._producer.flush(timeout)
+        self._producer.flush(timeout_s)
         return Result(outcome=Outcome.UNKNOWN, reason="unknown")
 
 
@@ -120,11 +120,11 @@ class Fenced(Meddler):
         self,
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],
-        timeout: float,
+        timeout_s: float,
     ) -> Result:
         """Fence ourselves."""
-        Publisher(self._config).rebuild(timeout=10)
-        return Publisher.publish(self, batches, groups, timeout=timeout)
+        Publisher(self._config).rebuild(timeout_s=10)
+        return Publisher.publish(self, batches, groups, timeout_s=timeout_s)
 
 
 class Outlived(Meddler):
@@ -134,18 +134,18 @@ class Outlived(Meddler):
         self,
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],
-        timeout: float,
+        timeout_s: float,
     ) -> Result:
         """Between the last record and the offsets, wait until the broker has had enough."""
         topics = {record.topic for batch in batches for record in batch}
 
         def wait() -> Iterator[Record]:
             assert self._producer is not None
-            self._producer.flush(timeout)
+            self._producer.flush(timeout_s)
             read_committed(self._config["bootstrap.servers"], topics)  # held up until the transaction ends
             yield from ()
 
-        return Publisher.publish(self, [*batches, wait()], groups, timeout=60)
+        return Publisher.publish(self, [*batches, wait()], groups, timeout_s=60)
 
 
 def work(shop: Shop, publisher: Callable[[dict[str, Any]], P], *, published: int = len(ORDERS)) -> P:

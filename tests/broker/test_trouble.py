@@ -307,8 +307,8 @@ def test_api_drift_shows_in_metrics(stack: Stack, namespace: str) -> None:
         assert {"/cart_viewed/total_price", "/products/*/price"} <= fields.keys()
         assert found["journeys_misfits_total"] == {(field,): times for field, times in fields.items()}
         items = [shop.decoder.decode(record.value or b"") for record in shop.read(shop.topic("rejected"))]
-        told = {(item["order_id"], item["position"], json.dumps(json.loads(item["raw"]))) for item in items}
-        assert told == {(order, 0, json.dumps(journey_of(order)[0])) for order in rejected}
+        rejected_items = {(item["order_id"], item["position"], json.dumps(json.loads(item["raw"]))) for item in items}
+        assert rejected_items == {(order, 0, json.dumps(journey_of(order)[0])) for order in rejected}
         assert found["journeys_events_rejected_total"] == {(): 2}
 
 

@@ -35,7 +35,7 @@ def test_an_offset_map_stays_within_its_reserved_size(offsets: list[int], data: 
 def test_each_offset_is_published_once_in_any_finishing_order(offsets: list[int], data: st.DataObject) -> None:
     """With any finishing order, any transactions and any hand-over, each offset is worked on exactly once."""
     limit = data.draw(st.sampled_from([40, 200, LIMIT]))
-    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=limit)
+    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit_chars=limit)
     published: list[int] = []
     last = (0, "")
     todo = list(offsets)
@@ -61,7 +61,7 @@ def test_each_offset_is_published_once_in_any_finishing_order(offsets: list[int]
             last = (commit.watermark, commit.metadata)
             assert ledger.watermark == commit.watermark
         if data.draw(st.integers(0, 9)) == 0:  # another owner takes over from what was committed
-            ledger = Ledger(epoch=2, watermark=last[0], metadata=last[1], limit=limit)
+            ledger = Ledger(epoch=2, watermark=last[0], metadata=last[1], limit_chars=limit)
             todo = [offset for offset in offsets if offset >= last[0]]
             in_flight, waiting = [], set()
     assert sorted(published) == offsets
@@ -70,7 +70,7 @@ def test_each_offset_is_published_once_in_any_finishing_order(offsets: list[int]
 
 def test_committing_an_unfinished_offset_is_refused() -> None:
     """The ledger refuses to commit an unfinished offset and to finish one that is not in flight."""
-    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=LIMIT)
+    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit_chars=LIMIT)
     assert ledger.polled(3)
     with pytest.raises(KeyError):
         ledger.commit([3])
@@ -83,7 +83,7 @@ def test_committing_an_unfinished_offset_is_refused() -> None:
 
 def test_a_stuck_order_stops_intake_before_the_map_is_full() -> None:
     """With the first order stuck, intake ends before the bitset would exceed its limit."""
-    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit=LIMIT)
+    ledger = Ledger(epoch=1, watermark=0, metadata=None, limit_chars=LIMIT)
     offset = 0
     while ledger.has_room():
         assert ledger.polled(offset)
@@ -102,4 +102,4 @@ def test_a_stuck_order_stops_intake_before_the_map_is_full() -> None:
 def test_an_unreadable_offset_map_stops_the_worker(metadata: str) -> None:
     """An unknown version or a damaged map raises; it is never taken for an empty map."""
     with pytest.raises(offset_map.UnknownMapError):
-        Ledger(epoch=1, watermark=7, metadata=metadata, limit=LIMIT)
+        Ledger(epoch=1, watermark=7, metadata=metadata, limit_chars=LIMIT)

@@ -23,7 +23,7 @@ def test_each_letter_is_replayed_once(offsets: list[int], data: st.DataObject) -
         chosen = data.draw(st.sets(st.sampled_from(offsets)))
         size = data.draw(st.integers(1, 10))
         batches = data.draw(st.integers(0, 20))  # then the replay is killed
-        replay = PartitionReplay(0, replayed.ledger(limit=data.draw(st.sampled_from([12, 4000]))), chosen)
+        replay = PartitionReplay(0, replayed.ledger(limit_chars=data.draw(st.sampled_from([12, 4000]))), chosen)
         batch: list[int] = []
         readable = [offset for offset in offsets if offset >= replayed.watermark]
         try:

@@ -44,49 +44,49 @@ Plan = tuple[dict[Partition, Commit], list[FinishedOrder]]
 class CommitBeforeProduce(Publisher):
     """Offsets are committed first, records after them."""
 
-    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+    def publish(self, batches: Batches, groups: Groups, *, timeout_s: float) -> Result:
         """Two transactions."""
-        first = super().publish([], groups, timeout=timeout)
+        first = super().publish([], groups, timeout_s=timeout_s)
         if first.outcome is not Outcome.COMMITTED or not batches:
             return first
-        return super().publish(batches, [], timeout=timeout)
+        return super().publish(batches, [], timeout_s=timeout_s)
 
 
 class OffsetsOutside(Publisher):
     """Records are published first, offsets committed after them."""
 
-    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+    def publish(self, batches: Batches, groups: Groups, *, timeout_s: float) -> Result:
         """Two transactions."""
-        first = super().publish(batches, [], timeout=timeout)
-        return first if first.outcome is not Outcome.COMMITTED else super().publish([], groups, timeout=timeout)
+        first = super().publish(batches, [], timeout_s=timeout_s)
+        return first if first.outcome is not Outcome.COMMITTED else super().publish([], groups, timeout_s=timeout_s)
 
 
 class DeadLetterOutside(Publisher):
     """A dead letter goes out at once, by itself."""
 
-    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+    def publish(self, batches: Batches, groups: Groups, *, timeout_s: float) -> Result:
         """One transaction more."""
         whole = [list(batch) for batch in batches]
         letters = [batch for batch in whole if any(record.topic == DEAD_LETTER for record in batch)]
         if letters:
-            first = super().publish(letters, [], timeout=timeout)
+            first = super().publish(letters, [], timeout_s=timeout_s)
             if first.outcome is not Outcome.COMMITTED:
                 return first
-        return super().publish([batch for batch in whole if batch not in letters], groups, timeout=timeout)
+        return super().publish([batch for batch in whole if batch not in letters], groups, timeout_s=timeout_s)
 
 
 class SummaryOutside(Publisher):
     """The events of a journey go out before its summary."""
 
-    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+    def publish(self, batches: Batches, groups: Groups, *, timeout_s: float) -> Result:
         """Two transactions."""
         whole = [list(batch) for batch in batches]
         events = [[record for record in batch if record.topic != SUMMARY] for batch in whole]
-        first = super().publish(events, [], timeout=timeout)
+        first = super().publish(events, [], timeout_s=timeout_s)
         if first.outcome is not Outcome.COMMITTED:
             return first
         rest = [[record for record in batch if record.topic == SUMMARY] for batch in whole]
-        return super().publish(rest, groups, timeout=timeout)
+        return super().publish(rest, groups, timeout_s=timeout_s)
 
 
 class PollInside(KafkaLoop):
@@ -145,9 +145,9 @@ class MapDropped(Transactions):
 class MapNotRead(OrderConsumer):
     """A new owner starts at the watermark, whatever was published beyond it."""
 
-    def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
+    def committed(self, partition: Partition, *, timeout_s: float) -> tuple[int, str] | None:
         """Without the map."""
-        found = super().committed(partition, timeout=timeout)
+        found = super().committed(partition, timeout_s=timeout_s)
         return found and (found[0], "")
 
 
@@ -184,9 +184,9 @@ class AbortForgets(Transactions):
 class RetryWithoutPolling(Transactions):
     """An aborted transaction is sent again at once."""
 
-    def burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+    def burst(self, timeout_s: float, only: Collection[Partition] | None = None) -> Outcome | None:
         """Again and again, until it is no abort."""
-        while (outcome := super().burst(timeout, only)) is Outcome.ABORTED:
+        while (outcome := super().burst(timeout_s, only)) is Outcome.ABORTED:
             self.state = State.READY
         return outcome
 
@@ -209,11 +209,11 @@ class UnknownIsDone(Transactions):
 class TimeoutIsAbort(Publisher):
     """A commit that timed out is taken for an abort, and the same producer goes on."""
 
-    def publish(self, batches: Batches, groups: Groups, *, timeout: float) -> Result:
+    def publish(self, batches: Batches, groups: Groups, *, timeout_s: float) -> Result:
         """Never in doubt."""
-        result = super().publish(batches, groups, timeout=timeout)
+        result = super().publish(batches, groups, timeout_s=timeout_s)
         if result.outcome is Outcome.UNKNOWN and not result.fenced:
-            self.rebuild(timeout=10.0)
+            self.rebuild(timeout_s=10.0)
             return replace(result, outcome=Outcome.ABORTED)
         return result
 
@@ -224,10 +224,10 @@ class ProducerReused(Publisher):
     def discard(self) -> None:
         """Keep it."""
 
-    def rebuild(self, *, timeout: float) -> None:
+    def rebuild(self, *, timeout_s: float) -> None:
         """Only where there is none."""
         if self._producer is None:
-            super().rebuild(timeout=timeout)
+            super().rebuild(timeout_s=timeout_s)
 
 
 # -- rebalances
@@ -316,8 +316,8 @@ class NeverResumed(KafkaLoop):
 class StarvedHeir(Assignments):
     """Intake asks for room in the map even where nothing is in hand: a real bug once."""
 
-    def _open(self, partition: Partition, timeout: float) -> bool:
-        opened = super()._open(partition, timeout)
+    def _open(self, partition: Partition, timeout_s: float) -> bool:
+        opened = super()._open(partition, timeout_s)
         if opened:
             self.ledgers[partition].__class__ = _Starved
         return opened
@@ -326,15 +326,15 @@ class StarvedHeir(Assignments):
 class _Starved(Ledger):
     def has_room(self) -> bool:
         span = max(self._next + 1, self._horizon) - self.watermark
-        return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
+        return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit_chars
 
 
 class HoldUpUntold(Transactions):
     """An order that finds no room to be read waits for results that wait for it: a real bug once."""
 
-    def burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
+    def burst(self, timeout_s: float, only: Collection[Partition] | None = None) -> Outcome | None:
         """Without a word about what is blocked."""
-        outcome = super().burst(timeout, only)
+        outcome = super().burst(timeout_s, only)
         self.results.backlog.is_blocked = False
         return outcome
 
@@ -351,10 +351,10 @@ class AnonymousLetter(PendingResults):
 class FatalIgnored(OrderConsumer):
     """A fatal error counts only where `fatal()` says so, and `poll` gives it no other time: a real bug once."""
 
-    def poll(self, timeout: float, limit: int) -> list[OrderMessage]:
+    def poll(self, timeout_s: float, limit: int) -> list[OrderMessage]:
         """Go on."""
         try:
-            return super().poll(timeout, limit)
+            return super().poll(timeout_s, limit)
         except HaltError:
             return []
 

@@ -59,7 +59,7 @@ class FakeConsumer(OrderConsumer):
         """The text that the test has set; None while the member reads."""
         return self.why_not
 
-    def poll(self, timeout: float, limit: int) -> list[OrderMessage]:  # noqa: ARG002 - nothing here waits
+    def poll(self, timeout_s: float, limit: int) -> list[OrderMessage]:  # noqa: ARG002 - nothing here waits
         """One rebalance, or what is there of the partitions being read."""
         if self.rebalances:
             self.rebalances.popleft()(self.listener)
@@ -76,13 +76,13 @@ class FakeConsumer(OrderConsumer):
         """Nothing that a fake looks at."""
         return None
 
-    def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
+    def committed(self, partition: Partition, *, timeout_s: float) -> tuple[int, str] | None:
         """The group's offset; an unstable one times out."""
         if partition in self.kafka.unstable:
-            raise TimeoutError(f"{partition} within {timeout:g} s")
+            raise TimeoutError(f"{partition} within {timeout_s:g} s")
         return self.kafka.offsets.get(partition)
 
-    def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:  # noqa: ARG002 - as poll
+    def bounds(self, partition: Partition, *, timeout_s: float) -> tuple[int, int]:  # noqa: ARG002 - as poll
         """An empty topic, unless the test says otherwise."""
         return 0, self.ends.get(partition, 0)
 
@@ -133,7 +133,7 @@ class FakePublisher(Publisher):
         """Remember it."""
         self.hurried = seconds
 
-    def rebuild(self, *, timeout: float) -> None:  # noqa: ARG002 - nothing here waits
+    def rebuild(self, *, timeout_s: float) -> None:  # noqa: ARG002 - nothing here waits
         """A new producer, if Kafka can be reached."""
         if not self.is_reachable:
             raise TimeoutError("no answer")
@@ -147,7 +147,7 @@ class FakePublisher(Publisher):
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],
         *,
-        timeout: float,  # noqa: ARG002 - as rebuild
+        timeout_s: float,  # noqa: ARG002 - as rebuild
     ) -> Result:
         """The next answer."""
         self.before_answer()

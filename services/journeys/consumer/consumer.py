@@ -130,14 +130,14 @@ class OrderConsumer:
 
         self._consumer.subscribe(self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
 
-    def poll(self, timeout: float, limit: int) -> list[OrderMessage]:
-        """Serve callbacks, wait up to `timeout` seconds for a message, then take prefetched messages without waiting.
+    def poll(self, timeout_s: float, limit: int) -> list[OrderMessage]:
+        """Serve callbacks, wait up to `timeout_s` for a message, then take prefetched messages without waiting.
 
         Returns at most `limit` messages; `limit` is at least 1. Raises HaltError for an error that does not pass.
         """
         if self._obstacles:
             self._ask_again()
-        first = self._consumer.poll(timeout)
+        first = self._consumer.poll(timeout_s)
         if first is None:
             return []
         # `consume` with a time-out waits for all `limit` messages; with 0 it only takes prefetched ones.
@@ -153,24 +153,24 @@ class OrderConsumer:
         """This member's id and generation in the group. Take them anew for each transaction. Never blocks."""
         return self._consumer.consumer_group_metadata()
 
-    def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
+    def committed(self, partition: Partition, *, timeout_s: float) -> tuple[int, str] | None:
         """The group's (offset, metadata) of a partition, or None if nothing was ever committed.
 
-        Blocks for up to `timeout` seconds. Raises TimeoutError if Kafka does not answer in time, as while an open
+        Blocks for up to `timeout_s`. Raises TimeoutError if Kafka does not answer in time, as while an open
         transaction may still move the offset. Raises HaltError for an error that does not pass.
         """
         try:
-            [found] = self._consumer.committed([TopicPartition(*partition)], timeout=timeout)
+            [found] = self._consumer.committed([TopicPartition(*partition)], timeout=timeout_s)
         except KafkaException as error:
             raise _timeout_or_halt(error.args[0]) from error
         if found.error is not None:
             raise _timeout_or_halt(found.error)
         return None if found.offset == _NO_OFFSET else (found.offset, found.metadata or "")
 
-    def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:
+    def bounds(self, partition: Partition, *, timeout_s: float) -> tuple[int, int]:
         """The first offset of a partition and the one after its last. Blocks and raises as `committed`."""
         try:
-            bounds = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout)
+            bounds = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout_s)
         except KafkaException as error:
             raise _timeout_or_halt(error.args[0]) from error
         if bounds is None:

@@ -30,15 +30,15 @@ class OrderConsumers:
         for consumer in self._consumers:
             consumer.subscribe(listener)
 
-    def poll(self, timeout: float, limit: int) -> list[OrderMessage]:
-        """Poll each consumer once, for `limit` messages in all; only the first one waits, for `timeout` seconds.
+    def poll(self, timeout_s: float, limit: int) -> list[OrderMessage]:
+        """Poll each consumer once, for `limit` messages in all; only the first one waits, for `timeout_s`.
 
         May return a few messages more, because each consumer must be polled and gives at least one.
         """
         messages: list[OrderMessage] = []
         for consumer in self._consumers:
-            messages += consumer.poll(timeout, max(1, limit - len(messages)))
-            timeout = 0.0
+            messages += consumer.poll(timeout_s, max(1, limit - len(messages)))
+            timeout_s = 0.0
         return messages
 
     def has_joined(self, topics: Iterable[str]) -> bool:
@@ -61,13 +61,13 @@ class OrderConsumers:
             found[self._by_topic[commit.topic]].append(commit)
         return [GroupOffsets(offsets=tuple(own), metadata=consumer.group_metadata) for consumer, own in found.items()]
 
-    def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
+    def committed(self, partition: Partition, *, timeout_s: float) -> tuple[int, str] | None:
         """The group's (offset, metadata) of a partition, or None if nothing was ever committed."""
-        return self._of(partition).committed(partition, timeout=timeout)
+        return self._of(partition).committed(partition, timeout_s=timeout_s)
 
-    def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:
+    def bounds(self, partition: Partition, *, timeout_s: float) -> tuple[int, int]:
         """The first offset of a partition and the one after its last."""
-        return self._of(partition).bounds(partition, timeout=timeout)
+        return self._of(partition).bounds(partition, timeout_s=timeout_s)
 
     def known_end(self, partition: Partition) -> int | None:
         """The offset after the last one, as of the last fetch; None before the first fetch."""

@@ -39,7 +39,7 @@ class Lag:
         partition = self._to_ask.pop()
         try:
             # No shorter time-out: librdkafka drops the connection, fetches and all, if one of its requests times out.
-            self._ends[partition] = self._consumers.bounds(partition, timeout=1.0)[1]
+            self._ends[partition] = self._consumers.bounds(partition, timeout_s=1.0)[1]
         except TimeoutError:
             self._to_ask.clear()
 

@@ -34,14 +34,14 @@ class Commit:
 
 
 class Ledger:
-    """One partition during one assignment. `limit` bounds the metadata of its commits, in characters.
+    """One partition during one assignment. `limit_chars` bounds the metadata of its commits.
 
     `watermark` and `metadata` are the group's last commit. Raises UnknownMapError for unreadable metadata.
     """
 
-    def __init__(self, *, epoch: int, watermark: int, metadata: str | None, limit: int) -> None:
+    def __init__(self, *, epoch: int, watermark: int, metadata: str | None, limit_chars: int) -> None:
         self.epoch = epoch
-        self._limit = limit
+        self._limit_chars = limit_chars
         self._next = watermark  # the first offset that was not polled yet
         # Ascending, since a partition is polled in order: the first entry is the oldest unpublished one.
         self._offsets: dict[int, _State] = {}
@@ -89,7 +89,7 @@ class Ledger:
         if not self._unpublished:
             return True
         span = max(self._next + 1, self._horizon) - self.watermark
-        return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit
+        return offset_map.worst_size(span, self._unpublished + len(self._beyond) + 1) <= self._limit_chars
 
     def finish(self, offset: int) -> None:
         """Record that an order is finished. Raises KeyError for an offset that is not in flight."""
@@ -107,7 +107,7 @@ class Ledger:
             if self._offsets.get(offset) is not _State.FINISHED:
                 raise KeyError(offset)
         whole = self._commit(results)
-        if len(whole.metadata) <= self._limit:
+        if len(whole.metadata) <= self._limit_chars:
             return whole
         return self._commit([offset for offset in results if offset < whole.watermark])
 

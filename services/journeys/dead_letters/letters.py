@@ -51,10 +51,10 @@ class ReplayedOffsets:
         """The same with these offsets replayed too, and nothing forgotten."""
         return ReplayedOffsets(watermark=self.watermark, beyond=self.beyond.union(offsets))
 
-    def ledger(self, *, limit: int) -> Ledger:
-        """A ledger that starts here; the metadata of its commits takes at most `limit` characters."""
+    def ledger(self, *, limit_chars: int) -> Ledger:
+        """A ledger that starts here; the metadata of its commits takes at most `limit_chars`."""
         metadata = offset_map.encode(self.watermark, self.beyond)
-        return Ledger(epoch=0, watermark=self.watermark, metadata=metadata, limit=limit)
+        return Ledger(epoch=0, watermark=self.watermark, metadata=metadata, limit_chars=limit_chars)
 
     def state(self, offset: int, at_ms: int | None) -> State:
         """Whether the letter at `offset`, given up at `at_ms`, was replayed."""

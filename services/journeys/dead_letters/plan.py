@@ -235,7 +235,7 @@ def _refuse_unknown(scanned: Iterable[PartitionScan]) -> None:
 
 def _rehearse(planned: PartitionPlan, offsets: Iterable[int], *, map_limit: int, batch_size: int) -> None:
     """Go through all batches without sending any. Raises MapFullError if a commit would not fit."""
-    replay = PartitionReplay(planned.partition, planned.replayed.ledger(limit=map_limit), planned.targets)
+    replay = PartitionReplay(planned.partition, planned.replayed.ledger(limit_chars=map_limit), planned.targets)
     in_batch = 0
     for offset in offsets:
         in_batch += replay.take(offset)

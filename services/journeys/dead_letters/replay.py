@@ -43,7 +43,7 @@ def replay_publisher(settings: Settings, make: Callable[[dict[str, Any]], Publis
     """A producer that is ready; any other replay of this group is fenced. Raises HaltError."""
     publisher = make(producer_config(settings, instance_id="replay"))
     try:
-        publisher.rebuild(timeout=_START_S)
+        publisher.rebuild(timeout_s=_START_S)
     except TimeoutError as late:
         raise HaltError(f"Kafka does not answer: {late}") from None
     return publisher
@@ -79,7 +79,7 @@ class Replay:
 
     def _recover(self) -> None:
         try:
-            self.publisher.rebuild(timeout=_START_S)
+            self.publisher.rebuild(timeout_s=_START_S)
         except TimeoutError as late:
             raise HaltError(
                 f"Kafka does not answer ({late}), and whether the last {len(self._in_doubt)} letters went out is not "
@@ -90,7 +90,7 @@ class Replay:
         """Send the pending letters of one partition; False if the outcome of a transaction is unknown."""
         replayed = self.letters.replayed(plan.partition) or plan.replayed
         self._settle_doubt(replayed)
-        replay = PartitionReplay(plan.partition, replayed.ledger(limit=self.map_limit), plan.targets)
+        replay = PartitionReplay(plan.partition, replayed.ledger(limit_chars=self.map_limit), plan.targets)
         batch: list[OrderMessage] = []
         size_bytes = 0
         start = max(plan.start, replayed.watermark)
@@ -113,7 +113,7 @@ class Replay:
         while True:
             self._check_stop()
             group = GroupOffsets(offsets=(_offset(batch[0], commit),), metadata=self.letters.group_metadata)
-            result = self.publisher.publish(records, [group], timeout=_TRANSACTION_S)
+            result = self.publisher.publish(records, [group], timeout_s=_TRANSACTION_S)
             if result.outcome is Outcome.COMMITTED:
                 self._setbacks = 0
                 replay.sent(commit)

@@ -82,7 +82,7 @@ class NoBacklog:
 
 
 class MemoryBudget:
-    """Shares `limit` bytes among journeys being read. Belongs to the event loop; any thread may read `received_bytes`.
+    """Shares `limit_bytes` among journeys being read. Belongs to the event loop; any thread may read `received_bytes`.
 
     `suspended` says whether first pages are reserved at once: during an outage any order may be chosen as the next
     probe, so none may wait here. `first_page_bytes` is the expected size of a first page until one was received.
@@ -90,13 +90,13 @@ class MemoryBudget:
 
     def __init__(
         self,
-        limit: float = math.inf,
+        limit_bytes: float = math.inf,
         *,
         backlog: Backlog | None = None,
         suspended: Callable[[], bool] = lambda: False,
         first_page_bytes: int = 256 * 1024,
     ) -> None:
-        self._limit = limit
+        self._limit_bytes = limit_bytes
         self._suspended = suspended
         self._backlog = backlog or NoBacklog()
         self.received_bytes = 0
@@ -159,18 +159,21 @@ class MemoryBudget:
         if self._to_read_rest:
             return False
         reading = self.received_bytes + self._expected_bytes
-        if self._backlog.unpublished_bytes + reading + self._first_page_bytes <= self._limit / 2:
+        if self._backlog.unpublished_bytes + reading + self._first_page_bytes <= self._limit_bytes / 2:
             return True
         return reading <= 0 and (self._is_mostly_free() or self._backlog.is_blocked)
 
     def _may_read_rest(self, reservation: Reservation, size_bytes: int) -> bool:
         if not self._readers:
             self._drop_first_pages(size_bytes)
-        if self._backlog.unpublished_bytes + self.received_bytes + self._expected_bytes + size_bytes <= self._limit:
+        if (
+            self._backlog.unpublished_bytes + self.received_bytes + self._expected_bytes + size_bytes
+            <= self._limit_bytes
+        ):
             return True
         if self._readers:
             return False
-        exceeds_budget = reservation.received_bytes + size_bytes > self._limit
+        exceeds_budget = reservation.received_bytes + size_bytes > self._limit_bytes
         return (exceeds_budget and self._is_mostly_free()) or self._backlog.is_blocked
 
     def _drop_first_pages(self, size_bytes: int) -> None:
@@ -178,7 +181,9 @@ class MemoryBudget:
 
         Unpublished journeys are not counted: publishing frees their memory without our help.
         """
-        while len(self._to_read_rest) > 1 and self.received_bytes + self._expected_bytes + size_bytes > self._limit:
+        while (
+            len(self._to_read_rest) > 1 and self.received_bytes + self._expected_bytes + size_bytes > self._limit_bytes
+        ):
             last = self._to_read_rest.pop()
             if not last.granted.done():
                 self.received_bytes -= last.reservation.received_bytes
@@ -186,7 +191,7 @@ class MemoryBudget:
                 last.granted.set_result(False)
 
     def _is_mostly_free(self) -> bool:
-        return self._backlog.unpublished_bytes <= self._limit / 4
+        return self._backlog.unpublished_bytes <= self._limit_bytes / 4
 
     async def _wait(self, queue: list[_Waiting], reservation: Reservation, size_bytes: int) -> bool:
         granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

@@ -17,9 +17,9 @@ from journeys.kafka.topics import TopicSpec
 from journeys.redact import without_credentials
 from journeys.settings import Settings
 
-_ANSWER = 6.0
+_ANSWER_S = 6.0
 """Seconds to wait for a first answer."""
-_WORK = 30.0
+_WORK_S = 30.0
 """Seconds for the broker to create topics."""
 _LOOK_AGAIN = 0.05
 
@@ -64,7 +64,7 @@ class KafkaAdmin:
         Raises SetupError if no broker answers, or if an ACL hides one of the `wanted` topics.
         """
         try:
-            metadata = self._client.list_topics(timeout=_ANSWER)
+            metadata = self._client.list_topics(timeout=_ANSWER_S)
         except KafkaException as error:
             self._client.poll(0)
             quiet = _WANTS_TLS if _GREETING in self._log.last else _reason(error)
@@ -83,16 +83,16 @@ class KafkaAdmin:
 
     def _hidden(self, names: list[str]) -> list[str]:
         """Those of the topics that an ACL hides: the broker leaves them out, and refuses them if asked by name."""
-        asked = self._client.describe_topics(TopicCollection(names), request_timeout=_ANSWER) if names else {}
+        asked = self._client.describe_topics(TopicCollection(names), request_timeout=_ANSWER_S) if names else {}
         return [name for name, future in asked.items() if _code(future) == KafkaError.TOPIC_AUTHORIZATION_FAILED]
 
     def remembers_offsets(self) -> float | None:
         """Seconds that Kafka keeps the offsets of a group without members. None if this client may not ask."""
         try:
-            brokers = self._client.list_topics(timeout=_ANSWER).brokers
+            brokers = self._client.list_topics(timeout=_ANSWER_S).brokers
             resource = ConfigResource(ResourceType.BROKER, str(next(iter(brokers))))
-            [future] = self._client.describe_configs([resource], request_timeout=_ANSWER).values()
-            minutes = future.result(_ANSWER)["offsets.retention.minutes"].value
+            [future] = self._client.describe_configs([resource], request_timeout=_ANSWER_S).values()
+            minutes = future.result(_ANSWER_S)["offsets.retention.minutes"].value
             return float(minutes) * 60
         except (KafkaException, KeyError, StopIteration, TimeoutError, TypeError, ValueError):
             return None
@@ -114,7 +114,9 @@ class KafkaAdmin:
         ]
         if not new:
             return {}
-        futures = self._client.create_topics(new, operation_timeout=_WORK, request_timeout=_WORK, validate_only=dry_run)
+        futures = self._client.create_topics(
+            new, operation_timeout=_WORK_S, request_timeout=_WORK_S, validate_only=dry_run
+        )
         created = {name: _code(future) != KafkaError.TOPIC_ALREADY_EXISTS for name, future in futures.items()}
         _refuse({name: future for name, future in futures.items() if created[name]}, "ACL: Create on the topic")
         if not dry_run:
@@ -130,14 +132,14 @@ class KafkaAdmin:
             return
         wanted = [NewPartitions(topic, count) for topic, count in counts.items()]
         futures = self._client.create_partitions(
-            wanted, operation_timeout=_WORK, request_timeout=_WORK, validate_only=dry_run
+            wanted, operation_timeout=_WORK_S, request_timeout=_WORK_S, validate_only=dry_run
         )
         _refuse(futures, "ACL: Alter on the topic")
         if not dry_run:
             self._await(counts)
 
     def _await(self, counts: Mapping[str, int]) -> None:
-        deadline = time.monotonic() + _WORK
+        deadline = time.monotonic() + _WORK_S
         while late := counts.items() - self.topics().items():
             if time.monotonic() > deadline:
                 names = ", ".join(sorted(name for name, _ in late))

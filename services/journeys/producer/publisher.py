@@ -181,14 +181,14 @@ class Publisher:
         """Give all current and later calls at most `seconds` from now. Any thread may call it."""
         self._latest = self._clock() + seconds
 
-    def rebuild(self, *, timeout: float) -> None:
+    def rebuild(self, *, timeout_s: float) -> None:
         """Start a new producer with the same transactional.id. Kafka fences the old one and ends its transaction.
 
-        Blocks for at most `timeout` seconds. Raises TimeoutError if Kafka does not answer, HaltError if it refuses the
+        Blocks for at most `timeout_s`. Raises TimeoutError if Kafka does not answer, HaltError if it refuses the
         producer for good, SettingsError for a property that librdkafka refuses.
         """
         self.discard()
-        deadline = self._clock() + timeout
+        deadline = self._clock() + timeout_s
         try:
             producer = self._make(self._config, logger=logging.getLogger("librdkafka"))
         except KafkaException as wrong:
@@ -235,9 +235,9 @@ class Publisher:
         batches: Sequence[Iterable[Record]],
         groups: Sequence[GroupOffsets],
         *,
-        timeout: float,
+        timeout_s: float,
     ) -> Result:
-        """Publish all batches and the offsets of all groups in one transaction, within `timeout` seconds.
+        """Publish all batches and the offsets of all groups in one transaction, within `timeout_s`.
 
         If Kafka refuses a record, the first abort does not say which. The next transaction asks for a report on each
         record. Kafka refuses whole batches, so the reports may name several records; the transaction after that uses
@@ -246,7 +246,7 @@ class Publisher:
         if self._producer is None:
             return Result(outcome=Outcome.UNKNOWN, reason="no producer")
         refusals = _Refusals()
-        until = self._clock() + timeout
+        until = self._clock() + timeout_s
         transaction = _Transaction(
             self._producer, lambda: min(until, self._latest) - self._clock(), self._bounded, self._care
         )

@@ -280,8 +280,8 @@ class ReadinessHook:
             case Assigned() | Revoked():  # other orders are next, so the setbacks say nothing about them
                 self._reset()
             case GroupsChanged(obstacles):
-                told = "; ".join(f"{group}: {why}" for group, why in obstacles.items())
-                self._health.unready("group", told or None)
+                reason = "; ".join(f"{group}: {why}" for group, why in obstacles.items())
+                self._health.unready("group", reason or None)
             case GateChanged(reasons):
                 self._gate(reasons)
             case RegistryAwaited(reason):

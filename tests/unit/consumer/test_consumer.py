@@ -211,8 +211,8 @@ def test_fatal_consumer_errors_halt(error: KafkaError) -> None:
     bench.kafka.gives = everywhere(error)
     for call in (
         lambda: bench.consumer.poll(0.1, 1),
-        lambda: bench.consumer.committed(A, timeout=1.0),
-        lambda: bench.consumer.bounds(A, timeout=1.0),
+        lambda: bench.consumer.committed(A, timeout_s=1.0),
+        lambda: bench.consumer.bounds(A, timeout_s=1.0),
         lambda: bench.consumer.release(A, 3),
     ):
         with pytest.raises(HaltError):
@@ -303,9 +303,9 @@ def test_transient_consumer_errors_are_timeouts(error: KafkaError) -> None:
     bench.kafka.gives = everywhere(error)
     assert bench.consumer.poll(0.1, 1) == []
     with pytest.raises(TimeoutError):
-        bench.consumer.committed(A, timeout=1.0)
+        bench.consumer.committed(A, timeout_s=1.0)
     with pytest.raises(TimeoutError):
-        bench.consumer.bounds(A, timeout=1.0)
+        bench.consumer.bounds(A, timeout_s=1.0)
     with pytest.raises(TimeoutError):
         bench.consumer.release(A, 3)
     assert bench.consumer.known_end(A) is None
@@ -316,16 +316,16 @@ def test_partition_error_is_no_committed_offset() -> None:
     bench = Bench()
     found = TopicPartition(*A)
     bench.kafka.gives = {"committed": [found]}
-    assert bench.consumer.committed(A, timeout=1.0) is None, "nothing was ever committed"
+    assert bench.consumer.committed(A, timeout_s=1.0) is None, "nothing was ever committed"
     found.offset = 0
-    assert bench.consumer.committed(A, timeout=1.0) == (0, "")
+    assert bench.consumer.committed(A, timeout_s=1.0) == (0, "")
 
     class Refused:
         offset, metadata, error = 3, "", LATE
 
     bench.kafka.gives = {"committed": [Refused()]}
     with pytest.raises(TimeoutError):
-        bench.consumer.committed(A, timeout=1.0)
+        bench.consumer.committed(A, timeout_s=1.0)
 
 
 def test_end_is_unknown_before_the_first_fetch() -> None:
@@ -334,10 +334,10 @@ def test_end_is_unknown_before_the_first_fetch() -> None:
     bench.kafka.gives = {"get_watermark_offsets": (0, -1001)}
     assert bench.consumer.known_end(A) is None
     bench.kafka.gives = {"get_watermark_offsets": (0, 9)}
-    assert (bench.consumer.known_end(A), bench.consumer.bounds(A, timeout=1.0)) == (9, (0, 9))
+    assert (bench.consumer.known_end(A), bench.consumer.bounds(A, timeout_s=1.0)) == (9, (0, 9))
     bench.kafka.gives = {}
     with pytest.raises(TimeoutError):
-        bench.consumer.bounds(A, timeout=1.0)
+        bench.consumer.bounds(A, timeout_s=1.0)
 
 
 def test_revoke_calls_the_listener_before_unassigning() -> None:

@@ -20,10 +20,10 @@ class Waits(FakeConsumer):
         self.polls: list[tuple[float, int]] = []
         self.is_closed = False
 
-    def poll(self, timeout: float, limit: int) -> list[OrderMessage]:
+    def poll(self, timeout_s: float, limit: int) -> list[OrderMessage]:
         """As a fake does."""
-        self.polls.append((timeout, limit))
-        return super().poll(timeout, limit)
+        self.polls.append((timeout_s, limit))
+        return super().poll(timeout_s, limit)
 
     def group_metadata(self) -> object:
         """Itself: so a test sees whose it is."""

@@ -25,12 +25,12 @@ class Ends(FakeConsumer):
         """From the last fetch."""
         return self.known.get(partition)
 
-    def bounds(self, partition: Partition, *, timeout: float) -> tuple[int, int]:
+    def bounds(self, partition: Partition, *, timeout_s: float) -> tuple[int, int]:
         """An answer, unless Kafka is silent."""
         self.asked.append(partition)
         if self.is_silent:
             raise TimeoutError
-        return super().bounds(partition, timeout=timeout)
+        return super().bounds(partition, timeout_s=timeout_s)
 
 
 def lag_of(ends: Ends) -> Lag:

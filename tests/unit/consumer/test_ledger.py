@@ -11,7 +11,7 @@ from journeys.consumer.ledger import Ledger
 def test_ledger_with_nothing_in_hand_always_has_room() -> None:
     """An offset beyond a hole makes the map span more than was foreseen; the next owner must still go on."""
     limit = 6
-    first = Ledger(epoch=1, watermark=0, metadata=None, limit=limit)
+    first = Ledger(epoch=1, watermark=0, metadata=None, limit_chars=limit)
     assert first.polled(0)
     assert first.has_room()
     assert first.polled(31)  # compaction took what lay between
@@ -19,7 +19,7 @@ def test_ledger_with_nothing_in_hand_always_has_room() -> None:
     commit = first.commit([31])
     assert commit.covers == {31}
 
-    heir = Ledger(epoch=2, watermark=commit.watermark, metadata=commit.metadata, limit=limit)
+    heir = Ledger(epoch=2, watermark=commit.watermark, metadata=commit.metadata, limit_chars=limit)
     assert offset_map.worst_size(32, 2) > limit
     assert heir.has_room()
     assert heir.polled(0)
@@ -31,7 +31,7 @@ def test_ledger_with_nothing_in_hand_always_has_room() -> None:
 def test_new_owner_works_on_unpublished_offsets_only() -> None:
     """Neither on what the map names, be it next or beyond an order in hand, nor on what it was given before."""
     metadata = offset_map.encode(3, [3, 5, 6])
-    heir = Ledger(epoch=2, watermark=3, metadata=metadata, limit=100)
+    heir = Ledger(epoch=2, watermark=3, metadata=metadata, limit_chars=100)
     assert [offset for offset in (3, 4, 5, 4, 3, 6, 7) if heir.polled(offset)] == [4, 7]
     assert (heir.watermark, heir.unpublished) == (4, 2)
     heir.finish(4)
@@ -44,7 +44,7 @@ def test_new_owner_works_on_unpublished_offsets_only() -> None:
 @pytest.mark.parametrize("offset", [0, 1, 2])
 def test_only_offsets_in_flight_can_finish(offset: int) -> None:
     """An offset that is finished, published or was never polled is refused: the caller has a defect."""
-    ledger = Ledger(epoch=1, watermark=0, metadata="", limit=100)
+    ledger = Ledger(epoch=1, watermark=0, metadata="", limit_chars=100)
     for polled in (0, 1):
         ledger.polled(polled)
     ledger.finish(0)

@@ -128,12 +128,12 @@ class Bench:
         self.publisher = Publisher(
             {"transactional.id": "orders-1"}, clock=lambda: self.kafka.now, producer=made, bounded=bounded
         )
-        self.publisher.rebuild(timeout=10)
+        self.publisher.rebuild(timeout_s=10)
         self.kafka.calls.clear()
 
-    def publish(self, *batches: list[Record], timeout: float = 30.0) -> Result:
+    def publish(self, *batches: list[Record], timeout_s: float = 30.0) -> Result:
         """One transaction."""
-        return self.publisher.publish(batches or ([RECORD],), [GROUP], timeout=timeout)
+        return self.publisher.publish(batches or ([RECORD],), [GROUP], timeout_s=timeout_s)
 
 
 def test_records_and_offsets_are_one_transaction() -> None:
@@ -189,7 +189,7 @@ def test_out_of_time_the_outcome_is_unknown(call: str) -> None:
     """Never taken for an abort: the broker may have done it."""
     bench = Bench()
     bench.kafka.say(call, *[LATE] * 100)
-    assert bench.publish(timeout=10.0).outcome is Outcome.UNKNOWN
+    assert bench.publish(timeout_s=10.0).outcome is Outcome.UNKNOWN
     assert bench.kafka.now < 15.0
     assert "abort" not in bench.kafka.calls
 
@@ -199,7 +199,7 @@ def test_a_hurry_shortens_what_is_under_way() -> None:
     bench = Bench()
     bench.kafka.say("commit", *[LATE] * 100)
     bench.publisher.hurry(3.0)
-    assert bench.publish(timeout=1000.0).outcome is Outcome.UNKNOWN
+    assert bench.publish(timeout_s=1000.0).outcome is Outcome.UNKNOWN
     assert bench.kafka.now < 10.0
 
 
@@ -245,7 +245,7 @@ def test_a_queue_that_stays_full_leaves_the_outcome_unknown() -> None:
     """Within the time of the transaction."""
     bench = Bench()
     bench.kafka.say("produce", *[BufferError()] * 100)
-    assert bench.publish(timeout=10.0).outcome is Outcome.UNKNOWN
+    assert bench.publish(timeout_s=10.0).outcome is Outcome.UNKNOWN
     assert bench.kafka.now < 15.0
 
 
@@ -366,7 +366,7 @@ def test_a_new_producer_asks_until_kafka_answers() -> None:
     bench = Bench()
     bench.kafka.say("list_topics", LATE)
     bench.kafka.say("init_transactions", LATE, BUSY)
-    bench.publisher.rebuild(timeout=10)
+    bench.publisher.rebuild(timeout_s=10)
     attempt = ["list_topics", "list_topics", "init_transactions"]
     assert bench.kafka.calls == ["purge", "poll", "list_topics", *attempt * 3]
     assert bench.publish().outcome is Outcome.COMMITTED
@@ -378,7 +378,7 @@ def test_a_new_producer_gives_up_in_time(call: str) -> None:
     bench = Bench()
     bench.kafka.say(call, *[LATE] * 100)
     with pytest.raises(TimeoutError, match="no transactional producer"):
-        bench.publisher.rebuild(timeout=10)
+        bench.publisher.rebuild(timeout_s=10)
     assert bench.publish().outcome is Outcome.UNKNOWN
 
 
@@ -390,13 +390,13 @@ def test_a_producer_that_kafka_refuses_for_good_stops(error: KafkaError) -> None
     bench = Bench()
     bench.kafka.say("init_transactions", error)
     with pytest.raises(HaltError, match=r"Kafka refuses this producer \(transactional id orders-1\)"):
-        bench.publisher.rebuild(timeout=10)
+        bench.publisher.rebuild(timeout_s=10)
 
 
 def test_a_setting_that_librdkafka_does_not_take_is_named() -> None:
     """As any wrong setting."""
     with pytest.raises(SettingsError, match="JOURNEYS_KAFKA__CONFIG"):
-        Publisher({"no.such.setting": 1}).rebuild(timeout=1)
+        Publisher({"no.such.setting": 1}).rebuild(timeout_s=1)
 
 
 def test_dropping_a_producer_never_fails() -> None:

@@ -128,10 +128,10 @@ class ApiClient:
 
         httpx's own decoders have no limit, and they decode several layers.
         """
-        limit = self._endpoint.max_page_bytes
+        limit_bytes = self._endpoint.max_page_bytes
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
+        if length.isdigit() and int(length) > limit_bytes:
+            raise _too_large(limit_bytes)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
         is_gzip = headers.get(b"content-encoding", b"").lower() in _GZIP
         unpack = _Gunzip() if is_gzip and response.status_code == httpx.codes.OK else None
@@ -139,10 +139,10 @@ class ApiClient:
         came = size = 0
         async for chunk in response.stream:
             came += len(chunk)
-            made = chunk if unpack is None else unpack(chunk, limit - size + 1)
+            made = chunk if unpack is None else unpack(chunk, limit_bytes - size + 1)
             size += len(made)
-            if max(came, size) > limit:
-                raise _too_large(limit)
+            if max(came, size) > limit_bytes:
+                raise _too_large(limit_bytes)
             chunks.append(made)
         if unpack is not None and not unpack.is_whole:
             raise failure("not-decodable", "the compressed answer breaks off")
@@ -188,8 +188,8 @@ class _Gunzip:
         return b"".join(made)
 
 
-def _too_large(limit: int) -> OrderError:
-    return failure("page-too-large", f"a page has more than {limit} bytes (JOURNEYS_API__MAX_PAGE_BYTES)")
+def _too_large(limit_bytes: int) -> OrderError:
+    return failure("page-too-large", f"a page has more than {limit_bytes} bytes (JOURNEYS_API__MAX_PAGE_BYTES)")
 
 
 def _transient(error: Exception) -> OrderError:

@@ -73,8 +73,8 @@ class Assignments:
         offsets: dict[Partition, int] = {}
         held: list[Partition] = []
         for partition in partitions:
-            timeout = min(0.3, deadline - self._clock.monotonic())
-            if timeout > 0 and self._open(partition, timeout):
+            timeout_s = min(0.3, deadline - self._clock.monotonic())
+            if timeout_s > 0 and self._open(partition, timeout_s):
                 offsets[partition] = self.ledgers[partition].next_offset
             else:
                 held.append(partition)
@@ -114,14 +114,14 @@ class Assignments:
             self._held.pop(partition, None)
             self._close(partition)
 
-    def _open(self, partition: Partition, timeout: float) -> bool:
+    def _open(self, partition: Partition, timeout_s: float) -> bool:
         """Make the ledger of a partition; False if Kafka does not tell its offset yet."""
         try:
-            found = self._consumers.committed(partition, timeout=timeout)
+            found = self._consumers.committed(partition, timeout_s=timeout_s)
             offset, metadata = found or (self._first_offset(partition), "")
         except TimeoutError:
             return False
-        ledger = Ledger(epoch=next(self._epochs), watermark=offset, metadata=metadata, limit=self._map_limit)
+        ledger = Ledger(epoch=next(self._epochs), watermark=offset, metadata=metadata, limit_chars=self._map_limit)
         self.ledgers[partition] = ledger
         self._by_epoch[ledger.epoch] = partition
         if found is None:
@@ -139,7 +139,7 @@ class Assignments:
             )
         if self._start == "error":
             raise HaltError(f"the group has no offset for {topic}/{number}, and JOURNEYS_ORDERS__START is error")
-        first, end = self._consumers.bounds(partition, timeout=1.0)
+        first, end = self._consumers.bounds(partition, timeout_s=1.0)
         return end if self._start == "latest" else first
 
     def _close(self, partition: Partition) -> None:

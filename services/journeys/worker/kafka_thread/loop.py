@@ -102,10 +102,10 @@ class KafkaLoop:
         due = self.transactions.next_at(in_hand=self.admission.in_hand)
         return self.pace.poll_s if due is None else max(0.0, min(self.pace.poll_s, due - self.clock.monotonic()))
 
-    def _serve(self, timeout: float, limit: int) -> None:
+    def _serve(self, timeout_s: float, limit: int) -> None:
         self._polled_at = self.clock.monotonic()
         self.transactions.polled()
-        self.admission.admit(self.consumers.poll(timeout, limit))
+        self.admission.admit(self.consumers.poll(timeout_s, limit))
         if (obstacles := self._find_obstacles()) != self._obstacles:
             self._obstacles = obstacles
             self.hooks.notify(GroupsChanged(obstacles))

@@ -121,8 +121,8 @@ class Transactions:
         oldest = self.results.oldest_at
         return None if oldest is None else max(self._gathered_at(oldest, in_hand), self.back_off.until)
 
-    def burst(self, timeout: float, only: Collection[Partition] | None = None) -> Outcome | None:
-        """Publish the results of all partitions, or of `only` these, in one transaction of at most `timeout` seconds.
+    def burst(self, timeout_s: float, only: Collection[Partition] | None = None) -> Outcome | None:
+        """Publish the results of all partitions, or of `only` these, in one transaction of at most `timeout_s`.
 
         Results that it does not cover stay. Returns None if nothing can be published now.
         """
@@ -140,7 +140,7 @@ class Transactions:
         result = self.publisher.publish(
             [order.records for order in finished],
             self.consumers.in_groups(_offset_commit(partition, commit) for partition, commit in commits.items()),
-            timeout=timeout,
+            timeout_s=timeout_s,
         )
         self._step(result.outcome)
         self.hooks.notify(TransactionEnded(result, finished, self.clock.monotonic() - began))
@@ -206,7 +206,7 @@ class Transactions:
         """
         deadline = self.clock.monotonic() + self.pace.recover_s
         try:
-            self.publisher.rebuild(timeout=self.pace.recover_s)
+            self.publisher.rebuild(timeout_s=self.pace.recover_s)
             effects = {partition: self._effect(partition, deadline) for partition in self.results.partitions}
         except TimeoutError as late:
             self._step(Step.NO_ANSWER)
@@ -222,7 +222,7 @@ class Transactions:
 
     def _effect(self, partition: Partition, deadline: float) -> Commit:
         """The part of the results in hand that the group's committed offset covers. Raises TimeoutError."""
-        found = self.consumers.committed(partition, timeout=max(0.1, deadline - self.clock.monotonic()))
+        found = self.consumers.committed(partition, timeout_s=max(0.1, deadline - self.clock.monotonic()))
         watermark, metadata = found or (0, "")
         covers = covered(self.results.offsets(partition), watermark=watermark, metadata=metadata)
         return Commit(watermark=watermark, metadata=metadata, covers=covers)

@@ -253,7 +253,7 @@ def test_last_retry_is_a_dead_letter_only_if_other_orders_were_answered() -> Non
 
 
 def test_no_order_begins_while_the_gate_is_held() -> None:
-    """Also what was in hand before waits, until the pool is told to go on."""
+    """Orders in hand wait too, until the pool resumes."""
     gate = Watch(is_shut=True, is_held=True)
 
     async def work(pool: OrderPool, results: ResultQueue) -> None:
@@ -268,7 +268,7 @@ def test_no_order_begins_while_the_gate_is_held() -> None:
 
 
 def test_task_that_ends_without_a_result_is_a_defect() -> None:
-    """A cancellation that nobody asked for must not make an order vanish: the worker is told to stop."""
+    """A task that is cancelled from elsewhere must not lose its order: the worker stops."""
 
     async def read(message: OrderMessage) -> Order:
         raise asyncio.CancelledError(str(message.position))

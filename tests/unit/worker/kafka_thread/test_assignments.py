@@ -24,12 +24,12 @@ class Slow(FakeConsumer):
         self.asked: list[tuple[Partition, float]] = []
         self.is_movable = True
 
-    def committed(self, partition: Partition, *, timeout: float) -> tuple[int, str] | None:
+    def committed(self, partition: Partition, *, timeout_s: float) -> tuple[int, str] | None:
         """A time-out passes where the group does not say."""
-        self.asked.append((partition, timeout))
+        self.asked.append((partition, timeout_s))
         if partition in self.kafka.unstable:
-            self.now += timeout
-        return super().committed(partition, timeout=timeout)
+            self.now += timeout_s
+        return super().committed(partition, timeout_s=timeout_s)
 
     def release(self, partition: Partition, offset: int) -> None:
         """If it can be moved."""
