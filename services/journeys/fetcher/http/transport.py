@@ -18,7 +18,7 @@ import httpx
 
 from journeys.errors import SetupError
 
-_KEEP_ALIVE: Final = 30.0
+_KEEP_ALIVE_S: Final = 30.0
 """Seconds that an idle connection is kept; below the 60 s at which common load balancers close theirs."""
 
 _FAILURES: Final = (
@@ -73,7 +73,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self._connections,
-                keepalive_timeout=_KEEP_ALIVE,
+                keepalive_timeout=_KEEP_ALIVE_S,
                 ssl=ssl.create_default_context() if self._url.scheme == "https" else True,
             ),
             auto_decompress=False,
