@@ -79,12 +79,12 @@ class TransientError(OrderError):
 
 
 class ThrottledError(OrderError):
-    """The API asks for a pause of `retry_after` seconds; None if the answer gives no length."""
+    """The API asks for a pause of `retry_after_s`; None if the answer gives no length."""
 
     verdict = Verdict.SLOW_DOWN
 
-    def __init__(self, message: str, *, reason: str, stage: str = "fetch", retry_after: float | None = None) -> None:
-        self.retry_after = retry_after
+    def __init__(self, message: str, *, reason: str, stage: str = "fetch", retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
         super().__init__(message, reason=reason, stage=stage)
 
 

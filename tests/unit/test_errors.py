@@ -47,8 +47,8 @@ def test_every_verdict_has_one_order_error() -> None:
 
 def test_a_throttled_error_carries_the_pause_in_seconds() -> None:
     """Without a Retry-After the pause is None, which is not zero."""
-    assert ThrottledError("429", reason="status-429", retry_after=2.5).retry_after == 2.5
-    assert ThrottledError("429", reason="status-429").retry_after is None
+    assert ThrottledError("429", reason="status-429", retry_after_s=2.5).retry_after_s == 2.5
+    assert ThrottledError("429", reason="status-429").retry_after_s is None
 
 
 def test_a_settings_error_names_every_wrong_setting() -> None:

@@ -105,12 +105,12 @@ def failure(reason: str, message: str) -> OrderError:
     return _ERRORS[_VERDICTS[reason]](message, reason=reason)
 
 
-def status_failure(status: int, *, retry_after: float | None) -> OrderError:
-    """Return the error for a status other than 200. `retry_after` is in seconds, None if the answer has none."""
+def status_failure(status: int, *, retry_after_s: float | None) -> OrderError:
+    """Return the error for a status other than 200. `retry_after_s` is None if the answer has none."""
     reason, message = f"status-{status}", f"the API answered {status}"
     kind = _ERRORS[_VERDICTS.get(reason, _VERDICTS[ANY_STATUS])]
     if kind is ThrottledError:
-        return ThrottledError(message, reason=reason, retry_after=retry_after)
+        return ThrottledError(message, reason=reason, retry_after_s=retry_after_s)
     return kind(message, reason=reason)
 
 

@@ -297,7 +297,7 @@ class Fetcher:
         effort.refused_at = turn.sent
         if isinstance(error, ThrottledError):
             most = self._policy.throttled
-            self._keeper.throttled(turn, error.retry_after)
+            self._keeper.throttled(turn, error.retry_after_s)
         else:
             most = self._policy.refused
             self._client.refresh_key()

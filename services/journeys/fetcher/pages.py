@@ -57,7 +57,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def read_page(answer: Answer, *, order_id: str, number: int, codes: Mapping[int, Meaning], now: float) -> Page:
     """Return the page that `answer` holds. `now` is in seconds since the epoch. Raises an OrderError."""
     if answer.status != 200:
-        raise status_failure(answer.status, retry_after=retry_after(answer.retry_after, now=now))
+        raise status_failure(answer.status, retry_after_s=retry_after(answer.retry_after, now=now))
     document = _document(answer)
     code = _integer(document, "code")
     if code != _SUCCESS:

@@ -26,7 +26,7 @@ async def probe(client: Client, keeper: Gatekeeper, *, codes: Mapping[int, Meani
         answer = await client.ask(ORDER_ID, 1)
         read_page(answer, order_id=ORDER_ID, number=1, codes=codes, now=clock.wall())
     except ThrottledError as error:
-        keeper.throttled(turn, error.retry_after)
+        keeper.throttled(turn, error.retry_after_s)
         return error
     except UnauthorizedError as error:
         client.refresh_key()

@@ -45,7 +45,7 @@ _PAGES = {
 CONTROL_HEADER = "X-Journeys"
 MOST_CONNECTIONS = 64
 """One more connection closes the oldest one, even in use, so that open connections never block a probe."""
-_PATIENCE = 10.0
+_PATIENCE_S = 10.0
 """Seconds to wait for a request on an open connection, and for the rest of a body that is not read."""
 _GRACE = 0.5
 """Seconds to finish answers when the server stops."""
@@ -60,7 +60,7 @@ async def serve(
     ready: Callable[[], Readiness],
     alive: Callable[[], Report],
     controls: Mapping[str, Control] | None = None,
-    patience: float = _PATIENCE,
+    patience_s: float = _PATIENCE_S,
 ) -> AsyncIterator[str]:
     """Serve while the block runs. Yields the address, such as `http://127.0.0.1:8080`. Port 0 is any free one.
 
@@ -73,7 +73,7 @@ async def serve(
     connections: dict[_Connection, asyncio.Transport] = {}
 
     def connect() -> _Connection:
-        return _Connection(connections, cast(web.Server, runner.server), loop=loop, patience=patience)
+        return _Connection(connections, cast(web.Server, runner.server), loop=loop, patience_s=patience_s)
 
     try:
         try:
@@ -97,11 +97,11 @@ class _Connection(web.RequestHandler):
         server: web.Server,
         *,
         loop: asyncio.AbstractEventLoop,
-        patience: float,
+        patience_s: float,
     ) -> None:
         # aiohttp accepts None for "no access log", although its type does not say so.
         no_log: Any = None
-        super().__init__(server, loop=loop, access_log=no_log, keepalive_timeout=patience, lingering_time=patience)
+        super().__init__(server, loop=loop, access_log=no_log, keepalive_timeout=patience_s, lingering_time=patience_s)
         self._connections = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

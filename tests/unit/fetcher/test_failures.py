@@ -62,15 +62,15 @@ def test_an_unknown_reason_is_a_defect() -> None:
 @pytest.mark.parametrize("status", [302, 405, 408, 418, 500, 502, 503, 504])
 def test_any_other_status_is_transient(status: int) -> None:
     """A status that the table does not name may pass, under its own reason."""
-    error = status_failure(status, retry_after=7.0)
+    error = status_failure(status, retry_after_s=7.0)
     assert (error.verdict, error.reason) == (Verdict.AGAIN, f"status-{status}")
 
 
 def test_throttling_keeps_its_length() -> None:
     """429 carries what Retry-After asks for."""
-    error = status_failure(429, retry_after=7.0)
+    error = status_failure(429, retry_after_s=7.0)
     assert isinstance(error, ThrottledError)
-    assert error.retry_after == 7.0
+    assert error.retry_after_s == 7.0
 
 
 @pytest.mark.parametrize(

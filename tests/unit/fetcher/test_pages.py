@@ -204,7 +204,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after(None, now=0.0) is None
     error = failure(Answer(status=429, body=b"", retry_after="7"))
     assert isinstance(error, ThrottledError)
-    assert error.retry_after == 7.0
+    assert error.retry_after_s == 7.0
 
 
 def test_the_error_names_the_status() -> None:

@@ -29,7 +29,7 @@ def ask(
     ready: Readiness = READY,
     alive: Report = GOOD,
     controls: Mapping[str, Control] | None = None,
-    patience: float = 10.0,
+    patience_s: float = 10.0,
 ) -> None:
     """Run `use` with a client and the server's address."""
 
@@ -44,7 +44,7 @@ def ask(
                 ready=lambda: ready,
                 alive=lambda: alive,
                 controls=controls,
-                patience=patience,
+                patience_s=patience_s,
             ) as address,
             ClientSession() as client,
         ):
@@ -202,7 +202,7 @@ def test_a_request_that_is_not_whole_in_time_is_not_waited_for(data: bytes) -> N
         await until_closed(reader)
         writer.close()
 
-    ask(use, patience=0.01)
+    ask(use, patience_s=0.01)
 
 
 @pytest.mark.parametrize("data", [HALF, WHOLE])
@@ -220,7 +220,7 @@ def test_connections_are_bounded(data: bytes) -> None:
         for _, writer in opened:
             writer.close()
 
-    ask(use, patience=600)
+    ask(use, patience_s=600)
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ class _Body(httpx.AsyncByteStream):
 
 
 @lru_cache
-def _timeout(connect: float, read: float, pool: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(sock_connect=connect, sock_read=read, connect=pool)
+def _timeout(connect_s: float, read_s: float, pool_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(sock_connect=connect_s, sock_read=read_s, connect=pool_s)
 
 
 def _failure(error: Exception) -> httpx.TransportError:
