@@ -296,7 +296,11 @@ def run(cluster: Cluster, command: str, environment: dict[str, str]) -> subproce
     ]
     servers = cluster.broker.bootstrap_servers
     produce_orders(servers, "orders.dead-letter", [f"order-{mark}"], headers=headers)
-    new = {"JOURNEYS_ORDERS__TOPICS": f"orders.{mark}", "JOURNEYS_PUBLISH__TOPIC_PREFIX": f"journey.{mark}."}
+    new = {
+        "JOURNEYS_ORDERS__TOPICS": f"orders.{mark}",
+        "JOURNEYS_ORDERS__RETRY_PREFIX": f"journeys.retry.{mark}.",
+        "JOURNEYS_PUBLISH__TOPIC_PREFIX": f"journey.{mark}.",
+    }
     with crew({**environment, **(new if command == "journeys topics create" else {})}) as commands:
         return commands.run(*COMMANDS[command])
 
