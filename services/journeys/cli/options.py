@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from journeys.settings import Loaded, Settings
+
+T = TypeVar("T")
 
 ConfigFile = Annotated[
     Path | None,
@@ -31,3 +34,16 @@ def loaded(config: Path | None, overrides: Mapping[str, str] | None = None) -> L
     from journeys.settings import load_with_sources
 
     return load_with_sources(config, {**os.environ, **(overrides or {})})
+
+
+def parsed(parse: Callable[[], T], option: str) -> T:
+    """The result of `parse`. Its ValueError becomes a BadParameter that names the option or argument."""
+    try:
+        return parse()
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def now_ms() -> int:
+    """The present time, milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000

@@ -49,7 +49,7 @@ def export(
         reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group
     )
 
-    from journeys.cli.dead_letters import screen
+    from journeys.cli import screen
     from journeys.dead_letters.filters import oldest
     from journeys.dead_letters.formats import whole
 
@@ -61,7 +61,7 @@ def export(
             for letter, message in letters.fetch(scan, chosen, on):
                 write(json.dumps(whole(letter, message, hide_secrets=False)) + "\n")
     if output is not None:
-        typer.echo(f"{screen.some(len(chosen))} written to {output}", err=True)
+        typer.echo(f"{screen.some(len(chosen), 'letter')} written to {output}", err=True)
 
 
 @contextmanager

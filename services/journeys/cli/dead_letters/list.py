@@ -42,7 +42,8 @@ def list_letters(
         reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group
     )
 
-    from journeys.cli.dead_letters import screen
+    from journeys.cli import screen
+    from journeys.cli.dead_letters import tables
     from journeys.dead_letters.filters import oldest
     from journeys.dead_letters.formats import facts
 
@@ -54,7 +55,7 @@ def list_letters(
         typer.echo(json.dumps([facts(letter) for letter in shown], indent=2))
         return
     out = screen.console()
-    screen.letters(out, shown)
+    tables.letters(out, shown)
     if len(shown) < len(found):
         out.print(f"The {len(shown)} oldest of {len(found)} are shown, all are counted:")
-    screen.reasons(out, found, pending=scan.pending)
+    tables.reasons(out, found, pending=scan.pending)

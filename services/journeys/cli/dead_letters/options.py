@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from journeys.cli.options import now_ms, parsed
 from journeys.cli.terminal import complain
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from journeys.dead_letters.scan import Scan
     from journeys.dead_letters.topic import DeadLetterTopic
     from journeys.settings import Settings
-
-T = TypeVar("T")
 
 Reasons = Annotated[
     list[str] | None, typer.Option("--reason", metavar="REASON", help="Only with this reason; may be repeated.")
@@ -83,16 +81,3 @@ def matching(scan: Scan, *, pending: bool) -> list[Letter]:
     from journeys.dead_letters.letters import State
 
     return [letter for letter in scan.letters if not (pending and letter.state is State.REPLAYED)]
-
-
-def parsed(parse: Callable[[], T], option: str) -> T:
-    """The result of `parse`. Its ValueError becomes a BadParameter that names the option or argument."""
-    try:
-        return parse()
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
-
-
-def now_ms() -> int:
-    """The present time, milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000

@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from journeys.cli.dead_letters import options
-from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.options import AsJson, ConfigFile, parsed, settings_of
+from journeys.cli.signals import stop_on_signals
 from journeys.cli.terminal import complain
 from journeys.errors import HaltError
 
@@ -69,11 +66,11 @@ def replay(
         reasons=reason, stage=stage, order=order, topic=topic, since=since, until=until, group=group
     )
 
-    from journeys.cli.dead_letters import screen
+    from journeys.cli import screen
     from journeys.dead_letters.plan import Targets, plan_replay
     from journeys.dead_letters.replay import Replay, replay_publisher
 
-    targets = options.parsed(lambda: Targets.of(settings, to), "--to")
+    targets = parsed(lambda: Targets.of(settings, to), "--to")
     with options.open_letters(settings) as letters:
         # First, so that another replay is fenced and its last transaction has ended before letters are counted.
         publisher = replay_publisher(settings) if execute else None
@@ -90,7 +87,7 @@ def replay(
         if publisher is None:
             _show_plan(plan, settings, as_json=as_json)
             return
-        with screen.progress("replaying") as on, _stop_on_signals() as stopped:
+        with screen.progress("replaying") as on, stop_on_signals() as stopped:
             run = Replay(
                 letters=letters,
                 publisher=publisher,
@@ -109,24 +106,6 @@ def replay(
         raise failure
 
 
-@contextmanager
-def _stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Yields a function that is true after SIGINT or SIGTERM. A second signal raises KeyboardInterrupt."""
-    asked = threading.Event()
-
-    def stop(_number: int, _frame: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _run(run: Replay, plan: ReplayPlan) -> HaltError | KeyboardInterrupt | None:
     """Replay. Returns the error that ended it early, which is reported after the counts."""
     try:
@@ -137,7 +116,8 @@ def _run(run: Replay, plan: ReplayPlan) -> HaltError | KeyboardInterrupt | None:
 
 
 def _show_plan(plan: ReplayPlan, settings: Settings, *, as_json: bool) -> None:
-    from journeys.cli.dead_letters import screen
+    from journeys.cli import screen
+    from journeys.cli.dead_letters import tables
 
     count = len(plan.letters)
     if as_json:
@@ -152,18 +132,20 @@ def _show_plan(plan: ReplayPlan, settings: Settings, *, as_json: bool) -> None:
         return
     out = screen.console()
     out.print(
-        f"{screen.some(count)} of {settings.orders.dead_letter} would go out again; nothing was sent.", markup=False
+        f"{screen.some(count, 'letter')} of {settings.orders.dead_letter} would go out again; nothing was sent.",
+        markup=False,
     )
     if count:
-        screen.counts(out, "reason", plan.reasons)
-        screen.counts(out, "to topic", plan.topics)
+        tables.counts(out, "reason", plan.reasons)
+        tables.counts(out, "to topic", plan.topics)
     out.print(f"{screen.some(plan.left, 'pending letter')} would be left.")
     if count:
         out.print("To do it: the same command with --execute")
 
 
 def _show_result(run: Replay, plan: ReplayPlan, *, as_json: bool) -> None:
-    from journeys.cli.dead_letters import screen
+    from journeys.cli import screen
+    from journeys.cli.dead_letters import tables
 
     done = run.replayed.total()
     left = plan.left + len(plan.letters) - done
@@ -171,6 +153,6 @@ def _show_result(run: Replay, plan: ReplayPlan, *, as_json: bool) -> None:
         typer.echo(json.dumps({"executed": True, "letters": done, "reasons": run.replayed, "left": left}))
         return
     out = screen.console()
-    out.print(f"Replayed {screen.some(done)}; {screen.some(left, 'pending letter')} left.")
+    out.print(f"Replayed {screen.some(done, 'letter')}; {screen.some(left, 'pending letter')} left.")
     if done:
-        screen.counts(out, "reason", run.replayed)
+        tables.counts(out, "reason", run.replayed)

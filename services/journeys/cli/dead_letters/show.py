@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from journeys.cli.dead_letters.options import open_letters, parsed
-from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.dead_letters.options import open_letters
+from journeys.cli.options import AsJson, ConfigFile, parsed, settings_of
 
 EPILOG = (
     "Examples:\n\n"
@@ -33,7 +33,8 @@ def show(
     """Show everything about one letter."""
     settings = settings_of(config)
 
-    from journeys.cli.dead_letters import screen
+    from journeys.cli import screen
+    from journeys.cli.dead_letters import tables
     from journeys.dead_letters.filters import parse_position
     from journeys.dead_letters.formats import whole
 
@@ -44,4 +45,4 @@ def show(
     if as_json:
         typer.echo(json.dumps(shown, indent=2))
     else:
-        screen.one(screen.console(), shown)
+        tables.one(screen.console(), shown)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
-import pty
-import subprocess
-import sys
 
 import pytest
 from rich.console import Console
 
-from journeys.cli.dead_letters import screen
+from journeys.cli.dead_letters import tables
 from journeys.dead_letters.letters import Letter, State
 from journeys.model import Position
 
@@ -39,7 +35,7 @@ def shown(*letters: Letter, terminal: bool = False) -> str:
     """The printed table of these letters."""
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=terminal, color_system="standard" if terminal else None)
-    screen.letters(console, letters)
+    tables.letters(console, letters)
     return out.getvalue()
 
 
@@ -71,30 +67,3 @@ def test_order_id_is_not_read_as_markup() -> None:
     """Brackets stay brackets; a missing value is a dash."""
     assert "[red]A[/red]" in shown(letter("[red]A[/red]"))
     assert " - " in shown(letter(None))
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 letters"), (1, "1 letter"), (2, "2 letters")])
-def test_counts_use_the_plural(count: int, text: str) -> None:
-    """One letter is a letter, every other number are letters."""
-    assert screen.some(count) == text
-
-
-@pytest.mark.slow
-def test_progress_bar_leaves_stdout_alone() -> None:
-    """With `export > file` on a terminal, the file gets every line and nothing of the bar."""
-    code = "from journeys.cli.dead_letters import screen as s\nwith s.progress('x') as on: on(1, 2); print('a line')"
-    terminal, stderr = pty.openpty()
-    try:
-        done = subprocess.run(  # noqa: S603 - our own code
-            [sys.executable, "-c", code],
-            env={**os.environ, "TERM": "xterm"},
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            check=True,
-        )
-        assert done.stdout == "a line\n"
-        assert "1/2" in os.read(terminal, 65536).decode()
-    finally:
-        os.close(terminal)
-        os.close(stderr)

@@ -1,0 +1,88 @@
+"""Shared by all commands that print: tables on stdout, progress on stderr, colours only on a terminal.
+
+Text from outside may hold anything, also line breaks and terminal codes: these are escaped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from journeys.cli.terminal import shortened
+from journeys.dead_letters.formats import iso
+
+_WIDE = 240
+"""Columns of output that is no terminal: a program reads it line by line."""
+
+
+def console() -> Console:
+    """Standard output."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+@contextmanager
+def progress(title: str, *, shown: bool = True) -> Iterator[Callable[[int, int], object]]:
+    """A bar on stderr while the block runs, if that is a terminal. Yields a function to call with (done, total)."""
+    err = Console(stderr=True, highlight=False)
+    if not (err.is_terminal and shown):
+        yield lambda _done, _total: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    # With redirection, rich would write the command's stdout to stderr, beside the bar.
+    with Progress(*columns, console=err, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def table(
+    out: Console, head: Sequence[str], rows: Sequence[Sequence[Any]], *, totals: Sequence[Any] | None = None
+) -> None:
+    """Names on the left, numbers on the right."""
+    made = Table(box=SIMPLE_HEAD)
+    for index, name in enumerate(head):
+        made.add_column(name, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(cell(value) for value in row))
+    if totals is not None:
+        made.add_section()
+        made.add_row(*(Text(str(each), style="bold") for each in totals))
+    out.print(made)
+
+
+def some(count: int, what: str) -> str:
+    """`1 order`, `1,200 orders`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def time_of(at_ms: int | None) -> str | None:
+    """A time in UTC, to the second: `2026-11-25 10:00:00`."""
+    at = iso(at_ms)
+    return at and at[:19].replace("T", " ")
+
+
+def plain(value: Any) -> Text:
+    """Text without terminal codes; a dash for None."""
+    if value is None:
+        return Text("-")
+    text = str(value)
+    return Text(text if text.isprintable() else json.dumps(text))
+
+
+def cell(value: Any) -> Text:
+    """As `plain`, shortened for a table."""
+    return plain(value if value is None else shortened(str(value)))

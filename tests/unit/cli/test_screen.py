@@ -1,0 +1,39 @@
+"""Output of the commands: counts, and progress beside the output."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from journeys.cli import screen
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 letters"), (1, "1 letter"), (1200, "1,200 letters")])
+def test_counts_use_the_plural(count: int, text: str) -> None:
+    """One letter is a letter, every other number are letters; thousands are set apart."""
+    assert screen.some(count, "letter") == text
+
+
+@pytest.mark.slow
+def test_progress_bar_leaves_stdout_alone() -> None:
+    """With `export > file` on a terminal, the file gets every line and nothing of the bar."""
+    code = "from journeys.cli import screen as s\nwith s.progress('x') as on: on(1, 2); print('a line')"
+    terminal, stderr = pty.openpty()
+    try:
+        done = subprocess.run(  # noqa: S603 - our own code
+            [sys.executable, "-c", code],
+            env={**os.environ, "TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "a line\n"
+        assert "1/2" in os.read(terminal, 65536).decode()
+    finally:
+        os.close(terminal)
+        os.close(stderr)
