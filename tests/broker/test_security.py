@@ -284,6 +284,7 @@ COMMANDS = {
     "journeys topics create --grow": ["topics", "create", "--grow", "--dry-run", "--partitions", "3"],
     "journeys dead-letters list, show, export": ["dead-letters", "list"],
     "journeys dead-letters replay": ["dead-letters", "replay", "--execute"],
+    "journeys send": ["send", "n1-sent"],
 }
 
 

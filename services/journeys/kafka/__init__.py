@@ -1,1 +1,1 @@
-"""Kafka outside the worker's loop: librdkafka's configuration, topics, administration, reading without a group."""
+"""Kafka outside the worker's loop: librdkafka's configuration, topics, reading and writing without a group."""

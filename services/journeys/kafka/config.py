@@ -81,3 +81,19 @@ def producer_config(settings: Settings, *, instance_id: str) -> dict[str, Any]:
         "partitioner": "murmur2_random",
         "delivery.report.only.error": True,
     }
+
+
+def order_producer_config(settings: Settings) -> dict[str, Any]:
+    """The configuration for writing order messages without a worker: idempotent, with the worker's partitioner."""
+    kafka = settings.kafka
+    return {
+        "compression.type": "lz4",
+        "linger.ms": 20,
+        **kafka.config,
+        **_ALWAYS,
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "message.timeout.ms": 60_000,  # the default of 5 minutes hides from the user that Kafka is gone
+        "enable.idempotence": True,
+        "acks": "all",
+        "partitioner": "murmur2_random",
+    }

@@ -22,7 +22,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(
-        command in shown for command in ("run", "demo", "dead-letters", "topics", "schemas", "config", "First steps")
+        command in shown
+        for command in ("run", "send", "demo", "dead-letters", "topics", "schemas", "config", "First steps")
     )
 
 
@@ -30,6 +31,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     "command",
     [
         ["run"],
+        ["send"],
         ["demo"],
         ["topics", "create"],
         ["schemas", "register"],

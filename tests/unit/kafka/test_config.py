@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from journeys.kafka.config import consumer_config, membership, producer_config
+from journeys.kafka.config import consumer_config, membership, order_producer_config, producer_config
 from journeys.settings import Settings, load
 
 
@@ -59,3 +59,10 @@ def test_killed_member_is_replaced_after_20_s_unless_it_is_static() -> None:
     assert membership(settings(GROUP_PROTOCOL="consumer")) == {}
     own = settings(CONFIG='{"session.timeout.ms": 9000}')
     assert (membership(own) | consumer_config(own, group_id="g"))["session.timeout.ms"] == 9000
+
+
+def test_the_producer_of_order_messages_is_idempotent_and_partitions_as_the_worker() -> None:
+    """It has no transaction: an order message stands alone. The user's tuning comes before."""
+    config = order_producer_config(settings(CONFIG='{"linger.ms": 5}'))
+    assert (config["enable.idempotence"], config["acks"], config["partitioner"]) == (True, "all", "murmur2_random")
+    assert (config["linger.ms"], "transactional.id" in config) == (5, False)

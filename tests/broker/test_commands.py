@@ -1,0 +1,82 @@
+"""`journeys send` on a real broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.broker.kafka_tools import create_topics, read_committed
+from tests.broker.workers import until
+from tests.support.json_pages import differences
+
+from journeys.cli import main
+from journeys.kafka.partitioner import partition_of
+
+
+def run(capsys: pytest.CaptureFixture[str], *command: str, code: int = 0) -> str:
+    """Run a command that ends with `code`. Returns its stdout, or its stderr if `code` is not 0."""
+    assert main(command) == code
+    shown = capsys.readouterr()
+    return shown.err if code else shown.out
+
+
+def answer(capsys: pytest.CaptureFixture[str], *command: str) -> Any:
+    """The JSON of a command, which is as its page says."""
+    found = json.loads(run(capsys, *command, "--json"))
+    name = " ".join(["journeys", command[0]])
+    assert differences(name, found) == []
+    return found
+
+
+def test_interrupted_send_is_resumed_and_sends_each_order_once(
+    bootstrap_servers: str,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """The counts are exact, and key and partition are those that the workers' own records have."""
+    topic = f"{namespace}orders"
+    create_topics(bootstrap_servers, topic, partitions=3)
+    monkeypatch.setenv("JOURNEYS_KAFKA__BOOTSTRAP_SERVERS", bootstrap_servers)
+    monkeypatch.setenv("JOURNEYS_ORDERS__TOPICS", topic)
+    orders = [f"A-{number}" for number in range(300)]
+    file = tmp_path / "orders.csv"
+    file.write_text("day;order_id\n" + "".join(f"1;{order}\n" for order in [*orders, "A-0", "A-1", ""]), "utf-8")
+    command = ("send", "--file", str(file), "--column", "order_id")
+    counts = {"topic": topic, "orders": 300, "repeated": 2, "blank": 1, "unreadable": 0, "sent_before": 0}
+    assert answer(capsys, *command, "--dry-run") == {**counts, "sent": 0, "left": 300, "dry_run": True}
+
+    def read() -> list[tuple[bytes | None, bytes | None, int]]:
+        return [(each.key, each.value, each.partition) for each in read_committed(bootstrap_servers, [topic])]
+
+    assert read() == []
+
+    def interrupt() -> None:
+        until(lambda: bool(read()), "the first order")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    shown = run(capsys, *command, "--rate", "20", code=1)
+    thread.join()
+    assert "the same command with --resume sends the rest" in shown
+    before = len(read())
+    assert 0 < before < 300
+
+    assert "stopped after" in run(capsys, *command, code=2)
+    rest = answer(capsys, *command, "--resume")
+    assert rest == {**counts, "sent_before": before, "sent": 300 - before, "left": 0, "dry_run": False}
+    assert sorted(read()) == sorted(
+        (order.encode(), order.encode(), partition_of(order.encode(), 3)) for order in orders
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["orders.csv"]
+
+    assert run(capsys, "send", "A-0") == f"sent 1 order to {topic}\n"
+    monkeypatch.setenv("JOURNEYS_ORDERS__TOPICS", f"{namespace}nowhere")
+    assert "try: journeys topics create" in run(capsys, "send", "A-0", code=1)
