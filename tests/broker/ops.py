@@ -29,6 +29,12 @@ def degraded(address: str) -> dict[str, str]:
     return {name: reason["why"] for name, reason in degraded_by.items()}
 
 
+def oldest_order(address: str) -> str | None:
+    """The id of the order that has been in hand for longest; None if there is none."""
+    order = httpx.get(f"{address}/readyz", trust_env=False).json()["oldest_order"]
+    return None if order is None else str(order["order_id"])
+
+
 def measured(address: str) -> dict[str, dict[tuple[str, ...], float]]:
     """All metrics: name → label values → value."""
     found: dict[str, dict[tuple[str, ...], float]] = {}

@@ -12,11 +12,12 @@ from itertools import count, islice
 import httpx
 import pytest
 from tests.broker.kafka_tools import Read, produce_orders
-from tests.broker.ops import address_of, control, degraded, measured, reasons
+from tests.broker.ops import address_of, control, degraded, measured, oldest_order, reasons
 from tests.broker.places import Found, Place, place_of_each, traces
 from tests.broker.shop import CHANNELS, Shop, open_shop
 from tests.broker.workers import until
 
+from journeys.ops.health import DEGRADED, UNREADY
 from journeys_sandbox.api.generator import journey_of
 from journeys_sandbox.stack.stack import Stack
 
@@ -124,6 +125,28 @@ def test_an_order_waits_until_it_is_settled(stack: Stack, namespace: str) -> Non
         assert place_of_each(traces(shop)) == unread | settled
         assert shop.api.stats.requests == 3
         shop.audit(list(settled))
+
+
+def test_slow_order_is_named_until_it_ends(stack: Stack, namespace: str) -> None:
+    """The log, /readyz and the metrics name it, while the worker is ready and publishes others."""
+    with open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__SLOW": "2s"}) as shop:
+        slow = "x-503x3-slow1500-n1-slow"
+        put(shop, shop.orders, slow, "n1-fast")
+        worker = shop.crew.hire()
+        address = address_of(worker)
+        until(lambda: "slow" in degraded(address), "the slow order")
+        assert f"order {slow} ({shop.orders}/0/0) takes " in degraded(address)["slow"]
+        assert (reasons(address), oldest_order(address)) == ({}, slow)
+        found = measured(address)
+        assert found["journeys_degraded"] == {(name,): name == "slow" for name in DEGRADED}
+        assert found["journeys_unready"] == {(name,): 0 for name in UNREADY}
+        shop.until_published(2)
+        until(lambda: (degraded(address), oldest_order(address)) == ({}, None), "its end")
+        [line] = worker.lines("order.slow")
+        assert (line["order_id"], line["position"]) == (slow, f"{shop.orders}/0/0")
+        assert line["tries"] >= 1
+        assert line["last_failure"].startswith("status-503 ")
+        assert worker.stop() == 0
 
 
 def test_retry_headers_are_overwritten_and_the_order_is_kept(stack: Stack, namespace: str) -> None:
@@ -325,6 +348,7 @@ def test_groups_with_one_retry_prefix_do_not_multiply_orders(stack: Stack, names
             assert [line["group"] for line in worker.until("retry.foreign")] == [other]
             foreign = measured(address_of(worker))["journeys_retries_foreign_total"]
             assert foreign == {(): 1}
+            assert f"of the group {other}" in degraded(address_of(worker))["foreign"]
         assert [worker.stop() for worker in workers] == [0, 0]
         retries = shop.read(*shop.tiers)
         assert sorted(record.header("retry-group") or "" for record in retries) == groups

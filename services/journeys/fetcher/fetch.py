@@ -22,6 +22,7 @@ from journeys.fetcher.failures import Meaning, failure
 from journeys.fetcher.memory import MemoryBudget, Reservation
 from journeys.fetcher.pages import Answer, Page, read_page
 from journeys.fetcher.paging import EMPTY, Paging, Reading
+from journeys.fetcher.progress import OpenOrder, Progress
 from journeys.model import Journey, Order, Position
 
 _MEMORY_FACTOR = 3
@@ -41,8 +42,8 @@ class Client(Protocol):
 class Observer(Protocol):
     """Counts and logs requests. Called on the event loop, so it must not block."""
 
-    def request(self, outcome: str, seconds: float) -> None:
-        """Record the end of a request: `ok`, `cancelled`, or the reason of its failure."""
+    def request(self, outcome: str, seconds: float, detail: str) -> None:
+        """Record the end of a request: `ok`, `cancelled`, or the reason of its failure, with more in `detail`."""
 
     def extra_page(self) -> None:
         """Record a request for a page after the last one that `total` speaks of."""
@@ -90,6 +91,9 @@ class _Work(msgspec.Struct, kw_only=True):
     order: Order
     paging: Paging
     reservation: Reservation
+    progress: Progress = msgspec.field(default_factory=Progress)
+    has_memory: bool = False
+    """Whether it may request pages; else it waits for memory."""
     began_ms: int = 0
     """When the first page of the present reading was requested, milliseconds since the epoch: its `fetched_at`."""
 
@@ -123,7 +127,7 @@ class Fetcher:
         """Requests that were sent and not answered yet."""
         self.paused = 0
         """Requests that wait between two tries."""
-        self._active: dict[Position, Paging] = {}
+        self._works: dict[Position, _Work] = {}
 
     @property
     def bytes_in_hand(self) -> int:
@@ -135,7 +139,21 @@ class Fetcher:
 
         Orders that wait for memory are not active.
         """
-        return {position: paging.bytes for position, paging in list(self._active.items())}
+        return {position: work.paging.bytes for position, work in list(self._works.items()) if work.has_memory}
+
+    def open_orders(self) -> list[OpenOrder]:
+        """Return the orders that are being fetched, also those that wait for memory. Any thread may call it."""
+        now = self._clock.monotonic()
+        return [
+            OpenOrder(
+                order_id=work.order.order_id,
+                position=position,
+                busy_s=work.progress.busy_s(now),
+                tries=work.progress.tries,
+                last_failure=work.progress.last_failure,
+            )
+            for position, work in list(self._works.items())
+        ]
 
     async def fetch(self, order: Order, *, accept_empty: bool = False) -> Journey:
         """Return the whole journey of an order.
@@ -143,10 +161,10 @@ class Fetcher:
         Raises OrderError; NotFoundYetError if there is no journey, unless `accept_empty`: then it has no events.
         """
         paging = Paging(max_events=self._policy.max_events, page_size=self._policy.page_size)
-        work = _Work(order=order, paging=paging, reservation=Reservation())
+        work = self._works[order.message.position] = _Work(order=order, paging=paging, reservation=Reservation())
         try:
             await self.memory.reserve_first_page(work.reservation)
-            self._active[order.message.position] = paging
+            work.has_memory = True
             reading = await self._read(work)
         except NotFoundYetError as absent:
             if paging.promised:  # a page that is missing later must never make an empty journey
@@ -155,8 +173,8 @@ class Fetcher:
                 raise
             reading = paging.empty or EMPTY
         finally:
-            if self._active.get(order.message.position) is paging:  # a later assignment may fetch it again by now
-                del self._active[order.message.position]
+            if self._works.get(order.message.position) is work:  # a later assignment may fetch it again by now
+                del self._works[order.message.position]
             self.memory.release(work.reservation)
         return Journey(
             order_id=order.order_id,
@@ -184,7 +202,7 @@ class Fetcher:
             if work.paging.is_extra:
                 await self._extra_page(work, wanted[0])
             elif len(wanted) == 1:  # most orders have one page: no task is made for it
-                self._receive(work, await self._page(work.order, wanted[0]))
+                self._receive(work, await self._page(work, wanted[0]))
             else:
                 await self._side_by_side(work, wanted)
         assert work.paging.result is not None, "no page is wanted only when the reading is done"  # noqa: S101
@@ -192,13 +210,13 @@ class Fetcher:
 
     async def _reserve_rest(self, work: _Work) -> bool:
         """Wait for memory for the other pages, each as large as the first. False: the order begins again at page 1."""
-        position, reservation = work.order.message.position, work.reservation
-        self._active.pop(position, None)
+        reservation = work.reservation
+        work.has_memory = False
         size_bytes = reservation.received_bytes * work.paging.pages_left
         if not (is_granted := await self.memory.reserve_rest(reservation, size_bytes)):
             work.paging.forget()
             await self.memory.reserve_first_page(reservation)
-        self._active[position] = work.paging
+        work.has_memory = True
         return is_granted
 
     def _receive(self, work: _Work, page: Page) -> None:
@@ -211,7 +229,7 @@ class Fetcher:
 
         async def one(number: int) -> None:
             async with bound:
-                page = await self._page(work.order, number)
+                page = await self._page(work, number)
             self._receive(work, page)
 
         try:
@@ -221,14 +239,15 @@ class Fetcher:
         except ExceptionGroup as failures:
             raise _first(failures) from None
 
-    async def _page(self, order: Order, number: int) -> Page:
+    async def _page(self, work: _Work, number: int) -> Page:
         """Request one page, with quick tries. Waiting for a turn costs the order nothing."""
-        effort = _Effort()
+        order, effort = work.order, _Effort()
         while True:
             has_failed = effort.failed + effort.probed > 0 or order.attempt > order.absences
             turn = await self._keeper.turn(order.order_id, has_failed=has_failed)
+            work.progress.began(turn.sent)
             try:
-                page = await self._request(order.order_id, number)
+                page = await self._request(work, number)
             except TransientError as error:
                 await self._retry_later(error, effort, turn)
             except (ThrottledError, UnauthorizedError) as error:
@@ -242,6 +261,8 @@ class Fetcher:
             else:
                 self._keeper.answered(turn)
                 return page
+            finally:
+                work.progress.ended(self._clock.monotonic())
 
     async def _extra_page(self, work: _Work, number: int) -> None:
         """Request the page after the last one, once: a failure means that there is none.
@@ -252,8 +273,9 @@ class Fetcher:
         effort = _Effort()
         while True:
             turn = await self._keeper.turn(work.order.order_id)
+            work.progress.began(turn.sent)
             try:
-                page = await self._request(work.order.order_id, number)
+                page = await self._request(work, number)
             except (ThrottledError, UnauthorizedError) as error:
                 self._excuse(error, effort, turn)
             except OrderError:
@@ -267,6 +289,8 @@ class Fetcher:
                 self._keeper.answered(turn)
                 self._receive(work, page)
                 return
+            finally:
+                work.progress.ended(self._clock.monotonic())
 
     async def _retry_later(self, error: TransientError, effort: _Effort, turn: Turn) -> None:
         """Wait before the next try. Raises the error if no try is left."""
@@ -305,21 +329,22 @@ class Fetcher:
         if effort.singled_out >= most:
             raise error
 
-    async def _request(self, order_id: str, number: int) -> Page:
+    async def _request(self, work: _Work, number: int) -> Page:
         """Send one request and read its answer; the observer hears of it."""
-        started = self._clock.monotonic()
+        order_id, started = work.order.order_id, self._clock.monotonic()
         self.in_flight += 1
-        outcome = "cancelled"
+        outcome, detail = "cancelled", ""
         try:
             answer = await self._client.ask(order_id, number)
             page = read_page(answer, order_id=order_id, number=number, codes=self._policy.codes, now=self._clock.wall())
             outcome = "ok"
         except OrderError as error:
-            outcome = error.reason
+            outcome, detail = error.reason, str(error)
+            work.progress.failed(outcome, detail)
             raise
         finally:
             self.in_flight -= 1
-            self._observer.request(outcome, self._clock.monotonic() - started)
+            self._observer.request(outcome, self._clock.monotonic() - started, detail)
         return page
 
 

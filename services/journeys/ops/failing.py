@@ -26,15 +26,15 @@ class FailingRequests:
         self._failures = 0
         self._last = ""
 
-    def ended(self, outcome: str, now: float) -> None:
-        """Count a request: `ok`, `cancelled`, or the reason of its failure."""
+    def ended(self, outcome: str, now: float, detail: str = "") -> None:
+        """Count a request: `ok`, `cancelled`, or the reason of its failure, with more in `detail`."""
         verdict = _VERDICTS.get(outcome, Verdict.AGAIN)
         if outcome == "ok" or verdict in _ANSWERED:
             self._since, self._failures = None, 0
         elif verdict is Verdict.AGAIN and outcome != "cancelled":
             self._since = now if self._since is None else self._since
             self._failures += 1
-            self._last = outcome
+            self._last = f"{outcome} ({detail})" if detail else outcome
 
     def why(self, now: float) -> str | None:
         """What fails, once every request has failed for `PATIENCE_S`; None before, and after an answer."""

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
+from journeys.model import Position
+
 Unready: TypeAlias = Literal[
     "starting", "stopping", "group", "producer", "topic", "registry", "auth", "down", "flood", "held"
 ]
 """Why a worker is not ready."""
-Degraded: TypeAlias = Literal["pace", "failing"]
+Degraded: TypeAlias = Literal["pace", "failing", "slow", "foreign"]
 """A fault that an operator should know of although the worker is ready."""
 _Name = TypeVar("_Name", bound=str)
 UNREADY: Final[tuple[Unready, ...]] = get_args(Unready)
@@ -68,6 +70,16 @@ ADVICE: Final[Mapping[Unready | Degraded, Advice]] = {
         "Check whether the worker's machine reaches the API.",
         "every-request-fails",
     ),
+    "slow": Advice(
+        "The API takes long for this order; others are published.",
+        "Ask the API's owner about the order that the reason names.",
+        "an-order-is-slow",
+    ),
+    "foreign": Advice(
+        "Orders of this group are published. Another group keeps its retries in the same topics.",
+        "Give each group its own JOURNEYS_ORDERS__RETRY_PREFIX.",
+        "two-groups-share-retry-topics",
+    ),
 }
 
 
@@ -92,11 +104,23 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OldestOrder:
+    """The order that has been in hand for longest."""
+
+    order_id: str | None
+    """None if its message names none, or cannot be read yet."""
+    position: Position
+    seconds: float
+    """How long it has been in hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """The reasons that hold now. Ready without an unready one."""
+    """The reasons that hold now, and the oldest order in hand, if there is one. Ready without an unready reason."""
 
     unready: Mapping[Unready, Trouble]
     degraded: Mapping[Degraded, Trouble]
+    oldest: OldestOrder | None = None
 
     @property
     def good(self) -> bool:

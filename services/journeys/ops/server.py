@@ -1,7 +1,8 @@
 """The HTTP server for probes, metrics and people, on the worker's event loop.
 
     GET  /healthz              200, or 503 with each reason by its name
-    GET  /readyz               the same; also 200 with `degraded`. Each reason says since when and what to do
+    GET  /readyz               the same; also 200 with `degraded`. Each reason says since when and what to do. Names
+                               the oldest order in hand
     GET  /metrics              Prometheus
     POST /hold, /resume        stop the intake of orders; continue it, also after a flood of dead letters
 
@@ -26,7 +27,7 @@ from aiohttp.http import HttpProcessingError
 
 import journeys
 from journeys.errors import SetupError
-from journeys.ops.health import ADVICE, Degraded, Readiness, Report, Trouble, Unready
+from journeys.ops.health import ADVICE, Degraded, OldestOrder, Readiness, Report, Trouble, Unready
 from journeys.ops.metrics import Metrics
 
 Control: TypeAlias = Callable[[], Mapping[str, object]]
@@ -167,8 +168,17 @@ def _answer(report: Report) -> web.Response:
 
 def _readiness(found: Readiness) -> web.Response:
     """200 or 503, with what each reason means; `degraded` has those of a ready worker."""
-    answer = {"ok": found.good, "reasons": _told(found.unready), "degraded": _told(found.degraded)}
+    answer = {
+        "ok": found.good,
+        "reasons": _told(found.unready),
+        "degraded": _told(found.degraded),
+        "oldest_order": None if found.oldest is None else _named(found.oldest),
+    }
     return web.json_response(answer, status=200 if found.good else 503, headers=_HEADERS)
+
+
+def _named(order: OldestOrder) -> dict[str, object]:
+    return {"order_id": order.order_id, "position": str(order.position), "seconds": round(order.seconds, 1)}
 
 
 def _told(troubles: Mapping[Unready, Trouble] | Mapping[Degraded, Trouble]) -> dict[str, dict[str, str]]:

@@ -150,6 +150,9 @@ class OrdersSettings(_Group):
     settle: AutoDuration = None
     """An order is fetched once it is this old. `auto`: 30m with the API's own servers, whose data is 10 to 30 minutes
     old; 0 with any other."""
+    slow: Duration = Field(default=30.0, ge=1)
+    """An order that the API keeps busy for this long is reported as slow. Time that it waits for its turn or for its
+    due time does not count."""
     format: Literal["auto", "text", "json", "avro"] = "auto"
     """Format of order messages; `auto` detects the format by the first byte."""
     id_pointer: str = Field(default="/order_id", pattern=r"^(/([^~/]|~0|~1)*)+$")

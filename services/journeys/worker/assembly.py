@@ -92,6 +92,7 @@ class Parts:
     """The parts of one worker that others look at or stop."""
 
     fetcher: Fetcher
+    reader: OrderReader
     pool: OrderPool
     kafka: KafkaLoop
     assignments: Assignments
@@ -232,7 +233,14 @@ def assemble(
         clock=clock,
     )
     return Parts(
-        fetcher=fetcher, pool=pool, kafka=kafka, assignments=assignments, admission=admission, ages=ages, lag=lag
+        fetcher=fetcher,
+        reader=reader,
+        pool=pool,
+        kafka=kafka,
+        assignments=assignments,
+        admission=admission,
+        ages=ages,
+        lag=lag,
     )
 
 

@@ -22,6 +22,8 @@ class RequestEnded(msgspec.Struct, frozen=True):
 
     outcome: str
     seconds: float
+    detail: str = ""
+    """More about the failure, for people."""
 
 
 class ExtraPageRequested(msgspec.Struct, frozen=True):
@@ -166,9 +168,9 @@ class Hooks:
 
     # The fetcher, the gatekeeper, the encoder and the schema lookups know these methods instead of the records.
 
-    def request(self, outcome: str, seconds: float) -> None:
+    def request(self, outcome: str, seconds: float, detail: str) -> None:
         """As `RequestEnded`."""
-        self.notify(RequestEnded(outcome, seconds))
+        self.notify(RequestEnded(outcome, seconds, detail))
 
     def extra_page(self) -> None:
         """As `ExtraPageRequested`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,11 +10,13 @@ from datetime import UTC, datetime
 
 from journeys.consumer.consumer import Partition
 from journeys.fetcher.account.gate import Reason
+from journeys.fetcher.progress import OpenOrder
 from journeys.logs import EventName, log, wants
 from journeys.model import Journey, OrderMessage
 from journeys.ops.failing import FailingRequests
 from journeys.ops.health import Health, Unready
 from journeys.ops.metrics import Metrics
+from journeys.ops.slow import SlowOrders
 from journeys.producer.publisher import Outcome, Result
 from journeys.settings.values import format_duration
 from journeys.worker.handover import FinishedOrder
@@ -64,6 +67,8 @@ _OPEN_EVENTS: dict[Reason, EventName | None] = {
 
 _GATES: dict[Reason, Unready] = {"down": "down", "auth": "auth", "flood": "flood", "operator": "held"}
 """The reasons of the gate for which orders wait, by their names in /readyz."""
+_FOREIGN_S = 3600.0
+"""How long the retry of another group stays a reason: the delay of the longest tier by default."""
 _SUMMARY_S = 10.0
 """The time between two summary lines."""
 _MOST_FOREIGN = 100
@@ -372,8 +377,8 @@ class FailingHook:
     def __call__(self, happening: Happening) -> None:
         """Count a request. About once a second, look at the time."""
         match happening:
-            case RequestEnded(outcome, _):
-                self._requests.ended(outcome, self._monotonic())
+            case RequestEnded(outcome, _, detail):
+                self._requests.ended(outcome, self._monotonic(), detail)
             case OrdersWaiting():
                 self._look()
             case _:
@@ -387,6 +392,56 @@ class FailingHook:
         elif why is None and self._is_failing:
             log("api.recovered")
         self._is_failing = why is not None
+
+
+class SlowHook:
+    """Reports in /readyz and the log the orders that are slow. `slow_s` is JOURNEYS_ORDERS__SLOW, in seconds.
+
+    `open_orders` returns the orders that are being fetched; it is called on the Kafka thread.
+    """
+
+    def __init__(self, health: Health, *, slow_s: float, open_orders: Callable[[], Sequence[OpenOrder]]) -> None:
+        self._health = health
+        self._open_orders = open_orders
+        self._slow = SlowOrders(slow_s)
+
+    def __call__(self, happening: Happening) -> None:
+        """About once a second, look at the open orders."""
+        match happening:
+            case Measured():
+                new, why = self._slow.look(self._open_orders())
+                self._health.degraded("slow", why)
+                for order in new:
+                    log(
+                        "order.slow",
+                        order_id=order.order_id,
+                        position=str(order.position),
+                        seconds=round(order.busy_s, 1),
+                        tries=order.tries,
+                        last_failure=order.last_failure,
+                    )
+            case _:
+                pass
+
+
+class ForeignHook:
+    """Reports in /readyz that another group keeps retries in our retry topics. `monotonic` is in seconds."""
+
+    def __init__(self, health: Health, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._health = health
+        self._monotonic = monotonic
+        self._seen_at = -math.inf
+
+    def __call__(self, happening: Happening) -> None:
+        """Note a foreign retry. About once a second, look at the time."""
+        match happening:
+            case ForeignRetry(message, group):
+                self._seen_at = self._monotonic()
+                self._health.degraded("foreign", f"{message.position} is a retry of the group {group}")
+            case Measured() if self._monotonic() - self._seen_at >= _FOREIGN_S:
+                self._health.degraded("foreign", None)
+            case _:
+                pass
 
 
 def _names(partitions: Sequence[Partition]) -> list[str]:

@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -25,12 +26,13 @@ from journeys.fetcher.account.gate import REASONS, Reason
 from journeys.fetcher.failures import is_answer
 from journeys.fetcher.http.client import ApiClient
 from journeys.fetcher.probe import probe
+from journeys.fetcher.progress import OpenOrder
 from journeys.kafka import topics
 from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import producer_config
 from journeys.logs import LogOutput, log
 from journeys.model import Position
-from journeys.ops.health import DEGRADED, UNREADY, Health
+from journeys.ops.health import DEGRADED, UNREADY, Health, OldestOrder, Readiness
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import serve
 from journeys.ops.stuck import Part, Seen
@@ -52,7 +54,15 @@ from journeys.worker.assembly import (
     rules_of,
 )
 from journeys.worker.hooks import Hooks
-from journeys.worker.observer import FailingHook, LogHook, MetricsHook, ReadinessHook, SummaryHook
+from journeys.worker.observer import (
+    FailingHook,
+    ForeignHook,
+    LogHook,
+    MetricsHook,
+    ReadinessHook,
+    SlowHook,
+    SummaryHook,
+)
 from journeys.worker.threads import in_daemon_thread
 from journeys.worker.watchdog import Watchdog
 
@@ -124,6 +134,8 @@ class Service:
             SummaryHook(retry_topics=[topic for topic, _ in settings.orders.tiers]),
             ReadinessHook(self._health),
             FailingHook(self._health),
+            SlowHook(self._health, slow_s=settings.orders.slow, open_orders=self._open_orders),
+            ForeignHook(self._health),
         )
         self._rules = rules_of(settings)
         self._keeper = make_keeper(self._rules, self._gate_changed)
@@ -194,7 +206,7 @@ class Service:
             host=ops.host,
             port=ops.port,
             metrics=self._metrics,
-            ready=self._health.readiness,
+            ready=self._readiness,
             alive=watchdog.report,
             controls={"/hold": self._hold, "/resume": self._resume},
         ) as address:
@@ -267,6 +279,18 @@ class Service:
         watch("partitions", lambda: len(parts.assignments.ledgers))
         watch("commit.age.seconds", lambda: _ages(ages.commits(), ages.commits()))
         watch("lag", lambda: {(topic, str(number)): lag for (topic, number), lag in parts.lag.by_partition.items()})
+
+    def _readiness(self) -> Readiness:
+        """The reasons, and the oldest order in hand; on the event loop, which alone may read order messages."""
+        found = self._health.readiness()
+        if self._parts is None or (oldest := self._parts.ages.oldest_order()) is None:
+            return found
+        since, message = oldest
+        order_id, seconds = self._parts.reader.order_id(message), time.monotonic() - since
+        return replace(found, oldest=OldestOrder(order_id=order_id, position=message.position, seconds=seconds))
+
+    def _open_orders(self) -> list[OpenOrder]:
+        return [] if self._parts is None else self._parts.fetcher.open_orders()
 
     # -- for the watchdog, which calls these on its own thread
 

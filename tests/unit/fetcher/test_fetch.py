@@ -22,6 +22,7 @@ from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.memory import MemoryBudget
 from journeys.fetcher.pages import Answer
+from journeys.fetcher.progress import OpenOrder
 from journeys.model import Journey, Json, Order, OrderMessage, Position
 
 T = TypeVar("T")
@@ -78,9 +79,10 @@ class Notes:
         """Record a request for an extra page."""
         self.extra_pages += 1
 
-    def request(self, outcome: str, seconds: float) -> None:
+    def request(self, outcome: str, seconds: float, detail: str) -> None:
         """A request ended."""
         assert seconds >= 0
+        assert (detail == "") == (outcome in ("ok", "cancelled"))
         self.outcomes.append(outcome)
 
     def changed(self, reasons: Mapping[Reason, str]) -> None:
@@ -347,6 +349,36 @@ def test_a_refused_key_counts_as_accepted_once_an_order_is_unknown() -> None:
     with pytest.raises(NotFoundYetError):
         fetch(script, notes)
     assert notes.states == ["auth", "open"]
+
+
+def look_while_fetching(script: Script, *, at_s: float) -> list[OpenOrder]:
+    """The open orders at this time, while one order is fetched."""
+
+    async def work(fetcher: Fetcher) -> list[OpenOrder]:
+        fetching = asyncio.create_task(fetcher.fetch(ORDER))
+        await asyncio.sleep(at_s)
+        seen = fetcher.open_orders()
+        await fetching
+        assert fetcher.open_orders() == []
+        return seen
+
+    return with_memory(MemoryBudget(), script, work)
+
+
+def test_open_order_is_named_with_its_tries_and_last_failure() -> None:
+    """Its clock runs during the pause between two tries, and stands still during a pause of the whole account."""
+    failing = Script({1: [Answer(status=503, body=b""), page(1, 1, total=1)]})
+    throttled = Script({1: [Answer(status=429, body=b"", retry_after="7"), page(1, 1, total=1)]})
+    order = OpenOrder(
+        order_id="A-1",
+        position=ORDER.message.position,
+        busy_s=0.05,
+        tries=1,
+        last_failure="status-503 (the API answered 503)",
+    )
+    assert look_while_fetching(failing, at_s=0.05) == [order]
+    [waiting] = look_while_fetching(throttled, at_s=5.0)
+    assert (waiting.busy_s, waiting.tries, waiting.last_failure) == (0.0, 1, "status-429 (the API answered 429)")
 
 
 @dataclass

@@ -37,9 +37,10 @@ class Notes:
     def extra_page(self) -> None:
         """Record a request for an extra page."""
 
-    def request(self, outcome: str, seconds: float) -> None:
+    def request(self, outcome: str, seconds: float, detail: str) -> None:
         """A request ended."""
         assert seconds >= 0
+        assert (detail == "") == (outcome in ("ok", "cancelled"))
         self.outcomes.append(outcome)
 
     def changed(self, reasons: Mapping[Reason, str]) -> None:

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import ClientSession
 
 from journeys.errors import SetupError
-from journeys.ops.health import Readiness, Report, Trouble
+from journeys.model import Position
+from journeys.ops.health import OldestOrder, Readiness, Report, Trouble
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import CONTROL_HEADER, MOST_CONNECTIONS, Control, serve
 
@@ -73,7 +74,7 @@ def test_a_ready_worker_says_so() -> None:
     async def use(client: ClientSession, address: str) -> None:
         async with client.get(f"{address}/readyz") as answer:
             assert answer.status == 200
-            assert await answer.json() == {"ok": True, "reasons": {}, "degraded": {}}
+            assert await answer.json() == {"ok": True, "reasons": {}, "degraded": {}, "oldest_order": None}
 
     ask(use)
 
@@ -113,6 +114,19 @@ def test_readiness_says_since_when_and_what_to_do() -> None:
 
     ask(use_unready, ready=Readiness(unready={"topic": topic}, degraded={}))
     ask(use_degraded, ready=Readiness(unready={}, degraded={"pace": pace}))
+
+
+def test_readiness_names_the_oldest_order_in_hand() -> None:
+    """Its id, its position, and for how many seconds it has been in hand."""
+    position = Position(topic="orders.completed", partition=0, offset=17)
+
+    async def use(client: ClientSession, address: str) -> None:
+        async with client.get(f"{address}/readyz") as answer:
+            oldest = (await answer.json())["oldest_order"]
+            assert oldest == {"order_id": "A-1042", "position": "orders.completed/0/17", "seconds": 31.3}
+
+    oldest = OldestOrder(order_id="A-1042", position=position, seconds=31.26)
+    ask(use, ready=Readiness(unready={}, degraded={}, oldest=oldest))
 
 
 def test_metrics_are_served_as_prometheus_reads_them() -> None:

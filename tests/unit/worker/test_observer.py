@@ -6,6 +6,7 @@ import io
 import json
 
 from journeys.fetcher.account.gate import Reason
+from journeys.fetcher.progress import OpenOrder
 from journeys.logs import configure
 from journeys.model import OrderMessage, Position, Record
 from journeys.ops.health import Health, Unready
@@ -26,7 +27,15 @@ from journeys.worker.hooks import (
     Revoked,
     TransactionEnded,
 )
-from journeys.worker.observer import FailingHook, LogHook, MetricsHook, ReadinessHook, SummaryHook
+from journeys.worker.observer import (
+    FailingHook,
+    ForeignHook,
+    LogHook,
+    MetricsHook,
+    ReadinessHook,
+    SlowHook,
+    SummaryHook,
+)
 
 
 def why(health: Health, reason: Unready) -> str | None:
@@ -340,3 +349,47 @@ def test_foreign_retries_are_counted_and_their_group_is_logged_once() -> None:
         ("retry.foreign", "warning", "us"),
     ]
     assert metrics.registry.get_sample_value("journeys_retries_foreign_total") == 3
+
+
+def test_foreign_retry_degrades_the_worker_for_an_hour() -> None:
+    """The newest one is named; an hour without one means that the other group has its own topics by now."""
+    now, health = [0.0], Health()
+    hook = ForeignHook(health, monotonic=lambda: now[0])
+    message = finished("retried", "orders.retry.1m").message
+    hook(Measured(0, {}, 0.0))
+    assert health.readiness().degraded == {}
+    seen = []
+    for at, group in ((0.0, "eu"), (3000.0, "us"), (6599.0, None), (6600.0, None)):
+        now[0] = at
+        hook(Measured(0, {}, 0.0) if group is None else ForeignRetry(message, group))
+        trouble = health.readiness().degraded.get("foreign")
+        seen.append(trouble and trouble.why)
+    assert seen == [
+        "orders/0/7 is a retry of the group eu",
+        "orders/0/7 is a retry of the group us",
+        "orders/0/7 is a retry of the group us",
+        None,
+    ]
+
+
+def test_slow_order_is_logged_once_and_degrades_the_worker_until_it_ends() -> None:
+    """The line names it, with its tries and its last failure."""
+    out, health = io.StringIO(), Health()
+    configure(log_format="json", stream=out)
+    position = Position(topic="orders", partition=0, offset=7)
+    orders: list[OpenOrder] = []
+    hook = SlowHook(health, slow_s=30.0, open_orders=lambda: orders)
+    seen = []
+    for busy_s in (29.0, 30.04, 31.0, None):
+        failed = "timeout (the API did not answer in time)"
+        orders[:] = (
+            []
+            if busy_s is None
+            else [OpenOrder(order_id="A-1", position=position, busy_s=busy_s, tries=2, last_failure=failed)]
+        )
+        hook(Measured(1, {}, 0.0))
+        seen.append("slow" in health.readiness().degraded)
+    assert seen == [False, True, True, False]
+    [line] = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert (line["event"], line["level"], line["order_id"]) == ("order.slow", "warning", "A-1")
+    assert (line["position"], line["seconds"], line["tries"], line["last_failure"]) == ("orders/0/7", 30.0, 2, failed)

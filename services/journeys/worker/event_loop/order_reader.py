@@ -12,7 +12,7 @@ from journeys.avro.schema import Schema, foreign
 from journeys.avro.wire import unframe
 from journeys.clock import Clock
 from journeys.consumer.order_message import Format, OrderMessageReader
-from journeys.errors import SetupError
+from journeys.errors import RejectedOrderError, SetupError
 from journeys.model import Json, Order, OrderMessage
 from journeys.worker.threads import in_daemon_thread
 
@@ -65,6 +65,13 @@ class OrderReader:
             await self._schemas.learn(value)
         return self._reader.read(message)
 
+    def order_id(self, message: OrderMessage) -> str | None:
+        """The id that a message asks for, at once; None if it names none, or if its schema is not known yet."""
+        try:
+            return self._reader.read(message).order_id
+        except (RejectedOrderError, KeyError):
+            return None
+
 
 class Schemas:
     """The writer schemas of values in Avro, on the event loop.
@@ -96,7 +103,10 @@ class Schemas:
                 await self._look_up(number)
 
     def decode(self, value: bytes) -> Json:
-        """The datum of a value after `learn`. Raises ValueError for a broken frame, schema or body."""
+        """The datum of a value after `learn`. Raises ValueError for a broken frame, schema or body.
+
+        Raises KeyError before `learn`, for a schema that is not known.
+        """
         number, body = unframe(value)
         if (schema := self._known.get(number)) is None:
             raise ValueError(self._refused[number][0])

@@ -124,9 +124,8 @@ class Admission:
     def _submit(self, orders: Sequence[AdmittedOrder]) -> None:
         now = self.clock.monotonic()
         for order in orders:
-            position = order.message.position
             self.results.admitted(order)
-            self.ages.began((position.topic, position.partition), position.offset, now)
+            self.ages.began(order.message, now)
         if orders:
             self.gate.admit_one()
             self.pool.submit(orders)

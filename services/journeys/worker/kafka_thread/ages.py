@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from journeys.consumer.consumer import Partition
+from journeys.model import OrderMessage
 
 
 class Ages:
@@ -13,7 +14,7 @@ class Ages:
 
     def __init__(self) -> None:
         # Orders come in the order of time, so that the first one left is the oldest.
-        self._in_hand: dict[Partition, dict[int, float]] = defaultdict(dict)
+        self._in_hand: dict[Partition, dict[int, tuple[float, OrderMessage]]] = defaultdict(dict)
         self._committed: dict[Partition, float] = {}
 
     def assigned(self, partitions: Iterable[Partition], now: float) -> None:
@@ -26,9 +27,10 @@ class Ages:
             self._in_hand.pop(partition, None)
             self._committed.pop(partition, None)
 
-    def began(self, partition: Partition, offset: int, now: float) -> None:
+    def began(self, message: OrderMessage, now: float) -> None:
         """Note that an order was admitted."""
-        self._in_hand[partition][offset] = now
+        position = message.position
+        self._in_hand[position.topic, position.partition][position.offset] = (now, message)
 
     def ended(self, partition: Partition, offset: int) -> None:
         """Note that an order was published, as a journey, a retry or a dead letter."""
@@ -40,9 +42,16 @@ class Ages:
 
     def oldest(self) -> dict[Partition, float]:
         """When the oldest order in hand of each partition was admitted; partitions without an order are left out."""
+        return {partition: since for partition, (since, _) in self._first().items()}
+
+    def oldest_order(self) -> tuple[float, OrderMessage] | None:
+        """The oldest order in hand of all partitions, and when it was admitted; None for no order."""
+        return min(self._first().values(), key=lambda first: first[0], default=None)
+
+    def _first(self) -> dict[Partition, tuple[float, OrderMessage]]:
         # `list` copies at once, even while the Kafka thread changes the dict.
         in_hand = {partition: list(orders.values()) for partition, orders in list(self._in_hand.items())}
-        return {partition: times[0] for partition, times in in_hand.items() if times}
+        return {partition: orders[0] for partition, orders in in_hand.items() if orders}
 
     def commits(self) -> dict[Partition, float]:
         """When each partition was last committed, or assigned."""

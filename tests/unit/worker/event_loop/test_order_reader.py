@@ -157,9 +157,9 @@ def test_lookup_ends_with_the_last_order_that_waits() -> None:
     assert with_registry(use, DOWN).at == [0, 1.25]
 
 
-def read(message: bytes, schema_text: Callable[[int], str]) -> str:
-    """The order id of a message, with a registry that is asked in a thread."""
-    orders = OrderReader(
+def reader(schema_text: Callable[[int], str]) -> OrderReader:
+    """A reader with a registry that is asked in a thread."""
+    return OrderReader(
         account="default",
         order_format="auto",
         pointer="/order_id",
@@ -167,10 +167,26 @@ def read(message: bytes, schema_text: Callable[[int], str]) -> str:
         retry_topics=(),
         awaits=lambda _: None,
     )
+
+
+def message_of(value: bytes) -> OrderMessage:
+    """An order message with this value."""
     position = Position(topic="orders", partition=0, offset=1)
-    return asyncio.run(
-        orders.read(OrderMessage(position=position, key=None, value=message, headers=(), timestamp_ms=None))
-    ).order_id
+    return OrderMessage(position=position, key=None, value=value, headers=(), timestamp_ms=None)
+
+
+def read(message: bytes, schema_text: Callable[[int], str]) -> str:
+    """The order id of a message."""
+    return asyncio.run(reader(schema_text).read(message_of(message))).order_id
+
+
+def test_order_id_is_known_at_once_except_without_its_schema() -> None:
+    """People may ask which order is the oldest before the registry has answered."""
+    orders = reader({7: '"string"'}.__getitem__)
+    found = [orders.order_id(message_of(each)) for each in (b"A-1", b'{"order_id": 7}', b"{}", value(7))]
+    assert found == ["A-1", "7", None, None]
+    asyncio.run(orders.read(message_of(value(7))))
+    assert orders.order_id(message_of(value(7))) == "A-1"
 
 
 def test_avro_order_is_read_by_its_writer_schema() -> None:
