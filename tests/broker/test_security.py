@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.broker.issuer import Issuer
 from tests.broker.kafka_tools import produce_orders, read_committed
 from tests.broker.shop import KEY
-from tests.broker.workers import Worker, crew, until
+from tests.broker.workers import Ended, Worker, crew, until
 
 from journeys_sandbox.api.contract import ApiSettings
 from journeys_sandbox.api.server import StandInThread
@@ -288,7 +287,7 @@ COMMANDS = {
 }
 
 
-def run(cluster: Cluster, command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(cluster: Cluster, command: str, environment: dict[str, str]) -> Ended:
     """A command with something to do: a topic to create, a dead letter to show or to replay."""
     mark = uuid4().hex[:8]
     headers: list[tuple[str, str | bytes | None]] = [
@@ -310,7 +309,7 @@ def run(cluster: Cluster, command: str, environment: dict[str, str]) -> subproce
 def test_a_command_needs_no_more_than_its_rights(cluster: Cluster, command: str) -> None:
     """With the rights of its table, a command does its work."""
     done = run(cluster, command, cluster.user(rights(command)))
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
 
 
 LACKING = [pytest.param(command, right, id=f"{command}: {right}") for command in COMMANDS for right in rights(command)]
@@ -321,5 +320,5 @@ def test_a_command_names_the_right_that_it_lacks(cluster: Cluster, command: str,
     """Without any one right of its table a command ends with exit code 1 and a line that says why."""
     granted = [right for right in rights(command) if right != missing]
     done = run(cluster, command, cluster.user(granted))
-    assert done.returncode == 1, done.stdout
+    assert done.code == 1, done.stdout
     assert missing.refusal in done.stderr

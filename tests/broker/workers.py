@@ -10,9 +10,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from tests.support.forked import ForkedProcess
+
+from journeys.cli import main
 
 PATIENCE = 90.0
 """Seconds to wait for a condition."""
@@ -32,11 +39,16 @@ class Worker:
 
     def __init__(self, environment: Mapping[str, str], log: Path, program: Sequence[str] = ()) -> None:
         self._log = log
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
+        self._log.touch()
+        self.process: ForkedProcess | subprocess.Popen[bytes]
+        whole = {**_plain(), "JOURNEYS_OPS__PORT": "0", **environment}
+        if not program:
+            self.process = ForkedProcess(["run"], whole, log)
+            return
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, *(program or ("-m", "journeys", "run"))],
-                env={**plain, "JOURNEYS_OPS__PORT": "0", **environment},
+                [sys.executable, *program],
+                env=whole,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
@@ -100,22 +112,35 @@ class Crew:
         self.workers.append(worker)
         return worker
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of `journeys` with this crew's settings, until it ends."""
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
-        return subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "journeys", *command],
-            env={**plain, **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+    def run(self, *command: str) -> Ended:
+        """Run a command of `journeys` with this crew's settings, in this process."""
+        output, errors = StringIO(), StringIO()
+        with (
+            patch.dict(os.environ, {**_plain(), **self.environment}, clear=True),
+            redirect_stdout(output),
+            redirect_stderr(errors),
+        ):
+            code = main(command)
+        return Ended(code, output.getvalue(), errors.getvalue())
 
     def setup(self, *command: str) -> None:
         """Run a command of `journeys`. Fails unless it exits with 0."""
         done = self.run(*command)
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended: its exit code and its output."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def _plain() -> dict[str, str]:
+    """The environment of this process, without the developer's own settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
 
 
 @contextmanager

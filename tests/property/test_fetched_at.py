@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -36,6 +36,7 @@ def written(record: Record, offset: int) -> OrderMessage:
     )
 
 
+@example([(0, 0, ERRORS[1], False), (0, 0, ERRORS[0], False)])
 @given(st.lists(st.tuples(st.integers(0, 10**13), st.integers(0, 10**6), st.sampled_from(ERRORS), st.booleans())))
 def test_each_reading_is_dated_after_all_earlier_ones(steps: list[tuple[int, int, OrderError, bool]]) -> None:
     """Each step is a worker with its own clock: it reads, and fails later. A dead letter is replayed at once."""

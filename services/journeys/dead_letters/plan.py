@@ -70,7 +70,9 @@ class Targets:
         """
         source = (message.header(ErrorHeader.TOPIC) or b"").decode(errors="replace")
         stripped = _STRIPPED_FROM_TIER if source in self.tiers else _STRIPPED
-        fetched_at = message.number(ErrorHeader.FETCHED_AT) or message.number(ReplayHeader.FETCHED_AT)
+        fetched_at = message.number(ErrorHeader.FETCHED_AT)
+        if fetched_at is None:
+            fetched_at = message.number(ReplayHeader.FETCHED_AT)
         return Record(
             topic=topic,
             key=message.key,
