@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.broker.shop import Shop
-from tests.support.shared_stack import shared_stack
+from tests.support.shared_stack import own_broker, shared_stack
 
 from journeys_sandbox.stack.kafka import Broker
 from journeys_sandbox.stack.stack import Stack
@@ -64,6 +64,13 @@ def bootstrap_servers(broker: Broker) -> str:
 def registry_url(stack: Stack) -> str:
     """The Confluent-compatible base URL of the shared registry."""
     return stack.registry.url
+
+
+@pytest.fixture
+def own_stack(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Stack]:
+    """A broker that the test may stop, and the shared registry. The parameter is the broker's configuration."""
+    with own_broker(stack.registry, getattr(request, "param", None)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
@@ -24,13 +24,6 @@ FORGETFUL = {
     "producer.id.expiration.check.interval.ms": "500",
 }
 """The broker's periods of a week, cut to seconds."""
-
-
-@pytest.fixture
-def own_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """A broker that may be killed, with settings of its own."""
-    with Stack(config=getattr(request, "param", None)) as made:
-        yield made
 
 
 def names(first: int, count: int) -> list[str]:

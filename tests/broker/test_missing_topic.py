@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from confluent_kafka.admin import AdminClient
 from tests.broker.ops import address_of, measured, reasons
 from tests.broker.shop import open_shop
@@ -10,14 +11,15 @@ from tests.broker.workers import until
 from journeys_sandbox.stack.stack import Stack
 
 
-def test_deleted_journey_topic_is_named_and_comes_back_by_our_command(namespace: str) -> None:
+@pytest.mark.parametrize("own_stack", [{"auto.create.topics.enable": "true"}], indirect=True)
+def test_deleted_journey_topic_is_named_and_comes_back_by_our_command(own_stack: Stack, namespace: str) -> None:
     """The topic stays away, although the brokers create topics on demand; `topics create` ends the trouble."""
-    with Stack(config={"auto.create.topics.enable": "true"}) as stack, open_shop(stack, namespace) as shop:
+    with open_shop(own_stack, namespace) as shop:
         worker = shop.crew.hire()
         worker.until_assigned()
         address = address_of(worker)
         missing = shop.topic("summary")
-        admin = AdminClient({"bootstrap.servers": stack.broker.bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": own_stack.broker.bootstrap_servers})
         admin.delete_topics([missing])[missing].result()
         shop.place("order-1")
         until(lambda: missing in reasons(address).get("topic", ""), "the topic in /readyz")

@@ -20,10 +20,10 @@ ORDERS = [f"order-{number}" for number in range(600)]
 
 
 @pytest.fixture
-def shop(namespace: str) -> Iterator[Shop]:
+def shop(own_stack: Stack, namespace: str) -> Iterator[Shop]:
     """A shop whose broker may be stopped: no other test uses it."""
     environment = {"JOURNEYS_ORDERS__MAX_IN_HAND": "50"}
-    with Stack() as own, open_shop(own, namespace, environment=environment) as made:
+    with open_shop(own_stack, namespace, environment=environment) as made:
         yield made
 
 

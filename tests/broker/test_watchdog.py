@@ -20,9 +20,9 @@ IMPATIENT = {"JOURNEYS_OPS__STALLED_AFTER": "2s", "JOURNEYS_KAFKA__TRANSACTION_T
 
 
 @pytest.fixture
-def own_shop(namespace: str) -> Iterator[Shop]:
+def own_shop(own_stack: Stack, namespace: str) -> Iterator[Shop]:
     """A shop whose broker may be stopped: no other test uses it."""
-    with Stack() as own, open_shop(own, namespace, environment=IMPATIENT) as made:
+    with open_shop(own_stack, namespace, environment=IMPATIENT) as made:
         yield made
 
 

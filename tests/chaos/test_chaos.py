@@ -17,12 +17,12 @@ from tests.chaos.companion import Companion
 from tests.chaos.flow import Flow
 from tests.chaos.stage import Place, Stage
 from tests.chaos.story import WORKERS, story
+from tests.support.shared_stack import own_broker
 
 from journeys.avro.wire import Decoder
 from journeys.producer.registry import lookup, schema_text
 from journeys_sandbox.api.contract import ApiSettings
 from journeys_sandbox.stack.registry import Registry
-from journeys_sandbox.stack.stack import Stack
 
 NAMESPACE = "chaos."
 SESSION = {"group.consumer.session.timeout.ms": "3000"}
@@ -39,11 +39,12 @@ KIP_848 = {"JOURNEYS_KAFKA__GROUP_PROTOCOL": "consumer", "JOURNEYS_KAFKA__CONFIG
 @contextmanager
 def scene(registry: Registry, seed: int) -> Iterator[Shop]:
     """A broker of its own, and workers with one of the two group protocols."""
-    stack = Stack(config=SESSION)
-    stack.registry = registry
     environment = {**ENVIRONMENT, **({} if seed % 2 else KIP_848)}
     settings = ApiSettings(key=KEY, latency_s=0.03)
-    with stack.broker, open_shop(stack, NAMESPACE, settings=settings, environment=environment) as shop:
+    with (
+        own_broker(registry, SESSION) as stack,
+        open_shop(stack, NAMESPACE, settings=settings, environment=environment) as shop,
+    ):
         # Known before the first disaster: the auditors must not depend on a registry that is down.
         ids = lookup(registry.url, {}, f"{NAMESPACE}journey.").values()
         texts = {schema_id: schema_text(registry.url, {}, schema_id) for schema_id in ids}

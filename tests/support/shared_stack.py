@@ -1,10 +1,10 @@
-"""One broker and one registry for all processes of a test run (`pytest -n 4`)."""
+"""One broker and one registry for all processes of a test run (`pytest -n 4`), and brokers for one test."""
 
 from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +39,15 @@ def shared_stack(directory: Path, start: Callable[[], Stack] = Stack) -> Iterato
             finally:
                 fcntl.flock(users, fcntl.LOCK_EX)
                 found.unlink()
+
+
+@contextmanager
+def own_broker(registry: Registry, config: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """A new broker, which the caller may stop, and a registry that runs already."""
+    stack = Stack(config=config)
+    stack.registry = registry
+    with stack.broker:
+        yield stack
 
 
 def _addresses(stack: Stack) -> dict[str, str]:
