@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ from benchmarks.client import stand_in
 from benchmarks.worker import PARTITIONS, cpu_seconds, progress, settings_of
 from confluent_kafka import Producer
 from tests.broker.kafka_tools import Read, produce_orders, read_committed
-from tests.broker.workers import Worker, crew, until
+from tests.broker.workers import COMMAND, Worker, crew, until
 
 from journeys_sandbox.stack.stack import Stack
 
@@ -97,7 +98,7 @@ class Place:
         with crew(self.names) as hired:
             hired.setup("topics", "create", "--partitions", str(self.partitions))
             hired.setup("schemas", "register")
-            made = [hired.hire() for _ in range(number)]
+            made = [hired.hire(*COMMAND) for _ in range(number)]
             self.hire = hired.hire
             until(lambda: all(_share(worker) == self.partitions // number for worker in made), "equal shares")
             yield made
@@ -234,11 +235,11 @@ def rebalance(stack: Stack, options: argparse.Namespace) -> Iterator[Row]:
 
         def join() -> None:
             moments["a worker joins"] = time.time()
-            third.append(place.hire())
+            third.append(place.hire(*COMMAND))
 
         def leave() -> None:
             moments["a worker leaves"] = time.time()
-            third[0].process.terminate()
+            third[0].process.send_signal(signal.SIGTERM)
 
         with place.workers(2) as workers:
             feed = steadily(place, rate=rate, seconds=3 * pause, at={pause: join, 2 * pause: leave})

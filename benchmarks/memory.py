@@ -34,7 +34,7 @@ from benchmarks.client import mixed_orders, stand_in
 from benchmarks.worker import PARTITIONS, cpu_seconds, resident, setting, settings_of
 from tests.broker.kafka_tools import produce_orders
 from tests.broker.ops import address_of, measured
-from tests.broker.workers import Worker, crew, until
+from tests.broker.workers import COMMAND, Worker, crew, until
 
 from journeys.settings import load
 from journeys_sandbox.stack.stack import Stack
@@ -129,7 +129,7 @@ class Scene:
             hired.setup("schemas", "register")
             for each in orders:
                 self.feed(each)
-            self.worker = hired.hire()
+            self.worker = hired.hire(*COMMAND)
             self.worker.until_assigned()
             self.looks = Looks(self.worker, every=self._every, name=self._name)
             self.looks.start()

@@ -27,7 +27,7 @@ from typing import Final
 from benchmarks.client import stand_in
 from benchmarks.worker import PARTITIONS, cpu_seconds, settings_of
 from tests.broker.kafka_tools import produce_orders, read_committed
-from tests.broker.workers import Crew, crew, until
+from tests.broker.workers import COMMAND, Crew, crew, until
 
 from journeys_sandbox.stack.stack import Stack
 
@@ -69,7 +69,7 @@ def _round(hired: Crew, bootstrap: str, names: Mapping[str, str]) -> Mapping[str
     produce_orders(bootstrap, names["JOURNEYS_ORDERS__TOPICS"], ["n5-first"], partitions=1)
     topic = f"{names['JOURNEYS_PUBLISH__TOPIC_PREFIX']}summary"
     began = time.time()
-    worker = hired.hire()
+    worker = hired.hire(*COMMAND)
     worker.until("orders.assigned")
     until(lambda: bool(read_committed(bootstrap, [topic])), "the first order")
     cpu = cpu_seconds(worker.process.pid)

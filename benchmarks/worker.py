@@ -41,7 +41,7 @@ from typing import Literal
 from benchmarks.client import Round, Silent, measure, mixed_orders, orders, stand_in
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tests.broker.kafka_tools import produce_orders, read_committed
-from tests.broker.workers import Worker, crew, until
+from tests.broker.workers import COMMAND, Worker, crew, until
 
 from journeys.fetcher.account.gate import Gate
 from journeys.fetcher.account.gatekeeper import Gatekeeper
@@ -129,7 +129,7 @@ def worker_round(stack: Stack, url: str, number: int, work: Sequence[Order], opt
         hired.setup("schemas", "register")
         produce_orders(bootstrap, topic, (order.order_id for order in work), partitions=PARTITIONS)
         before = _asked(url)
-        worker = hired.hire()
+        worker = hired.hire(*COMMAND)
         began = _assigned(worker)
         spent = Spent(worker.process.pid, stack.broker.pid or 0)
         with progress(bootstrap, names["JOURNEYS_KAFKA__GROUP_ID"], topic) as published:

@@ -21,6 +21,8 @@ from tests.support.forked import ForkedProcess
 
 from journeys.cli import main
 
+COMMAND = ("-m", "journeys", "run")
+"""A worker's real command, for benchmarks: they measure its start, its CPU and its memory."""
 PATIENCE = 90.0
 """Seconds to wait for a condition."""
 
@@ -105,7 +107,7 @@ class Crew:
         self.directory = directory
 
     def hire(self, *program: str, **more: str) -> Worker:
-        """Start a worker, with more settings, or another program."""
+        """Start a worker (see `ForkedProcess`) with more settings, or another program of Python."""
         log = self.directory / f"worker-{len(self.workers)}.log"
         # Tests count the requests for orders.
         worker = Worker({"JOURNEYS_API__PROBE": "off", **self.environment, **more}, log, program)
