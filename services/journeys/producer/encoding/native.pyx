@@ -172,8 +172,11 @@ cdef class _Type:
     cdef tuple names, types, defaults  # of a record's fields
     cdef frozenset known
     cdef int precision, scale  # of a decimal
+    cdef object unit, limit  # of a decimal: 10**scale, and the least integer that has too many digits
+    cdef long long small_unit, small_limit  # the same for integers whose unscaled value has 64 bits
 
     cdef int write(self, object value, _Out out, const _Place *place) except -1:
+        cdef long long number
         if self.avro_type == NULLABLE:
             if value is None:
                 return out.byte(0)
@@ -186,8 +189,9 @@ cdef class _Type:
         if self.avro_type == LONG:
             if not PyLong_CheckExact(value):
                 raise TypeError
-            out.has_content |= value != 0
-            return out.long(value)
+            number = value  # raises OverflowError beyond 64 bits
+            out.has_content |= number != 0
+            return out.long(number)
         if self.avro_type == DECIMAL:
             return self.decimal(value, out, place)
         if self.avro_type == RECORD:
@@ -241,13 +245,13 @@ cdef class _Type:
             if number is None:
                 raise TypeError
             return out.large_twos_complement(number)
+        if PyLong_CheckExact(value):
+            return self.integer(value, out)
+        if not PyUnicode_CheckExact(value) and type(value) is not Number:
+            raise TypeError
         small = _small_decimal(value, self.precision, self.scale)
         if small != _OTHER_DECIMAL:
             return out.twos_complement(small)
-        if not PyUnicode_CheckExact(value) and type(value) is not Number and not PyLong_CheckExact(value):
-            raise TypeError
-        if PyLong_CheckExact(value) and not -(10**self.precision) < value < 10**self.precision:
-            raise OverflowError  # before its digits are written out, which takes long for many
         result = scaled(str(value), self.scale, self.precision)
         if result is None:
             raise OverflowError
@@ -257,6 +261,16 @@ cdef class _Type:
                 raise TypeError
             out.extra.append((_pointer(place), str(value)))
         return out.large_twos_complement(number)
+
+    cdef int integer(self, object value, _Out out) except -1:
+        """A decimal from an int."""
+        cdef int overflow = 0
+        cdef long long small = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if not overflow and -self.small_limit < small < self.small_limit:
+            return out.twos_complement(small * self.small_unit)
+        if not -self.limit < value < self.limit:
+            raise OverflowError
+        return out.large_twos_complement(value * self.unit)
 
     cdef int array(self, object value, _Out out, const _Place *place) except -1:
         cdef _Place inside = _Place(place, NULL, 0)
@@ -292,7 +306,10 @@ cdef _Type _type_of(object schema, dict named):
         return made
     name = schema["type"] if isinstance(schema, dict) else schema
     if name == "bytes" and isinstance(schema, dict) and schema.get("logicalType") == "decimal":
-        made.avro_type, made.precision, made.scale = DECIMAL, schema["precision"], schema["scale"]
+        precision, scale = schema["precision"], schema["scale"]
+        made.avro_type, made.precision, made.scale = DECIMAL, precision, scale
+        made.unit, made.limit = 10**scale, 10 ** (precision - scale)
+        made.small_unit, made.small_limit = min(made.unit, 2**62), min(made.limit, 2**62 // made.unit)
     elif name == "record":
         made.avro_type = RECORD
         named[f"{schema['namespace']}.{schema['name']}"] = made
@@ -482,39 +499,30 @@ cdef enum:
 cdef long long _OTHER_DECIMAL = -(1 << 63)
 
 
-cdef long long _small_decimal(object value, int precision, int scale) except? -1:
-    """The unscaled value of a number or text with few digits; `_OTHER_DECIMAL` for any other value."""
-    cdef long long whole_number
+cdef long long _small_decimal(object value, int precision, int scale):
+    """The unscaled value of a number in text, if it has few digits; `_OTHER_DECIMAL` for any other text."""
     cdef unsigned long long number = 0
     cdef Py_ssize_t size, place = 0, whole, decimals = 0
     cdef const char *text
     cdef bint is_negative
-    cdef int overflow = 0
-    if PyLong_CheckExact(value):
-        whole_number = PyLong_AsLongLongAndOverflow(value, &overflow)
-        if overflow or not -1_000_000_000 < whole_number < 1_000_000_000 or 9 + scale > min(18, precision):
-            return _OTHER_DECIMAL
-        is_negative = whole_number < 0
-        number = -whole_number if is_negative else whole_number
-    elif PyUnicode_Check(value) and PyUnicode_IS_ASCII(value):
-        text, size = <const char *>PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value)
-        is_negative = size > 0 and text[0] == c"-"
-        place = whole = is_negative
-        while place < size and c"0" <= text[place] <= c"9" and place < 19:
+    if not PyUnicode_IS_ASCII(value):
+        return _OTHER_DECIMAL
+    text, size = <const char *>PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value)
+    is_negative = size > 0 and text[0] == c"-"
+    place = whole = is_negative
+    while place < size and c"0" <= text[place] <= c"9" and place < 19:
+        number = 10 * number + text[place] - c"0"
+        place += 1
+    whole = place - whole
+    if place < size and text[place] == c"." and whole > 0:
+        place += 1
+        while place < size and c"0" <= text[place] <= c"9" and decimals <= scale:
             number = 10 * number + text[place] - c"0"
             place += 1
-        whole = place - whole
-        if place < size and text[place] == c"." and whole > 0:
-            place += 1
-            while place < size and c"0" <= text[place] <= c"9" and decimals <= scale:
-                number = 10 * number + text[place] - c"0"
-                place += 1
-                decimals += 1
-            if decimals == 0:
-                return _OTHER_DECIMAL
-        if place < size or whole == 0 or decimals > scale or whole + scale > min(18, precision):
+            decimals += 1
+        if decimals == 0:
             return _OTHER_DECIMAL
-    else:
+    if place < size or whole == 0 or decimals > scale or whole + scale > min(18, precision):
         return _OTHER_DECIMAL
     while decimals < scale:
         number *= 10
