@@ -109,10 +109,10 @@ class Coercion:
         return datum
 
 
-def object_coercion(schema: Definition) -> Callable[[Json], Datum | None]:
+def object_coercion(schema: Definition) -> Callable[[dict[str, Json]], Datum]:
     """Makes one object fit a record, by the same rules; values without a place in it are dropped."""
-    fit = _Object(schema["fields"], _Fitters(UTC))
-    return lambda value: fit(value, "", Unfitted())
+    fitter = _Object(schema["fields"], _Fitters(UTC))
+    return lambda value: fitter.fitted(value, "", Unfitted())
 
 
 def api_fields(schema: Definition) -> frozenset[str]:
@@ -149,6 +149,10 @@ class _Object:
             if value != []:  # PHP writes an empty object so
                 unfitted.misfit(pointer, value)
             return None
+        return self.fitted(value, pointer, unfitted)
+
+    def fitted(self, value: dict[str, Json], pointer: str, unfitted: Unfitted) -> Datum:
+        """The datum of an object."""
         datum = self.known(value, pointer, unfitted)
         self.fit(datum, pointer, unfitted)
         return datum
@@ -209,7 +213,7 @@ class _Fitters:
             return {"string": _string, "long": _long}.get(avro_type) or self._named[avro_type]
         match avro_type:
             case {"logicalType": "decimal", "precision": int(precision), "scale": int(scale)}:
-                return partial(_decimal, precision=precision, scale=scale)
+                return partial(_decimal, precision=precision, scale=scale, limit=10 ** (precision - scale))
             case {"logicalType": "timestamp-millis"}:
                 return partial(_time, zone=self._zone)
             case {"type": "array", "items": items}:
@@ -252,9 +256,12 @@ def _long(value: Json, pointer: str, unfitted: Unfitted) -> int | None:
     return number
 
 
-def _decimal(value: Json, pointer: str, unfitted: Unfitted, *, precision: int, scale: int) -> Decimal | None:
+def _decimal(
+    value: Json, pointer: str, unfitted: Unfitted, *, precision: int, scale: int, limit: int
+) -> Decimal | None:
+    """`limit` is the least integer that has too many digits."""
     json_type = type(value)
-    if json_type is int and abs(value) < 10 ** (precision - scale):
+    if json_type is int and -limit < value < limit:
         return Decimal(value)
     number = scaled(value, scale, precision) if json_type in {str, Number} else None
     if number is None or (json_type is str and not number[1]):

@@ -6,11 +6,11 @@ there. Values are in the Confluent wire format; the schema ids are looked up onc
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from journeys.errors import RejectedOrderError, SetupError
 from journeys.model import Journey, Json, Record
@@ -24,6 +24,8 @@ from journeys.producer.encoding.record_type import Common, EventRecordType, Reco
 from journeys.producer.encoding.text import raw_json, writable
 
 REMEDY: Final = "journeys schemas register"
+_POSITION: Final = re.compile(r"([^/]+)/([0-9]{1,18})/([0-9]{1,18})")
+"""`topic/partition/offset`; longer numbers are beyond a long."""
 
 
 class JourneyEncoder:
@@ -89,9 +91,14 @@ class JourneyEncoder:
                 events.append(self._coerced(item, position, common, written))
             else:
                 rejected.append(self._reject(item, position, common))
-        expected = {self._channel_of[topic]: count for topic, count in Counter([each.topic for each in events]).items()}
+        expected: dict[str, int] = {}
+        for event in events:
+            channel = self._channel_of[event.topic]
+            expected[channel] = expected.get(channel, 0) + 1
         datum = _summary(journey, common, written, expected, rejected=len(rejected))
-        summary = self._summary.value(datum | self._order(journey, written))
+        if written.conversions:
+            datum |= self._order(journey, written)
+        summary = self._summary.value(datum)
         return [*events, *rejected, self._summary.record(common.key, [*common.identity], summary)]
 
     def _written(self, items: tuple[Json, ...], common: Common) -> Written:
@@ -116,20 +123,14 @@ class JourneyEncoder:
         return record_type.record(common.key, common.headers(datum, position), record_type.value(datum))
 
     def _order(self, journey: Journey, written: Written) -> Datum:
-        """The summary's fields of the order itself, from its latest completed checkout; nulls without one.
-
-        Checkouts without a time come before all others; of equal times the later position wins.
-        """
-        _, _, position = max(
-            ((at is not None, at or 0, position) for at, position in written.conversions), default=(False, 0, None)
-        )
-        checkout = {} if position is None else self._checkout(journey.events[position]["checkout_completed"]) or {}
+        """The summary's fields of the order itself, from its latest completed checkout."""
+        _, position = max(written.conversions, key=_lateness)
+        checkout = self._checkout(journey.events[position]["checkout_completed"])
         return {
-            "conversion_seen": position is not None,
-            "order_no": checkout.get("other_order_no"),
-            "order_total": checkout.get("total_price"),
-            "order_currency": checkout.get("currency"),
-            "order_shop_currency_total": checkout.get("shop_currency_total_price"),
+            "order_no": checkout["other_order_no"],
+            "order_total": checkout["total_price"],
+            "order_currency": checkout["currency"],
+            "order_shop_currency_total": checkout["shop_currency_total_price"],
         }
 
     def _reject(self, event: Json, position: int, common: Common) -> Record:
@@ -139,37 +140,39 @@ class JourneyEncoder:
 
 
 def _summary(journey: Journey, common: Common, written: Written, expected: dict[str, int], *, rejected: int) -> Datum:
+    """The summary, without the fields that only an order with a completed checkout has."""
     extra = {writable(pointer): raw_json(value) for pointer, value in journey.extra.items()}
     if common.fields["shop_currency"] != journey.shop_currency:
         extra["/shop_currency"] = raw_json(journey.shop_currency)
-    return (
-        common.fields
-        | _source(journey.edition)
-        | {
-            "order_timestamp": journey.order_timestamp_ms,
-            "expected": expected,
-            "api_total": journey.total,
-            "pages": journey.pages,
-            "rejected": rejected,
-            "repeated": journey.repeated,
-            "shared_ids": journey.shared_ids,
-            "misfit_count": len(written.misfits),
-            "consistent": journey.consistent,
-            "first_event_at": min(written.times, default=None),
-            "last_event_at": max(written.times, default=None),
-            "extra": extra,
-        }
-    )
+    return {
+        **common.fields,
+        **_source(journey.edition),
+        "order_timestamp": journey.order_timestamp_ms,
+        "expected": expected,
+        "api_total": journey.total,
+        "pages": journey.pages,
+        "rejected": rejected,
+        "repeated": journey.repeated,
+        "shared_ids": journey.shared_ids,
+        "misfit_count": len(written.misfits),
+        "consistent": journey.consistent,
+        "first_event_at": min(written.times, default=None),
+        "last_event_at": max(written.times, default=None),
+        "conversion_seen": len(written.conversions) > 0,
+        "extra": extra,
+    }
 
 
-def _source(edition: str) -> dict[str, Any]:
-    """The position in Kafka that an edition names; nulls where it is none, as with a backfill."""
-    topic, _, rest = edition.partition("/")
-    partition, _, offset = rest.partition("/")
-    if not (topic and _is_number(partition) and _is_number(offset)):
-        return dict.fromkeys(("source_topic", "source_partition", "source_offset"))
+def _lateness(conversion: tuple[int | None, int]) -> tuple[bool, int, int]:
+    """A sort key. Checkouts without a time come before all others; of equal times the later position wins."""
+    at, position = conversion
+    return at is not None, at or 0, position
+
+
+def _source(edition: str) -> Datum:
+    """The position in Kafka that an edition names; nothing where it is none, as with a backfill."""
+    position = _POSITION.fullmatch(edition)
+    if position is None:
+        return {}
+    topic, partition, offset = position.groups()
     return {"source_topic": topic, "source_partition": int(partition), "source_offset": int(offset)}
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19
