@@ -62,7 +62,10 @@ class OrderMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def header(self, name: str) -> bytes | None:
         """Return the last value of a header, or None."""
-        return next((value for key, value in reversed(self.headers) if key == name), None)
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value
+        return None
 
     def number(self, name: str) -> int | None:
         """Return a header as a number if it has 1 to 18 digits, so that it fits a long; else None."""

@@ -50,17 +50,16 @@ class Events:
 
     def add(self, page: list[Json]) -> bool:
         """Add the items of the next page. Returns whether any of them counts."""
-        items, start = self.items, len(self.items)
+        items, first, start = self.items, self._first, len(self.items)
         self.read += len(page)
         for item in page:
             name = _name(item)
             if name is None:
                 self._unnamed.append(len(items))
-            elif (first := self._first.setdefault(name, len(items))) != len(items):
-                contents = self._shared.setdefault(name, {content(items[first]): first})
-                self.is_shifted = self.is_shifted or first < start
-                if contents.setdefault(content(item), len(items)) != len(items):
-                    continue
+            elif name not in first:
+                first[name] = len(items)
+            elif self._is_repeat(item, name, start):
+                continue
             items.append(item)
         return len(items) > start
 
@@ -75,6 +74,16 @@ class Events:
             contents.add(key)
         self.is_shifted = self.is_shifted or bool(repeats)
         self.items = [item for index, item in enumerate(self.items) if index not in repeats]
+
+    def _is_repeat(self, item: Json, name: Hashable, start: int) -> bool:
+        """Note an item whose id an earlier one has. Returns whether an identical one is there.
+
+        `start` is the number of items on the pages before.
+        """
+        first, index = self._first[name], len(self.items)
+        self.is_shifted = self.is_shifted or first < start
+        contents = self._shared.setdefault(name, {content(self.items[first]): first})
+        return contents.setdefault(content(item), index) != index
 
     def _is_new(self, item: Json) -> bool:
         name = _name(item)

@@ -159,20 +159,22 @@ class Paging:
 
     def _reading(self) -> Reading:
         pages = [self._pages[number] for number in sorted(self._pages)]
+        events = self._events
         total = self._newest.total
-        is_fixed = all(page.total == total for page in pages)
-        if is_fixed and self._events.read > total:
-            self._events.drop_unnamed_repeats()
-        events = tuple(self._events.items)
+        is_fixed = len({page.total for page in pages}) == 1
+        is_cut_alike = len({page.size for page in pages}) == 1
+        if is_fixed and events.read > total:
+            events.drop_unnamed_repeats()
+        currencies = [page.shop_currency for page in pages if page.shop_currency is not None]
         return Reading(
-            events=events,
+            events=tuple(events.items),
             total=total,
             pages=len(pages),
-            repeated=self._events.repeated,
-            shared_ids=self._events.shared_ids,
-            is_shifted=self._events.is_shifted or not is_fixed or len({page.size for page in pages}) > 1,
-            consistent=is_fixed and total in {self._events.read, len(events)},
-            shop_currency=next((page.shop_currency for page in pages if page.shop_currency is not None), None),
+            repeated=events.repeated,
+            shared_ids=events.shared_ids,
+            is_shifted=events.is_shifted or not is_fixed or not is_cut_alike,
+            consistent=is_fixed and total in (events.read, len(events.items)),
+            shop_currency=currencies[0] if currencies else None,
             extra=pages[0].extra,
         )
 

@@ -46,7 +46,7 @@ class FinishedOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 def taken_by(records: Sequence[Record]) -> int:
     """Memory of these records, in bytes, about."""
-    return sum(record.size for record in records) + _RECORD_BYTES * len(records)
+    return sum([record.size for record in records]) + _RECORD_BYTES * len(records)
 
 
 class Pool(Protocol):

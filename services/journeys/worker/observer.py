@@ -90,10 +90,10 @@ class MetricsHook:
         match happening:
             case RequestEnded(outcome, seconds):
                 self._metrics.observe("request.seconds", seconds, outcome)
-            case ExtraPageRequested():
-                self._metrics.count("pages.extra")
             case JourneyFetched(journey):
                 self._fetched(journey)
+            case ExtraPageRequested():
+                self._metrics.count("pages.extra")
             case FieldMisfit(pointer):
                 self._metrics.misfit(pointer)
             case MessageSkipped():
@@ -153,6 +153,8 @@ class LogHook:
     def __call__(self, happening: Happening) -> None:
         """Write the lines of a happening, if it has any."""
         match happening:
+            case RequestEnded() | JourneyFetched():  # for each order, so first
+                pass
             case TransactionEnded():
                 self._transaction(happening)
             case MessageSkipped(message):
@@ -274,6 +276,8 @@ class ReadinessHook:
     def __call__(self, happening: Happening) -> None:
         """Add or remove a reason."""
         match happening:
+            case RequestEnded() | JourneyFetched():  # for each order, so first
+                pass
             case TransactionEnded(result):
                 self._transaction(result)
             case OutcomeRecovered():
