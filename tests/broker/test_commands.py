@@ -1,4 +1,4 @@
-"""`journeys send` on a real broker."""
+"""The commands that need no worker, on a real broker."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.broker.kafka_tools import create_topics, read_committed
+from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import until
 from tests.support.json_pages import differences
 
 from journeys.cli import main
 from journeys.kafka.partitioner import partition_of
+from journeys_sandbox.stack.stack import Stack
 
 
 def run(capsys: pytest.CaptureFixture[str], *command: str, code: int = 0) -> str:
@@ -80,3 +83,34 @@ def test_interrupted_send_is_resumed_and_sends_each_order_once(
     assert run(capsys, "send", "A-0") == f"sent 1 order to {topic}\n"
     monkeypatch.setenv("JOURNEYS_ORDERS__TOPICS", f"{namespace}nowhere")
     assert "try: journeys topics create" in run(capsys, "send", "A-0", code=1)
+
+
+PUBLISHED, REFUSED, FAILING, NEW = "n7-published", "x-400-refused", "x-503-failing", "n3-new"
+"""An order in each state: published, a dead letter, in a retry tier, not read yet."""
+
+
+@pytest.fixture
+def shop(stack: Stack, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A shop with these four orders, whose worker has ended."""
+    with open_shop(stack, namespace, environment={"JOURNEYS_API__TRIES": "1"}) as shop:
+        for name, value in shop.crew.environment.items():
+            monkeypatch.setenv(name, value)
+        assert main(["send", PUBLISHED, REFUSED, FAILING]) == 0
+        worker = shop.crew.hire()
+        shop.until_published(1)
+        until(lambda: bool(shop.read(shop.dead_letters)) and bool(shop.read(shop.retries)), "the others")
+        assert worker.stop() == 0
+        assert main(["send", NEW]) == 0
+        yield shop
+
+
+def test_every_order_is_found_where_it_is(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    """No worker runs: the lag, the places of orders and the events come from Kafka alone."""
+    capsys.readouterr()
+    lag = answer(capsys, "lag", "--every", "100ms")
+    assert (lag["orders"], lag["exact"], lag["retries"], lag["problems"]) == (1, True, 1, [])
+    assert {row["topic"] for row in lag["partitions"]} == {shop.orders, shop.retries}
+    assert (lag["published_per_s"], lag["catch_up_s"]) == (0.0, None)
+    open_orders = {row["kind"]: row["oldest"] for row in lag["partitions"] if row["oldest"] is not None}
+    assert {kind: oldest["order"] for kind, oldest in open_orders.items()} == {"orders": NEW, "retry": FAILING}
+    assert open_orders["retry"]["due"] == lag["next_retry"] != open_orders["orders"]["due"]

@@ -21,6 +21,7 @@ TESTED_ELSEWHERE: Final = {
     "dead_letters/scan.py": "values without a decision",
     "dead_letters/topic.py": "tests/broker/test_dead_letters.py: a door to Kafka",
     "producer/encoding/native.pyx": "tests/property/test_body.py and test_coerce.py hold it to fastavro",
+    "tools/lag/measure.py": "tests/broker/test_commands.py: a door to Kafka",
     "worker/kafka_thread/pace.py": "values without a decision",
     "worker/service.py": "tests/broker: the whole process",
 }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import journeys
-from journeys.cli import config, demo, run, schemas, send, topics
+from journeys.cli import config, demo, lag, run, schemas, send, topics
 from journeys.cli.dead_letters.app import app as dead_letters
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def _top(
 
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("send", epilog=send.EPILOG)(send.send)
+app.command("lag", epilog=lag.EPILOG)(lag.lag)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(topics.app, name="topics")

@@ -72,7 +72,27 @@ def some(count: int, what: str) -> str:
 def time_of(at_ms: int | None) -> str | None:
     """A time in UTC, to the second: `2026-11-25 10:00:00`."""
     at = iso(at_ms)
-    return at and at[:19].replace("T", " ")
+    return at and time_text(at)
+
+
+def time_text(at: str) -> str:
+    """As `time_of`, from ISO 8601 as `iso` writes it."""
+    return at[:19].replace("T", " ")
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its two largest units: `0.4s`, `2m 10s`, `3d 4h`; a dash for None."""
+    if seconds is None:
+        return "-"
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    left = round(seconds)
+    parts: list[str] = []
+    for unit, length_s in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, length_s)
+        if count or parts:
+            parts.append(f"{count}{unit}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0"))
 
 
 def plain(value: Any) -> Text:

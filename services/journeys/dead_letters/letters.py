@@ -14,9 +14,8 @@ from enum import StrEnum
 
 from journeys.consumer import offset_map
 from journeys.consumer.ledger import Ledger
-from journeys.errors import OrderError
 from journeys.headers import ErrorHeader, ReplayHeader, RetryHeader
-from journeys.model import Order, OrderMessage, Position
+from journeys.model import OrderMessage, Position
 
 UNNAMED = "unnamed"
 """The reason of a record without the header `error-reason`: no worker wrote it."""
@@ -99,10 +98,10 @@ class Letter:
 
 
 class LetterReader:
-    """Reads letters. `read_order` takes an order message and raises RejectedOrderError if it names no order."""
+    """Reads letters. `order_id` takes an order message and returns its order id, or the key if it names none."""
 
-    def __init__(self, read_order: Callable[[OrderMessage], Order]) -> None:
-        self._read_order = read_order
+    def __init__(self, order_id: Callable[[OrderMessage], str | None]) -> None:
+        self._order_id = order_id
 
     def read(self, message: OrderMessage, replayed: ReplayedOffsets) -> Letter:
         """The letter in a record of the dead-letter topic. Every record is one, also one that no worker wrote."""
@@ -117,7 +116,7 @@ class LetterReader:
             stage=_text(message, ErrorHeader.STAGE),
             text=_text(message, ErrorHeader.MESSAGE),
             attempts=message.number(ErrorHeader.ATTEMPTS),
-            order=self._order(message),
+            order=self._order_id(message),
             topic=topic,
             group=_text(message, ErrorHeader.GROUP),
             source="/".join(part for part in parts if part is not None) if all(parts) else None,
@@ -125,12 +124,6 @@ class LetterReader:
             replays=replays(message),
             state=replayed.state(message.position.offset, at_ms),
         )
-
-    def _order(self, message: OrderMessage) -> str | None:
-        try:
-            return self._read_order(message).order_id
-        except OrderError:
-            return None if message.key is None else message.key.decode(errors="replace")
 
 
 def reason_of(message: OrderMessage) -> str:

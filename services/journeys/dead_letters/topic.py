@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Self
 
-from journeys.avro.wire import Decoder
-from journeys.consumer.order_message import OrderMessageReader
 from journeys.dead_letters.filters import Filter
 from journeys.dead_letters.letters import Letter, LetterReader, ReplayedOffsets, State
 from journeys.dead_letters.scan import PartitionScan, Scan
@@ -15,9 +13,9 @@ from journeys.errors import HaltError, SetupError
 from journeys.kafka import topics
 from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import consumer_config
+from journeys.kafka.orders import RegistryOrderReader
 from journeys.kafka.reader import PartitionReader
 from journeys.model import OrderMessage
-from journeys.producer import registry
 from journeys.settings import Settings
 
 Progress = Callable[[int, int], object]
@@ -44,8 +42,8 @@ class DeadLetterTopic:
         self._forgotten_before_ms = now_ms - int(1000 * (broker.remembers_offsets() or _OFFSETS_KEPT_S))
         # A replay that was killed keeps its transaction open until the broker aborts it; it looks every ten seconds.
         self._patience_s = 2 * settings.kafka.transaction_timeout + 10.0
-        self._schemas = _Schemas(settings)
-        self._letters = _letter_reader(settings, self._schemas)
+        self._orders = RegistryOrderReader(settings)
+        self._letters = LetterReader(self._orders.order_id)
         # The group is never joined: it only keeps how far letters were replayed.
         self._reader = PartitionReader(consumer_config(settings, group_id=f"{settings.kafka.group_id}.replay"))
 
@@ -58,7 +56,7 @@ class DeadLetterTopic:
     @property
     def registry_error(self) -> str | None:
         """Why the registry could not be asked for the schemas of order messages; None if it could, or was not asked."""
-        return self._schemas.error
+        return self._orders.error
 
     def group_metadata(self) -> object:
         """The metadata that ties a transaction to the group of replays."""
@@ -146,32 +144,3 @@ class DeadLetterTopic:
         if replayed is None:
             replayed = ReplayedOffsets(watermark=bounds.start, forgotten_before_ms=self._forgotten_before_ms)
         return PartitionScan(partition=partition, start=bounds.start, end=bounds.stop, replayed=replayed)
-
-
-class _Schemas:
-    """Schemas of order messages in Avro. A registry that does not answer is asked once; `error` says why."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._registry = settings.registry
-        self.error: str | None = None
-
-    def text(self, schema_id: int) -> str:
-        """The schema as JSON text. Raises ValueError if the registry does not return it."""
-        if self.error is not None:
-            raise ValueError(self.error)
-        try:
-            return registry.schema_text(self._registry.url, self._registry.config, schema_id)
-        except SetupError as error:
-            self.error = str(error)
-            raise ValueError(self.error) from error
-
-
-def _letter_reader(settings: Settings, schemas: _Schemas) -> LetterReader:
-    """A reader that finds order ids as the worker does."""
-    reader = OrderMessageReader(
-        account=settings.api.account,
-        order_format=settings.orders.format,
-        pointer=settings.orders.id_pointer,
-        decode_avro=Decoder(schemas.text).decode,
-    )
-    return LetterReader(reader.read)

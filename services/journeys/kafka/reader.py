@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -118,10 +118,13 @@ class PartitionReader:
             if time.monotonic() > deadline:
                 raise TimeoutError(error.str())
 
-    def read(self, wanted: Mapping[Partition, range]) -> Iterator[OrderMessage]:
+    def read(
+        self, wanted: Mapping[Partition, range], *, enough: Callable[[OrderMessage], bool] = lambda _: False
+    ) -> Iterator[OrderMessage]:
         """The committed records at these offsets, in order within each partition.
 
-        Raises HaltError if Kafka refuses them, or sends nothing for a minute.
+        A record for which `enough` is true is the last one of its partition. Raises HaltError if Kafka refuses them, or
+        sends nothing for a minute.
         """
         left = {place: offsets.stop for place, offsets in wanted.items() if offsets}
         self._consumer.assign([TopicPartition(*place, wanted[place].start) for place in left])
@@ -135,11 +138,14 @@ class PartitionReader:
                     continue
                 if place not in left:
                     continue
+                is_last = False
                 if error is None:
                     if offset < left[place]:
-                        yield order_message(message)
+                        read = order_message(message)
+                        is_last = enough(read)
+                        yield read
                     offset += 1
-                if offset >= left[place]:
+                if is_last or offset >= left[place]:
                     del left[place]
             if left and time.monotonic() - last_s >= _SILENCE_S:
                 names = ", ".join(f"{topic}/{partition}" for topic, partition in left)

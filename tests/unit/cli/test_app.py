@@ -23,7 +23,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert all(
         command in shown
-        for command in ("run", "send", "demo", "dead-letters", "topics", "schemas", "config", "First steps")
+        for command in ("run", "send", "lag", "demo", "dead-letters", "topics", "schemas", "config", "First steps")
     )
 
 
@@ -32,6 +32,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ["run"],
         ["send"],
+        ["lag"],
         ["demo"],
         ["topics", "create"],
         ["schemas", "register"],

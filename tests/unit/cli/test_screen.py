@@ -37,3 +37,12 @@ def test_progress_bar_leaves_stdout_alone() -> None:
     finally:
         os.close(terminal)
         os.close(stderr)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0, "0.0s"), (9.94, "9.9s"), (59.6, "1m"), (130, "2m 10s"), (3600, "1h"), (273_600.0, "3d 4h")],
+)
+def test_duration_has_its_two_largest_units(seconds: float | None, text: str) -> None:
+    """A unit of zero is left out."""
+    assert screen.duration(seconds) == text

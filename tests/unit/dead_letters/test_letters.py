@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from journeys.dead_letters.letters import Letter, LetterReader, ReplayedOffsets, State
-from journeys.errors import RejectedOrderError
-from journeys.model import Headers, Order, OrderMessage, Position
+from journeys.model import Headers, OrderMessage, Position
 
 NOW_MS = 1_764_064_800_000  # 2025-11-25T10:00:00Z
 ERROR: Headers = (
@@ -34,22 +33,8 @@ def message(value: bytes = b"A-1", headers: Headers = ERROR, *, offset: int = 7)
 
 
 def read(letter: OrderMessage, replayed: ReplayedOffsets = NEW) -> Letter:
-    """The letter, where an order is its value, and `?` is none."""
-
-    def order(of: OrderMessage) -> Order:
-        if of.value == b"?":
-            raise RejectedOrderError("unreadable", reason="message-unreadable", stage="message")
-        return Order(
-            order_id=(of.value or b"").decode(),
-            account="default",
-            edition=str(of.position),
-            timestamp_ms=None,
-            attempt=0,
-            absences=0,
-            message=of,
-        )
-
-    return LetterReader(order).read(letter, replayed)
+    """The letter, where an order is its value."""
+    return LetterReader(lambda message: (message.value or b"").decode()).read(letter, replayed)
 
 
 def test_letter_is_read_from_its_headers() -> None:
@@ -74,11 +59,6 @@ def test_letter_is_read_from_its_headers() -> None:
 def test_last_header_of_a_name_counts() -> None:
     """A record written by another program may have a header twice."""
     assert read(message(headers=(*ERROR, ("error-reason", b"status-422")))).reason == "status-422"
-
-
-def test_unreadable_message_is_named_by_its_key() -> None:
-    """Bytes of the key that are not UTF-8 are replaced."""
-    assert read(message(b"?")).order == "\ufffdkey"
 
 
 @pytest.mark.parametrize("number", [b"", b"many", b"-1", "\u0663".encode(), b"9" * 30])

@@ -1,0 +1,69 @@
+"""`journeys lag` on the terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from journeys.cli import main
+from journeys.cli.lag import view
+from journeys.tools.lag import report
+from journeys.tools.lag.progress import Commit, OpenOrder, Progress
+from journeys.tools.lag.report import Measurement
+
+NOW_MS = 1_764_064_800_000  # 2025-11-25T10:00:00Z
+
+
+def partition(watermark: int, *, topic: str = "orders", counted: int | None = 3) -> Progress:
+    """A partition with 1000 offsets."""
+    return Progress(
+        topic=topic,
+        partition=0,
+        commit=Commit(watermark=watermark, beyond=frozenset({watermark + 1})),
+        bounds=range(1000),
+        counted=counted,
+        oldest=OpenOrder(offset=watermark, order="[red]A\x1b", at_ms=NOW_MS - 90_000, due_ms=NOW_MS + 1000),
+    )
+
+
+def shown(*, counted: int | None = 3, width: int = 80, settle_s: float = 0.0) -> str:
+    """The report of two measurements as it is printed."""
+    old = Measurement(at_ms=NOW_MS - 5000, orders=(partition(10),), retries=())
+    retry = partition(10, topic="retry.1m")
+    new = Measurement(at_ms=NOW_MS, orders=(partition(20, counted=counted),), retries=(retry,))
+    out = io.StringIO()
+    Console(file=out, width=width).print(view(report.as_json("journeys", settle_s, new, old)))
+    return out.getvalue()
+
+
+def test_report_names_the_oldest_order_its_age_and_when_all_is_caught_up() -> None:
+    """Text of an order id is no markup, and its terminal codes are escaped."""
+    text = shown(width=160)
+    assert '"[red]A\\u001b"' in text
+    assert "3 orders of group journeys are not published; the oldest was written 1m 30s ago." in text
+    assert "2.0 published a second, 0.0 arrive: caught up in 1.5s." in text
+    assert "3 orders in the retry tiers; the next is due at 2025-11-25 10:00:01 UTC." in text
+
+
+def test_orders_that_were_not_counted_are_at_most_so_many() -> None:
+    """The offsets of a long partition hold transaction markers, too."""
+    assert "At most 979 orders" in " ".join(shown(counted=None).split())
+
+
+def test_settle_time_is_explained() -> None:
+    """Young orders are open on purpose."""
+    assert "An order waits until it is 30m old" in shown(settle_s=1800.0)
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_report_fits_the_terminal(width: int) -> None:
+    """No line is longer than the terminal is wide."""
+    assert max(len(line) for line in shown(width=width).splitlines()) <= width
+
+
+def test_wrong_time_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before any connection."""
+    assert main(["lag", "--every", "soon"]) == 2
+    assert "--every" in capsys.readouterr().err
