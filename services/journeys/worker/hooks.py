@@ -1,12 +1,13 @@
 """Happenings in the worker, and the hooks that follow them: metrics, log lines and readiness.
 
-Each kind of happening is a frozen record. Every hook gets every record, on the thread where it happened.
+Each kind of happening is a frozen record. Every hook gets the records that it follows, on the thread where they
+happened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, get_args
 
 import msgspec
 
@@ -149,21 +150,30 @@ Happening: TypeAlias = (
 
 
 class Hook(Protocol):
-    """Follows what happens in the worker."""
+    """Follows what happens in the worker.
+
+    A hook with an attribute `follows` gets only these kinds of happenings, any other hook gets all. Requests and
+    journeys happen for each order, so a hook that is called for them in vain makes every order slower.
+    """
 
     def __call__(self, happening: Happening, /) -> None:
         """Act on one happening, or pass over it. It must be cheap, and must neither block nor raise."""
+
+
+_KINDS: Final[tuple[type[Happening], ...]] = get_args(Happening)
 
 
 class Hooks:
     """The hooks of one worker, called in this order. Safe to use from any thread."""
 
     def __init__(self, *hooks: Hook) -> None:
-        self._hooks = hooks
+        self._followers = {
+            kind: tuple(hook for hook in hooks if kind in getattr(hook, "follows", _KINDS)) for kind in _KINDS
+        }
 
     def notify(self, happening: Happening) -> None:
-        """Pass a happening to every hook."""
-        for hook in self._hooks:
+        """Pass a happening to the hooks that follow its kind."""
+        for hook in self._followers[type(happening)]:
             hook(happening)
 
     # The fetcher, the gatekeeper, the encoder and the schema lookups know these methods instead of the records.

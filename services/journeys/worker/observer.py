@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from journeys.consumer.consumer import Partition
 from journeys.fetcher.account.gate import Reason
@@ -80,6 +81,16 @@ _SETBACKS = 3
 class MetricsHook:
     """Counts. `channels` maps a topic of events to its channel; `rejected_topic` takes events that are no objects."""
 
+    follows: Final = (
+        RequestEnded,
+        ExtraPageRequested,
+        JourneyFetched,
+        FieldMisfit,
+        MessageSkipped,
+        ForeignRetry,
+        TransactionEnded,
+    )
+
     def __init__(self, metrics: Metrics, *, channels: Mapping[str, str], rejected_topic: str) -> None:
         self._metrics = metrics
         self._channels = channels
@@ -135,6 +146,20 @@ class MetricsHook:
 class LogHook:
     """Writes log lines. `rejected_topic` takes events that are no objects; `settle_s` is in seconds."""
 
+    follows: Final = (
+        GateChanged,
+        RegistryAwaited,
+        Assigned,
+        Revoked,
+        GroupsChanged,
+        MessageSkipped,
+        ForeignRetry,
+        OrdersWaiting,
+        TransactionEnded,
+        OutcomeRecovered,
+        KafkaUnreachable,
+    )
+
     def __init__(self, *, rejected_topic: str, settle_s: float = 0.0) -> None:
         self._rejected_topic = rejected_topic
         self._why_waiting = (
@@ -153,8 +178,6 @@ class LogHook:
     def __call__(self, happening: Happening) -> None:
         """Write the lines of a happening, if it has any."""
         match happening:
-            case RequestEnded() | JourneyFetched():  # for each order, so first
-                pass
             case TransactionEnded():
                 self._transaction(happening)
             case MessageSkipped(message):
@@ -267,6 +290,17 @@ def _way(order: FinishedOrder) -> dict[str, str]:
 class ReadinessHook:
     """Keeps the reasons why the worker is not ready, or degraded."""
 
+    follows: Final = (
+        GateChanged,
+        RegistryAwaited,
+        Assigned,
+        Revoked,
+        GroupsChanged,
+        TransactionEnded,
+        OutcomeRecovered,
+        KafkaUnreachable,
+    )
+
     def __init__(self, health: Health) -> None:
         self._health = health
         self._setbacks = 0
@@ -276,8 +310,6 @@ class ReadinessHook:
     def __call__(self, happening: Happening) -> None:
         """Add or remove a reason."""
         match happening:
-            case RequestEnded() | JourneyFetched():  # for each order, so first
-                pass
             case TransactionEnded(result):
                 self._transaction(result)
             case OutcomeRecovered():
@@ -334,6 +366,8 @@ class SummaryHook:
     `monotonic` is in seconds.
     """
 
+    follows: Final = (Measured, TransactionEnded)
+
     def __init__(self, *, retry_topics: Collection[str], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._retry_topics = frozenset(retry_topics)
         self._monotonic = monotonic
@@ -372,6 +406,8 @@ class SummaryHook:
 class FailingHook:
     """Reports in /readyz and the log that every request fails. `monotonic` is in seconds."""
 
+    follows: Final = (RequestEnded, OrdersWaiting)
+
     def __init__(self, health: Health, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._health = health
         self._monotonic = monotonic
@@ -404,6 +440,8 @@ class SlowHook:
     `open_orders` returns the orders that are being fetched; it is called on the Kafka thread.
     """
 
+    follows: Final = (Measured,)
+
     def __init__(self, health: Health, *, slow_s: float, open_orders: Callable[[], Sequence[OpenOrder]]) -> None:
         self._health = health
         self._open_orders = open_orders
@@ -430,6 +468,8 @@ class SlowHook:
 
 class ForeignHook:
     """Reports in /readyz that another group keeps retries in our retry topics. `monotonic` is in seconds."""
+
+    follows: Final = (ForeignRetry, Measured)
 
     def __init__(self, health: Health, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._health = health

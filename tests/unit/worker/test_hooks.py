@@ -1,4 +1,4 @@
-"""Hooks: each gets every happening, in order."""
+"""Hooks: each gets the happenings that it follows, in order."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ def test_every_hook_gets_every_happening_in_order() -> None:
     hooks.notify(first)
     hooks.notify(second)
     assert seen == [("one", first), ("two", first), ("one", second), ("two", second)]
+
+
+def test_a_hook_gets_only_the_kinds_that_it_follows() -> None:
+    """A hook costs nothing for the happenings of each order that it does not follow."""
+
+    class Follower:
+        follows = (KafkaUnreachable,)
+
+        def __call__(self, happening: Happening) -> None:
+            seen.append(happening)
+
+    seen: list[Happening] = []
+    hooks = Hooks(Follower())
+    hooks.notify(RegistryAwaited(None))
+    hooks.notify(KafkaUnreachable("no answer"))
+    assert seen == [KafkaUnreachable("no answer")]
 
 
 def test_methods_of_other_packages_make_the_same_records() -> None:

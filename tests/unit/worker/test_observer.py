@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import io
 import json
+
+import pytest
 
 from journeys.fetcher.account.gate import Reason
 from journeys.fetcher.progress import OpenOrder
@@ -42,6 +46,13 @@ def why(health: Health, reason: Unready) -> str | None:
     """The text of an unready reason; None if it does not hold."""
     trouble = health.readiness().unready.get(reason)
     return None if trouble is None else trouble.why
+
+
+@pytest.mark.parametrize("hook", [MetricsHook, LogHook, ReadinessHook, SummaryHook, FailingHook, SlowHook, ForeignHook])
+def test_a_hook_follows_the_happenings_that_it_matches(hook: type[LogHook]) -> None:
+    """A kind with a case and no entry in `follows` would never arrive."""
+    patterns = [node.cls for node in ast.walk(ast.parse(inspect.getsource(hook))) if isinstance(node, ast.MatchClass)]
+    assert sorted(kind.__name__ for kind in hook.follows) == sorted({ast.unparse(pattern) for pattern in patterns})
 
 
 def test_worker_is_unready_while_a_group_has_an_obstacle() -> None:
