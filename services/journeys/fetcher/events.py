@@ -53,7 +53,9 @@ class Events:
         items, first, start = self.items, self._first, len(self.items)
         self.read += len(page)
         for item in page:
-            name = _name(item)
+            name = item.get("event_id") if type(item) is dict else None
+            if type(name) is not str or not name:  # most items have a text, so they are spared the call
+                name = _name(item)
             if name is None:
                 self._unnamed.append(len(items))
             elif name not in first:

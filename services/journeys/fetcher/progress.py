@@ -26,15 +26,14 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     """The last failure of a request, with its reason; None if none failed."""
 
 
-class Progress:
+class Progress(msgspec.Struct):
     """The requests of one order. Belongs to the event loop; any thread may read it."""
 
-    def __init__(self) -> None:
-        self.tries = 0
-        self.last_failure: str | None = None
-        self._open = 0  # requests that have begun and not ended, including their pauses
-        self._began = 0.0  # later than the true begin, by all the time that the clock stood still
-        self._stopped: float | None = 0.0
+    tries: int = 0
+    last_failure: str | None = None
+    _open: int = 0  # requests that have begun and not ended, including their pauses
+    _began: float = 0.0  # later than the true begin, by all the time that the clock stood still
+    _stopped: float | None = 0.0
 
     def began(self, now: float) -> None:
         """Note that a request is sent."""

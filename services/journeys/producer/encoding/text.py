@@ -48,6 +48,8 @@ def encodable(text: str) -> bool:
 
 def raw_json(value: Json) -> str:
     """A value as JSON text, always encodable as UTF-8: a text with a lone surrogate is escaped."""
+    if type(value) is Number:
+        return str(value)
     try:
         return _json_bytes(value).decode()
     except (UnicodeEncodeError, OverflowError, RecursionError):  # a lone surrogate; an integer beyond 64 bits; too deep
@@ -92,7 +94,9 @@ def writable(pointer: str) -> str:
 
 def token(name: str) -> str:
     """A field's name as a reference token of a JSON Pointer (RFC 6901)."""
-    return writable(name.replace("~", "~0").replace("/", "~1"))
+    if "~" in name or "/" in name:
+        name = name.replace("~", "~0").replace("/", "~1")
+    return writable(name)
 
 
 def moment(text: str, zone: tzinfo) -> int | None:
