@@ -5,7 +5,7 @@ As in `tests/simulation/defects.py`, each is a subclass of the product's own cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -19,7 +19,7 @@ from journeys.model import GroupOffsets, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys_sandbox.stack.stack import Stack
 
-Batches = Sequence[Iterable[Record]]
+Batches = Sequence[Sequence[Record]]
 Groups = Sequence[GroupOffsets]
 
 ORDERS = [f"n{number % 5 + 1}-order-{number}" for number in range(60)]

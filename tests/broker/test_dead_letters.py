@@ -353,7 +353,7 @@ class Amnesiac(Publisher):
     )
 
     def publish(
-        self, batches: Sequence[Iterable[Record]], groups: Sequence[GroupOffsets], *, timeout_s: float
+        self, batches: Sequence[Sequence[Record]], groups: Sequence[GroupOffsets], *, timeout_s: float
     ) -> Result:
         """Publish, or not, and report the next outcome of the script."""
         if not self.script:

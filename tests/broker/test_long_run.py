@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
@@ -117,7 +117,7 @@ def crash(stack: Stack) -> None:
 class Dawdler(Meddler):
     """In its second transaction it takes longer than the group waits for a member to poll."""
 
-    def meddle(self, batches: Sequence[Iterable[Record]], groups: Sequence[GroupOffsets], timeout_s: float) -> Result:
+    def meddle(self, batches: Sequence[Sequence[Record]], groups: Sequence[GroupOffsets], timeout_s: float) -> Result:
         """Wait until the group has given this member up, then publish."""
         admin = AdminClient({"bootstrap.servers": self._config["bootstrap.servers"]})
         group = str(self._config["transactional.id"]).rpartition("-")[0]

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ class Meddler(Publisher):
 
     def publish(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],
         *,
         timeout_s: float,
@@ -54,7 +54,7 @@ class Meddler(Publisher):
 
     def meddle(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],
         timeout_s: float,
     ) -> Result:
@@ -67,7 +67,7 @@ class TooMuchMetadata(Meddler):
 
     def meddle(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],
         timeout_s: float,
     ) -> Result:
@@ -84,7 +84,7 @@ class AnswerLost(Meddler):
 
     def meddle(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],
         timeout_s: float,
     ) -> Result:
@@ -99,7 +99,7 @@ class NeverCommitted(Meddler):
 
     def meddle(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],  # noqa: ARG002 - the same shape as its siblings
         timeout_s: float,
     ) -> Result:
@@ -118,7 +118,7 @@ class Fenced(Meddler):
 
     def meddle(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],
         timeout_s: float,
     ) -> Result:
@@ -132,20 +132,20 @@ class Outlived(Meddler):
 
     def meddle(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],
         timeout_s: float,
     ) -> Result:
         """Between the last record and the offsets, wait until the broker has had enough."""
         topics = {record.topic for batch in batches for record in batch}
 
-        def wait() -> Iterator[Record]:
+        def wait() -> object:
             assert self._producer is not None
             self._producer.flush(timeout_s)
             read_committed(self._config["bootstrap.servers"], topics)  # held up until the transaction ends
-            yield from ()
+            return groups[0].metadata()
 
-        return Publisher.publish(self, [*batches, wait()], groups, timeout_s=60)
+        return Publisher.publish(self, batches, [replace(groups[0], metadata=wait), *groups[1:]], timeout_s=60)
 
 
 def work(shop: Shop, publisher: Callable[[dict[str, Any]], P], *, published: int = len(ORDERS)) -> P:

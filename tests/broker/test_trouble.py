@@ -162,6 +162,13 @@ def test_retry_headers_are_overwritten_and_the_order_is_kept(stack: Stack, names
         assert worker.stop() == 0
         [letter] = shop.read(shop.dead_letters)
         retries = shop.read(*shop.tiers)
+        [line] = worker.lines("order.dead_lettered")
+        assert (line["source"], line["sent_to"]) == (
+            f"{shop.orders}/0/1",
+            f"{shop.dead_letters}/{letter.partition}/{letter.offset}",
+        )
+        sent_to = {f"{record.topic}/{record.partition}/{record.offset}" for record in retries}
+        assert {line["sent_to"] for line in worker.lines("order.retried")} == sent_to
     for number, order in enumerate((tiers, dies)):
         passed = sorted((record for record in retries if record.value == order.encode()), key=attempt)
         assert [record.topic for record in passed] == shop.tiers[: 3 - number]

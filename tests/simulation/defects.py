@@ -33,7 +33,7 @@ from journeys.worker.kafka_thread.states import State
 from journeys.worker.kafka_thread.transactions import Transactions
 from journeys.worker.oversized import replace_oversized
 
-Batches = Sequence[Iterable[Record]]
+Batches = Sequence[Sequence[Record]]
 Groups = Sequence[GroupOffsets]
 Plan = tuple[dict[Partition, Commit], list[FinishedOrder]]
 

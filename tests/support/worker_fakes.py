@@ -27,7 +27,7 @@ class Group:
     unstable: set[Partition] = field(default_factory=set)
     records: list[Record] = field(default_factory=list)
 
-    def commit(self, batches: Sequence[Iterable[Record]], offsets: Sequence[OffsetCommit]) -> None:
+    def commit(self, batches: Sequence[Sequence[Record]], offsets: Sequence[OffsetCommit]) -> None:
         """Publish records and commit offsets."""
         self.records += [record for batch in batches for record in batch]
         for commit in offsets:
@@ -144,7 +144,7 @@ class FakePublisher(Publisher):
 
     def publish(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],
         *,
         timeout_s: float,  # noqa: ARG002 - as rebuild

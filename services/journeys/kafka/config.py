@@ -79,7 +79,6 @@ def producer_config(settings: Settings, *, instance_id: str) -> dict[str, Any]:
         "enable.idempotence": True,
         "acks": "all",
         "partitioner": "murmur2_random",
-        "delivery.report.only.error": True,
     }
 
 

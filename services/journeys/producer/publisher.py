@@ -26,7 +26,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
@@ -35,7 +35,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from journeys.errors import HaltError, SettingsError
 from journeys.kafka_errors import described, is_fatal
-from journeys.model import GroupOffsets, OffsetCommit, Record
+from journeys.model import GroupOffsets, OffsetCommit, Position, Record
 
 _SLICE_S = 0.5
 """The most seconds of one call into librdkafka. After each, the deadline is checked."""
@@ -85,13 +85,15 @@ class Result:
     """The batches, by index, with a record that is too large for its topic."""
     missing_topic: str | None = None
     """The topic that does not exist, if that is the reason of an abort and the topic is known."""
+    positions: Mapping[int, Position] = field(default_factory=dict)
+    """Where Kafka keeps the record of a batch, by the batch's index; for batches of one record, if Kafka said so."""
 
 
 class _Care(IntEnum):
     """How the publisher finds the record that Kafka refuses. Each step costs time, so it follows an abort."""
 
     NONE = 0
-    """No reports. The transaction only fails."""
+    """No reports of errors. The transaction only fails."""
     REPORTS = 1
     """A delivery report for each record."""
     APART = 2
@@ -99,23 +101,27 @@ class _Care(IntEnum):
 
 
 @dataclass(slots=True)
-class _Refusals:
-    """Collects the delivery errors of one transaction."""
+class _Reports:
+    """Collects the delivery reports of one transaction."""
 
+    positions: dict[int, Position] = field(default_factory=dict)
     oversized: set[int] = field(default_factory=set)
     records: int = 0
     first: KafkaError | None = None
     topic: str | None = None
     """The topic of the record that failed first."""
 
-    def of(self, batch: int) -> _Delivered:
+    def of(self, batch: int, *, with_errors: bool) -> _Delivered:
+        """The callback of a record. Only if all records have one `with_errors`, an error blames the right record."""
+
         def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is None or error.code() in _PURGED:
-                return
-            self.refused(error, message.topic())
-            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                self.records += 1
-                self.oversized.add(batch)
+            if error is None:
+                self._delivered(batch, message)
+            elif with_errors and error.code() not in _PURGED:
+                self.refused(error, message.topic())
+                if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    self.records += 1
+                    self.oversized.add(batch)
 
         return delivered
 
@@ -123,6 +129,11 @@ class _Refusals:
         """Note the error of a record; the errors after the first one only say that the transaction failed before."""
         if self.first is None:
             self.first, self.topic = error, topic
+
+    def _delivered(self, batch: int, message: Message) -> None:
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if topic is not None and partition is not None and offset is not None and offset >= 0:
+            self.positions[batch] = Position(topic=topic, partition=partition, offset=offset)
 
     @property
     def missing_topic(self) -> str | None:
@@ -232,20 +243,21 @@ class Publisher:
 
     def publish(
         self,
-        batches: Sequence[Iterable[Record]],
+        batches: Sequence[Sequence[Record]],
         groups: Sequence[GroupOffsets],
         *,
         timeout_s: float,
     ) -> Result:
         """Publish all batches and the offsets of all groups in one transaction, within `timeout_s`.
 
+        A batch of one record is a retry or a dead letter: its position is reported, because people look for it there.
         If Kafka refuses a record, the first abort does not say which. The next transaction asks for a report on each
         record. Kafka refuses whole batches, so the reports may name several records; the transaction after that uses
         small batches. Raises HaltError if this client may not publish.
         """
         if self._producer is None:
             return Result(outcome=Outcome.UNKNOWN, reason="no producer")
-        refusals = _Refusals()
+        reports = _Reports()
         until = self._clock() + timeout_s
         transaction = _Transaction(
             self._producer, lambda: min(until, self._latest) - self._clock(), self._bounded, self._care
@@ -253,32 +265,32 @@ class Publisher:
         try:
             try:
                 self._producer.begin_transaction()
-                transaction.produce(batches, refusals)
+                transaction.produce(batches, reports)
                 for group in groups:
                     transaction.send_offsets(group.offsets, group.metadata())
                 transaction.commit()
             except _AbortRequired as abort:
                 transaction.abort()
-                return self._aborted(abort.args[0], refusals)
+                return self._aborted(abort.args[0], reports)
         except KafkaException as failure:
             return _unknown(failure.args[0])
         except TimeoutError as late:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
         self._care = _Care.NONE
-        return Result(outcome=Outcome.COMMITTED)
+        return Result(outcome=Outcome.COMMITTED, positions=reports.positions)
 
-    def _aborted(self, error: KafkaError, refusals: _Refusals) -> Result:
-        error = refusals.first or error
+    def _aborted(self, error: KafkaError, reports: _Reports) -> Result:
+        error = reports.first or error
         if error.code() in _NOT_ALLOWED:
-            place = "" if refusals.topic is None else f" to {refusals.topic} (ACL: Write on the topic)"
+            place = "" if reports.topic is None else f" to {reports.topic} (ACL: Write on the topic)"
             raise HaltError(f"this client may not publish or commit{place}: {described(error)}")
-        is_certain = self._care is _Care.APART or refusals.records <= 1
+        is_certain = self._care is _Care.APART or reports.records <= 1
         self._care = max(self._care, _Care.REPORTS if is_certain else _Care.APART)
         return Result(
             outcome=Outcome.ABORTED,
             reason=described(error),
-            oversized=frozenset(refusals.oversized if is_certain else ()),
-            missing_topic=refusals.missing_topic,
+            oversized=frozenset(reports.oversized if is_certain else ()),
+            missing_topic=reports.missing_topic,
         )
 
 
@@ -295,10 +307,11 @@ class _Transaction:
     bounded: BoundedCall
     care: _Care
 
-    def produce(self, batches: Sequence[Iterable[Record]], refusals: _Refusals) -> None:
+    def produce(self, batches: Sequence[Sequence[Record]], reports: _Reports) -> None:
         together = 0
         for index, batch in enumerate(batches):
-            delivered = refusals.of(index) if self.care else None
+            is_wanted = self.care or len(batch) == 1
+            delivered = reports.of(index, with_errors=bool(self.care)) if is_wanted else None
             for record in batch:
                 if self.care is _Care.APART:
                     together += record.size
@@ -312,9 +325,9 @@ class _Transaction:
                     # behind our back; librdkafka does not say of it that an abort is required.
                     error = failure.args[0]
                     if error.code() != KafkaError._STATE:  # noqa: SLF001 - the delivery report has the reason
-                        refusals.refused(error, record.topic)
+                        reports.refused(error, record.topic)
                     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # the client's own limit
-                        refusals.oversized.add(index)
+                        reports.oversized.add(index)
                     raise _AbortRequired(error) from failure
 
     def _produce(self, record: Record, delivered: _Delivered | None) -> None:

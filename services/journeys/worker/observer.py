@@ -13,7 +13,7 @@ from journeys.consumer.consumer import Partition
 from journeys.fetcher.account.gate import Reason
 from journeys.fetcher.progress import OpenOrder
 from journeys.logs import EventName, log, wants
-from journeys.model import Journey, OrderMessage
+from journeys.model import Journey, OrderMessage, Position
 from journeys.ops.failing import FailingRequests
 from journeys.ops.health import Health, Unready
 from journeys.ops.metrics import Metrics
@@ -256,8 +256,8 @@ class LogHook:
             return
         if rejected := sum(record.topic == self._rejected_topic for order in finished for record in order.records):
             log("events.rejected", events=rejected)
-        for order in finished:
-            self._order(order)
+        for index, order in enumerate(finished):
+            self._order(order, result.positions.get(index))
 
     def _topic(self, result: Result) -> None:
         """Log a topic that takes no records once, and once more when a transaction is committed."""
@@ -268,7 +268,7 @@ class LogHook:
             log("topic.found", topic=self._missing_topic)
             self._missing_topic = None
 
-    def _order(self, order: FinishedOrder) -> None:
+    def _order(self, order: FinishedOrder, sent_to: Position | None) -> None:
         event = _ORDER_EVENTS.get(order.outcome)
         if event is not None and wants(event):
             log(
@@ -277,14 +277,17 @@ class LogHook:
                 position=str(order.message.position),
                 records=len(order.records),
                 reason=order.reason,
-                **({} if order.outcome == "published" else _way(order)),
+                **({} if order.outcome == "published" else _way(order, sent_to)),
             )
 
 
-def _way(order: FinishedOrder) -> dict[str, str]:
-    """Where a failed order came from first, and the topic that it went to. `position` is where it was read last."""
+def _way(order: FinishedOrder, sent_to: Position | None) -> dict[str, str]:
+    """Where a failed order came from first, and where it is now. `position` is where it was read last.
+
+    If Kafka did not say where the record is, `sent_to` is its topic alone.
+    """
     source = order.message.position if order.order is None else order.order.edition
-    return {"source": str(source), "sent_to": order.records[0].topic}
+    return {"source": str(source), "sent_to": str(sent_to or order.records[0].topic)}
 
 
 class ReadinessHook:

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from tests.support.librdkafka import FATAL_PRODUCE, FATAL_TRANSACTION
 
 from journeys.errors import HaltError, SettingsError
-from journeys.model import GroupOffsets, OffsetCommit, Record
+from journeys.model import GroupOffsets, OffsetCommit, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result, in_thread
 
 Delivered = Callable[[KafkaError | None, Any], None]
@@ -38,6 +38,7 @@ class Librdkafka:
         self.calls: list[str] = []
         self.now = 0.0
         self.reports: deque[KafkaError | None] = deque()
+        self.first_offset = 0
         self._pending: list[Delivered] = []
 
     def say(self, name: str, *answers: KafkaError | BaseException) -> None:
@@ -101,8 +102,8 @@ class Librdkafka:
         self._call("purge")
 
     def _report(self) -> None:
-        for delivered in self._pending:
-            delivered(self.reports.popleft() if self.reports else None, Delivery())
+        for offset, delivered in enumerate(self._pending, start=self.first_offset):
+            delivered(self.reports.popleft() if self.reports else None, Delivery(offset))
         self._pending.clear()
 
 
@@ -112,11 +113,22 @@ def at_once(call: Callable[[], object], _left: Callable[[], float]) -> None:
 
 
 class Delivery:
-    """A record in a delivery report."""
+    """A record in a delivery report, at an offset of partition 2."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
 
     def topic(self) -> str:
         """Its topic."""
         return RECORD.topic
+
+    def partition(self) -> int:
+        """Always the same."""
+        return 2
+
+    def offset(self) -> int:
+        """Negative if the broker did not say it."""
+        return self._offset
 
 
 class Bench:
@@ -139,8 +151,18 @@ class Bench:
 def test_records_and_offsets_are_one_transaction() -> None:
     """In this order, and nothing else."""
     bench = Bench()
-    assert bench.publish([RECORD, RECORD], [RECORD]) == Result(outcome=Outcome.COMMITTED)
+    assert bench.publish([RECORD, RECORD], [RECORD]).outcome is Outcome.COMMITTED
     assert bench.kafka.calls == ["begin_transaction", *["produce"] * 3, "send_offsets", "commit"]
+
+
+def test_position_of_a_single_record_is_reported() -> None:
+    """A retry or a dead letter is one record. librdkafka does not always learn its offset from the broker."""
+    bench = Bench()
+    bench.kafka.first_offset = 7
+    position = Position(topic=RECORD.topic, partition=2, offset=7)
+    assert bench.publish([RECORD, RECORD], [RECORD]).positions == {1: position}
+    bench.kafka.first_offset = -1001
+    assert bench.publish([RECORD]).positions == {}
 
 
 @pytest.mark.parametrize("call", ["send_offsets", "commit"])
@@ -262,13 +284,22 @@ def test_a_record_over_the_clients_own_limit_is_blamed() -> None:
 def test_reports_are_asked_for_only_after_an_abort() -> None:
     """They cost time for each record, and a transaction fails without them. With the next commit that is over."""
     bench = Bench()
+    batches = [RECORD, RECORD], [RECORD, RECORD]
     for answer in (REFUSED, GONE):
-        bench.kafka.reports.extend([PURGED] * 2)
+        bench.kafka.reports.extend([PURGED] * 4)
         bench.kafka.say("commit", answer)
-        assert bench.publish([RECORD], [RECORD]).outcome is Outcome.ABORTED
-        assert len(bench.kafka.reports) == 2, "none was taken"
-        assert bench.publish([RECORD], [RECORD]).outcome is Outcome.COMMITTED
+        assert bench.publish(*batches).outcome is Outcome.ABORTED
+        assert len(bench.kafka.reports) == 4, "none was taken"
+        assert bench.publish(*batches).outcome is Outcome.COMMITTED
         assert not bench.kafka.reports
+
+
+def test_error_of_a_single_record_blames_it_only_if_all_records_have_reports() -> None:
+    """Kafka refuses whole batches. Without the reports of the others, an innocent retry would be blamed."""
+    bench = Bench()
+    bench.kafka.reports.append(TOO_LARGE)
+    bench.kafka.say("commit", REFUSED)
+    assert bench.publish([RECORD], [RECORD, RECORD]).oversized == frozenset()
 
 
 def test_the_one_record_that_was_refused_is_blamed() -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import io
 import json
 
 import pytest
+from tests.support.virtual_time import VirtualLoop, run
 
-from journeys.fetcher.account.gate import Reason
+from journeys.consumer.order_message import OrderMessageReader
+from journeys.errors import TransientError
+from journeys.fetcher.account.gate import Gate, Reason
+from journeys.fetcher.account.gatekeeper import Gatekeeper
+from journeys.fetcher.account.rate import RateLimiter
+from journeys.fetcher.failures import failure
+from journeys.fetcher.fetch import Fetcher, Policy
+from journeys.fetcher.pages import Answer
 from journeys.fetcher.progress import OpenOrder
 from journeys.logs import configure
 from journeys.model import OrderMessage, Position, Record
@@ -147,10 +156,15 @@ def test_awaited_registry_is_logged_once_and_in_readyz() -> None:
     ]
 
 
+def message_of(order_id: str) -> OrderMessage:
+    """An order message, always at the same position."""
+    position = Position(topic="orders", partition=0, offset=7)
+    return OrderMessage(position=position, key=None, value=order_id.encode(), headers=(), timestamp_ms=None)
+
+
 def finished(outcome: str, *topics: str, reason: str | None = None) -> FinishedOrder:
     """A finished order with a record for each of these topics."""
-    position = Position(topic="orders", partition=0, offset=7)
-    message = OrderMessage(position=position, key=None, value=b"A-1", headers=(), timestamp_ms=None)
+    message = message_of("A-1")
     records = [Record(topic=topic, key=b"k", value=b"v", headers=[]) for topic in topics]
     return FinishedOrder(
         epoch=1, message=message, outcome=outcome, records=records, size=0, at=0.0, order=None, reason=reason
@@ -191,8 +205,9 @@ def test_published_orders_are_logged_only_after_their_commit() -> None:
     out = io.StringIO()
     configure(log_format="json", stream=out)
     hook = LogHook(rejected_topic="journey.rejected")
+    letter = Position(topic="orders.dead-letter", partition=3, offset=17)
     for outcome in (Outcome.ABORTED, Outcome.COMMITTED):
-        hook(TransactionEnded(Result(outcome=outcome, reason="a rebalance"), ORDERS, 0.1234))
+        hook(TransactionEnded(Result(outcome=outcome, reason="a rebalance", positions={2: letter}), ORDERS, 0.1234))
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [line["event"] for line in lines] == [
         "transaction.aborted",
@@ -204,7 +219,7 @@ def test_published_orders_are_logged_only_after_their_commit() -> None:
     assert (lines[2]["position"], lines[2]["records"], lines[2]["reason"]) == ("orders/0/7", 1, "status-503")
     assert [(line["source"], line["sent_to"]) for line in lines[2:]] == [
         ("orders/0/7", "orders.retry.1m"),
-        ("orders/0/7", "orders.dead-letter"),
+        ("orders/0/7", "orders.dead-letter/3/17"),
     ]
 
 
@@ -307,6 +322,43 @@ def test_worker_is_degraded_while_every_request_fails() -> None:
     hook(OrdersWaiting(0, None))
     assert (seen, health.readiness().degraded) == ([False, True, True], {})
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["api.failing", "api.recovered"]
+
+
+def test_few_orders_with_an_unreachable_api_degrade_the_worker() -> None:
+    """Four requests for an order each 20 s are too few to shut the gate. Each of them fails."""
+    health = Health()
+
+    class Unreachable:
+        """An API that refuses connections."""
+
+        async def ask(self, order_id: str, page: int) -> Answer:
+            """Nothing listens there."""
+            raise failure("connect", f"the API refuses connections for page {page} of {order_id}")
+
+        def refresh_key(self) -> None:
+            """The key is not at fault."""
+
+    async def work(loop: VirtualLoop) -> list[str | None]:
+        hooks = Hooks(FailingHook(health, monotonic=loop.time))
+        keeper = Gatekeeper(Gate(), RateLimiter(), slots=9, chance=lambda: 0.5, changed=hooks.gate, clock=loop.clock)
+        fetcher = Fetcher(Unreachable(), Policy(), keeper=keeper, observer=hooks, chance=lambda: 0.5, clock=loop.clock)
+        seen: list[str | None] = []
+        for number in range(3):
+            order = OrderMessageReader(account="default", decode_avro=str).read(message_of(f"A-{number}"))
+            with pytest.raises(TransientError):
+                await fetcher.fetch(order)
+            await asyncio.sleep(20)
+            hooks.notify(OrdersWaiting(0, None))
+            trouble = health.readiness().degraded.get("failing")
+            seen.append(None if trouble is None else trouble.why)
+        assert not keeper.is_shut
+        return seen
+
+    early, later, latest = run(work)
+    assert early is None
+    for why, requests in ((later, 8), (latest, 12)):
+        assert f"all requests failed since the last answer ({requests})" in str(why)
+        assert "connect (the API refuses connections" in str(why)
 
 
 def test_summary_line_is_written_each_10_s_while_there_is_work() -> None:
