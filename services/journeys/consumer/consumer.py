@@ -39,17 +39,21 @@ _HALTS = {
         "an offset that this group committed is no longer in its topic (retention?); starting over by itself would"
         " lose or republish orders. Choose where to go on with kafka-consumer-groups --reset-offsets"
     ),
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this client may not read an order topic (ACL: Read on the topic)",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "this client may not join the consumer group (ACL: Read on the group)",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this client may not read {topic} (ACL: Read on the topic)",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: (
+        "this client may not join the consumer group {group} (ACL: Read on the group)"
+    ),
     KafkaError.OFFSET_OUT_OF_RANGE: "a committed offset is out of its topic's range",
-    KafkaError.INVALID_GROUP_ID: "the brokers refuse the name of the consumer group (JOURNEYS_KAFKA__GROUP_ID)",
+    KafkaError.INVALID_GROUP_ID: (
+        "the brokers refuse the name of the consumer group {group} (JOURNEYS_KAFKA__GROUP_ID)"
+    ),
     KafkaError.INVALID_SESSION_TIMEOUT: (
         "the brokers refuse session.timeout.ms of JOURNEYS_KAFKA__CONFIG (group.min.session.timeout.ms and"
         " group.max.session.timeout.ms bound it)"
     ),
     KafkaError.UNSUPPORTED_VERSION: "the brokers do not know this group protocol (JOURNEYS_KAFKA__GROUP_PROTOCOL)",
 }
-"""The errors that do not pass, with what each means."""
+"""The errors that do not pass, with what each means. `topic` is the topic of the error, or all topics of the group."""
 _NO_BROKER = "no broker"
 """Stands for the brokers among topics: no topic has a name with a space."""
 _ASK_AGAIN_S = 2.0
@@ -162,9 +166,9 @@ class OrderConsumer:
         try:
             [found] = self._consumer.committed([TopicPartition(*partition)], timeout=timeout_s)
         except KafkaException as error:
-            raise _timeout_or_halt(error.args[0]) from error
+            raise self._timeout_or_halt(error.args[0]) from error
         if found.error is not None:
-            raise _timeout_or_halt(found.error)
+            raise self._timeout_or_halt(found.error)
         return None if found.offset == _NO_OFFSET else (found.offset, found.metadata or "")
 
     def bounds(self, partition: Partition, *, timeout_s: float) -> tuple[int, int]:
@@ -172,7 +176,7 @@ class OrderConsumer:
         try:
             bounds = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout_s)
         except KafkaException as error:
-            raise _timeout_or_halt(error.args[0]) from error
+            raise self._timeout_or_halt(error.args[0]) from error
         if bounds is None:
             raise TimeoutError(f"no answer about the offsets of {partition}")
         return bounds
@@ -204,7 +208,7 @@ class OrderConsumer:
             self._consumer.seek(TopicPartition(*partition, offset))
             self._consumer.resume([TopicPartition(*partition)])
         except KafkaException as error:
-            raise _timeout_or_halt(error.args[0]) from error
+            raise self._timeout_or_halt(error.args[0]) from error
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Stop reading. librdkafka discards prefetched messages, so resuming takes about a second. Never blocks."""
@@ -246,12 +250,27 @@ class OrderConsumer:
     def _read(self, message: Any) -> OrderMessage | None:
         """The order message; None for an error, which is an obstacle until the next assignment or message."""
         if (error := message.error()) is not None:
-            _check(error)
+            self._check(error, message.topic())
             self._obstacles[message.topic()] = _obstacle(error)
             return None
         if self._obstacles:
             self._obstacles.pop(message.topic(), None)
         return order_message(message)
+
+    def _check(self, error: KafkaError, topic: str | None = None) -> None:
+        """Raise HaltError for an error that does not pass."""
+        if (why := _HALTS.get(error.code())) is not None:
+            why = why.format(group=self.group, topic=topic or ", ".join(self._topics))
+            raise HaltError(f"{why} ({described(error)})")
+        if is_fatal(error):
+            raise HaltError(f"the consumer cannot go on: {described(error)}")
+
+    def _timeout_or_halt(self, error: KafkaError) -> Exception:
+        try:
+            self._check(error)
+        except HaltError as halt:
+            return halt
+        return TimeoutError(described(error))
 
     def _give_up(self, partitions: list[TopicPartition]) -> None:
         # A revoke can name partitions that were never assigned (confluent-kafka-python #1551).
@@ -280,22 +299,6 @@ def order_message(message: Any) -> OrderMessage:
     )
 
 
-def _check(error: KafkaError) -> None:
-    """Raise HaltError for an error that does not pass."""
-    if (why := _HALTS.get(error.code())) is not None:
-        raise HaltError(f"{why} ({described(error)})")
-    if is_fatal(error):
-        raise HaltError(f"the consumer cannot go on: {described(error)}")
-
-
 def _obstacle(error: KafkaError) -> str:
     why = _OBSTACLES.get(error.code())
     return described(error) if why is None else f"{why} ({described(error)})"
-
-
-def _timeout_or_halt(error: KafkaError) -> Exception:
-    try:
-        _check(error)
-    except HaltError as halt:
-        return halt
-    return TimeoutError(described(error))

@@ -147,7 +147,7 @@ class Bench:
             self.config = config
             return self.kafka
 
-        self.consumer = OrderConsumer({}, ["orders"], consumer=made, monotonic=lambda: self.now)
+        self.consumer = OrderConsumer({"group.id": "shop-eu"}, ["orders"], consumer=made, monotonic=lambda: self.now)
         self.consumer.subscribe(self.listener)
 
     def rebalance(self, name: str) -> None:
@@ -217,6 +217,24 @@ def test_fatal_consumer_errors_halt(error: KafkaError) -> None:
     ):
         with pytest.raises(HaltError):
             call()
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "may not read orders "),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "the consumer group shop-eu "),
+        (KafkaError.INVALID_GROUP_ID, "the consumer group shop-eu "),
+    ],
+)
+def test_refusal_names_the_topic_or_the_group(code: int, name: str) -> None:
+    """A worker has two groups, and each needs rights of its own."""
+    bench = Bench()
+    bench.kafka.gives = everywhere(KafkaError(code, "not allowed"))
+    with pytest.raises(HaltError, match=name):
+        bench.consumer.poll(0.1, 1)
+    with pytest.raises(HaltError, match=name):
+        bench.consumer.committed(A, timeout_s=1.0)
 
 
 @pytest.mark.parametrize("name", JOINS_THAT_HALT)

@@ -12,8 +12,10 @@ def test_failures_are_reported_after_30_s_whatever_their_number() -> None:
     failing = FailingRequests()
     failing.ended("connect", 100.0)
     assert failing.why(129.9) is None
-    failing.ended("status-503", 130.0)
-    assert failing.why(130.0) == "all requests failed since the last answer (2), the last one with status-503"
+    failing.ended("connect", 130.0, "the API refuses connections")
+    assert failing.why(130.0) == (
+        "all requests failed since the last answer (2), the last one with connect (the API refuses connections)"
+    )
 
 
 @pytest.mark.parametrize("outcome", ["ok", "status-404", "status-400"])
