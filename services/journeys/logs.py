@@ -55,6 +55,7 @@ EventName: TypeAlias = Literal[
     "transaction.recovered",
     "topic.missing",
     "topic.found",
+    "topic.without_id",
     "api.unauthorized",
     "api.authorized",
     "api.paused",
@@ -92,6 +93,7 @@ _NOT_INFO: Final[Mapping[EventName, Level]] = {
     "dead_letters.flood": "error",
     "api.unauthorized": "error",
     "topic.missing": "error",
+    "topic.without_id": "warning",
     "worker.failed": "error",
     "worker.stuck": "error",
 }

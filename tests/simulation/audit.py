@@ -5,6 +5,8 @@
 - The group's committed offsets cover exactly the orders that are done: a difference is an order that will be published
   twice, or never.
 - A journey is visible whole: every event of the API at its position, and one summary that agrees with them.
+- Once the topic of orders was created again, each order of the new one is published or made a dead letter, at least
+  once: results of the old topic's orders are no longer distinguished.
 - Nothing that Kafka would refuse for ever is asked of it twice: a map that is too large.
 """
 
@@ -53,6 +55,7 @@ class Audit(Watcher):
         self._owed: dict[str, Item] = {}  # by edition
         self._items: dict[Place, list[Item]] = defaultdict(list)
         self._offsets: dict[Place, Committed] = {}
+        self._owed_anew: set[str] | None = None  # order ids of the topic that was created again
         self.violation: str | None = None
         self._counts = story.counts
         self.refusals: Counter[int] = Counter()
@@ -64,6 +67,15 @@ class Audit(Watcher):
         self._items[place].append(item)
         if not is_null:
             self._owed[edition] = item
+
+    def recreated(self) -> None:
+        """The topic of orders is another one: editions and offsets mean others."""
+        self._owed_anew = set()
+
+    def placed_anew(self, order_id: str) -> None:
+        """An order is in the new topic. Its id is in no other message."""
+        assert self._owed_anew is not None
+        self._owed_anew.add(order_id)
 
     def violated(self, what: str) -> None:
         """This must not be."""
@@ -79,6 +91,10 @@ class Audit(Watcher):
 
     def decided(self, transaction: Transaction) -> None:
         """A transaction is committed."""
+        if self._owed_anew is not None:
+            ended = (entry for entry in transaction.entries if entry.place[0] in (SUMMARY, DEAD_LETTER))
+            self._owed_anew.difference_update((entry.key or b"").decode(errors="replace") for entry in ended)
+            return
         by_edition: dict[str, list[Entry]] = defaultdict(list)
         for entry in transaction.entries:
             by_edition[_edition(entry)].append(entry)
@@ -101,11 +117,11 @@ class Audit(Watcher):
 
     def owed(self) -> list[str]:
         """The orders that are still owed."""
-        return list(self._owed)
+        return list(self._owed) if self._owed_anew is None else sorted(self._owed_anew)
 
     def left(self) -> str | None:
         """A message that the committed offsets do not cover, be it a null one; None where they cover all."""
-        for place, items in self._items.items():
+        for place, items in self._items.items() if self._owed_anew is None else ():
             committed = self._offsets.get(place)
             for item in items:
                 if committed is None or not _covers(committed, item.offset):

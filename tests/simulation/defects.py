@@ -7,6 +7,7 @@ the first violation.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from journeys.consumer import offset_map
 from journeys.consumer.consumer import OrderConsumer, Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.ledger import Commit, Ledger
-from journeys.errors import HaltError
+from journeys.errors import HaltError, SetupError
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.fetch import Fetcher
 from journeys.model import GroupOffsets, Journey, OffsetCommit, Order, OrderMessage, Record
@@ -30,6 +31,7 @@ from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.loop import KafkaLoop
 from journeys.worker.kafka_thread.results import PendingResults, partition_of
 from journeys.worker.kafka_thread.states import State
+from journeys.worker.kafka_thread.topic_watch import TopicWatch
 from journeys.worker.kafka_thread.transactions import Transactions
 from journeys.worker.oversized import replace_oversized
 
@@ -371,6 +373,23 @@ class JoinRefusedIgnored(OrderConsumer):
         return None
 
 
+class RecreationUnnoticed(TopicWatch):
+    """A topic that was created again is read on from the offset of the deleted one: a real bug once."""
+
+    def look(self, now: float) -> None:
+        """Go on."""
+        with contextlib.suppress(SetupError):
+            super().look(now)
+
+    def ask_and_wait(self) -> None:
+        """Find nothing."""
+        with contextlib.suppress(SetupError):
+            super().ask_and_wait()
+
+    def check(self, topic: str, metadata: str) -> None:
+        """Take every offset."""
+
+
 # -- what a journey is
 
 
@@ -455,6 +474,7 @@ DEFECTS: dict[str, Defect] = {
     "starved-heir": _of(300, StarvedHeir),
     "hold-up-untold": _of(50, HoldUpUntold),
     "anonymous-letter": _of(50, AnonymousLetter),
+    "recreation-unnoticed": _of(200, RecreationUnnoticed),
     "one-event-per-id": _of(50, OneEventPerId),
     "total-believed": _of(50, TotalBelieved),
     "never-at-fault": _of(50, NeverAtFault),

@@ -135,6 +135,11 @@ def refuse_joins(world: World, random: Random) -> None:
         _throw_out(world, worker)
 
 
+def recreate(world: World, _random: Random) -> None:
+    """The topic of orders is deleted and created again."""
+    world.recreate_orders()
+
+
 _PASSING = ("INCONSISTENT_GROUP_PROTOCOL", "GROUP_MAX_SIZE_REACHED", "CLUSTER_AUTHORIZATION_FAILED")
 RARE: tuple[Disaster, ...] = (fence, refuse_joins, refuse_joins)
 """Disasters of one seed in four."""

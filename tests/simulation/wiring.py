@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +24,7 @@ from journeys.consumer.groups import OrderConsumers
 from journeys.fetcher.account.gate import GatePolicy, Limit, Reason
 from journeys.fetcher.backoff import Backoff, QuickTries
 from journeys.fetcher.fetch import Policy
+from journeys.kafka.admin import TopicIds
 from journeys.ops.health import Health, Unready
 from journeys.producer.publisher import Publisher
 from journeys.routing import Routes
@@ -50,7 +51,7 @@ class WorkerSettings:
 
     protocol: Kind = "classic"
     orders_in_hand: int = 10
-    map_limit: int = 60
+    map_limit: int = 66
     poll: float = 0.2
     transaction: float = 6.0
     """When the worker abandons a transaction."""
@@ -89,6 +90,7 @@ class WorkerSettings:
             map_limit=map_limit or self.map_limit,
             settle=self.settle,
             pace=Pace(linger_s=0.1, max_records=self.max_records, poll_s=self.poll, transaction_s=self.transaction),
+            servers="kafka:9092",
         )
 
 
@@ -143,6 +145,7 @@ class Worker:
         clients = Clients(
             api=ModelClient(api, process),
             consumers=self._make_consumers(parts),
+            ask_topic_ids=self._ask_topic_ids,
             publisher=self._make_publisher(parts),
             encoder=JsonEncoder(),
             schema_text=_no_registry,
@@ -196,6 +199,12 @@ class Worker:
         made = ModelConsumer(self._cluster, self.link, self.weather, config)
         self.consumers.append(made)
         return made
+
+    def _ask_topic_ids(self, topics: Sequence[str]) -> Callable[[], TopicIds | None]:
+        """As `KafkaAdmin.ask_ids`. The answer is as old as the question."""
+        answers: list[TopicIds] = []
+        self.link.deliver(lambda: answers.append(self._cluster.ids_of(topics)), self.link.latency)
+        return lambda: answers[0] if answers else None
 
     def _make_publisher(self, parts: Parts) -> Publisher:
         return parts.publisher(

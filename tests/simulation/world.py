@@ -35,6 +35,8 @@ _PATIENCE = 180.0
 """Virtual seconds that everything may take once the disasters have stopped."""
 _STOPPING = 15.0
 """Virtual seconds that a stop may take: the last transaction, then leaving two groups."""
+_RECREATED = ("created again", "is gone")
+"""What a worker says that stops because the topic of orders is another one."""
 _OVERSHOOT = 24
 """Orders that may come while the intake is full, for the sake of callbacks."""
 
@@ -64,7 +66,7 @@ class World:
         self.settings = WorkerSettings(
             protocol=random.choice(["classic", "classic", "consumer"]),
             orders_in_hand=random.choice([4, 10, 30]),
-            map_limit=random.choice([4, 6, 10, 60]),
+            map_limit=random.choice([10, 12, 16, 66]),
             poll=random.choice([0.05, 0.2, 0.5]),
             transaction=random.choice([2.0, 6.0]),
             max_records=random.choice([6, 40]),
@@ -91,6 +93,7 @@ class World:
         """Whether two workers were given the same instance id: they may stop for it."""
         self.forgotten = Counter[str]()
         """How often Kafka forgot a producer, by instance id: to its worker that looks like a twin, the third time."""
+        self._recreated = False
         self._company: set[str] = set()
         """Editions of the orders placed beside those that are owed when the disasters stop."""
         self._names = 0
@@ -135,6 +138,19 @@ class World:
         self.story.tell("Kafka", "takes new members again")
         group.refusal = None
 
+    def recreate_orders(self) -> None:
+        """The topic of orders is deleted and created again, and orders come at once."""
+        self._recreated = True
+        self.story.tell("Kafka", f"deletes {ORDERS}, and creates it again")
+        self.cluster.recreate(ORDERS)
+        self.audit.recreated()
+        for place in self.cluster.partitions([ORDERS]):
+            for number in range(3):
+                order_id = f"new-{place[1]}-{number}"
+                self.api.journeys[order_id] = Journey(order_id, "plain", 2, ())
+                self.cluster.logs[place].append(order_id.encode(), order_id.encode(), [], self.cluster.wall_ms())
+                self.audit.placed_anew(order_id)
+
     # -- a run
 
     def run(self) -> Outcome:
@@ -152,6 +168,9 @@ class World:
             self.scheduler.at(
                 rare.uniform(0.5, trouble), partial(self._strike, rare.choice(disasters.RARE), random=rare)
             )
+        rare = Random(f"recreation {self.seed}")
+        if rare.random() < 0.1:
+            self.scheduler.at(rare.uniform(2.0, trouble), partial(self._strike, disasters.recreate, random=rare))
         self._tick()
         self.scheduler.run(trouble, self._is_over)
         self._quieten()
@@ -318,9 +337,19 @@ class World:
         looks_like_a_twin = self.forgotten[worker.instance_id] >= 3 and "fenced three times" in str(error)
         was_fatal = any(consumer.was_fatal for consumer in worker.consumers)
         may_halt = self.twins or looks_like_a_twin or was_fatal
+        if self._recreated and isinstance(error, HaltError) and any(word in str(error) for word in _RECREATED):
+            may_halt = True
+            self._start_over()
         if error is not None and not (may_halt and isinstance(error, HaltError)):
             self.audit.violated(f"{worker.process.name} ended by itself: {error!r}")
         worker.process.kill()
+
+    def _start_over(self) -> None:
+        """Act as the operator whom the error tells to: stop all workers, and set the offsets to the start."""
+        for worker in self.workers:
+            worker.process.kill()
+        for place in self.cluster.partitions([ORDERS]):
+            self.cluster.commit_offset("journeys", place, 0)
 
 
 def simulate(seed: int, *, parts: Parts | None = None, deaf: bool = True) -> Outcome:

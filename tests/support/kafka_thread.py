@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.support.worker_fakes import Complaints, FakeConsumer, FakeGate, FakePool, FakePublisher, Group
+from tests.support.worker_fakes import Complaints, FakeConsumer, FakeGate, FakePool, FakePublisher, FakeTopics, Group
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
@@ -23,8 +23,13 @@ from journeys.worker.kafka_thread.loop import KafkaLoop
 from journeys.worker.kafka_thread.pace import Pace
 from journeys.worker.kafka_thread.results import PendingResults
 from journeys.worker.kafka_thread.scheduled import Schedule
+from journeys.worker.kafka_thread.topic_watch import TopicWatch
 from journeys.worker.kafka_thread.transactions import Transactions
 
+ID = "q7Wm4xXpTxyRmQ0c9K1nPg"
+"""The topic's id."""
+STAMP = f"2{ID[:6]}"
+"""The metadata of a commit without finished offsets beyond it."""
 A: Partition = ("orders", 0)
 B: Partition = ("orders", 1)
 UNKNOWN = Result(outcome=Outcome.UNKNOWN, reason="no answer")
@@ -59,9 +64,14 @@ class Thread:
         consumers = OrderConsumers({self.consumer: ["orders"]})
         self.backlog = Backlog()
         self.pool = FakePool(self.backlog.results)
-        self.assignments = Assignments(consumers, start="earliest", map_limit=map_limit, clock=self.clock)
+        self.brokers = FakeTopics(topic_id=ID)
+        hooks = Hooks(self.complaints)
+        topics = TopicWatch(
+            self.brokers.ask, groups=consumers.group_by_topic, servers="broker:9092", hooks=hooks, clock=self.clock
+        )
+        self.assignments = Assignments(consumers, topics, start="earliest", map_limit=map_limit, clock=self.clock)
         self.results = PendingResults(self.backlog, self.assignments, max_records=50)
-        self.ages, self.lag, hooks = Ages(), Lag(consumers), Hooks(self.complaints)
+        self.ages, self.lag = Ages(), Lag(consumers)
         bounds = bounds or Bounds(orders=100, bytes=10_000)
         routes = Routes(
             group="journeys", retry_tiers=(("orders", 60.0),), dead_letter="orders.dead-letter", empty_after=()
@@ -94,6 +104,7 @@ class Thread:
         )
         self.loop = KafkaLoop(
             consumers=consumers,
+            topics=topics,
             assignments=self.assignments,
             admission=self.admission,
             results=self.results,
@@ -106,6 +117,7 @@ class Thread:
             clock=self.clock,
         )
         consumers.subscribe(self.loop)
+        self.turn(2)  # the brokers name the topic's id
         self.assign(*partitions)
         self.turn()
         self.publisher.published.clear()

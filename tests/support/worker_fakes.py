@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from journeys.consumer.consumer import Listener, OrderConsumer, Partition
+from journeys.kafka.admin import TopicIds
 from journeys.model import GroupOffsets, OffsetCommit, OrderMessage, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
@@ -32,6 +33,30 @@ class Group:
         self.records += [record for batch in batches for record in batch]
         for commit in offsets:
             self.offsets[commit.topic, commit.partition] = (commit.offset, commit.metadata)
+
+
+class FakeTopics:
+    """Brokers that answer at once about the ids of topics: each has `id`, unless the test says otherwise."""
+
+    def __init__(self, *missing: str, topic_id: str = "q7Wm4xXpTxyRmQ0c9K1nPg") -> None:
+        self.topic_id = topic_id
+        self.missing = set(missing)
+        self.without: dict[str, str] = {}
+        self.is_silent = False
+        self.asked = 0
+
+    def ask(self, topics: Sequence[str]) -> Callable[[], TopicIds | None]:
+        """The answer as of the time when it is taken; None while the brokers are silent."""
+        self.asked += 1
+
+        def answer() -> TopicIds | None:
+            if self.is_silent:
+                return None
+            known = [topic for topic in topics if topic not in self.missing and topic not in self.without]
+            ids = dict.fromkeys(known, self.topic_id)
+            return TopicIds(ids=ids, missing=frozenset(self.missing), without=self.without)
+
+        return answer
 
 
 class FakeConsumer(OrderConsumer):

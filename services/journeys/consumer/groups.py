@@ -50,9 +50,10 @@ class OrderConsumers:
         """Why a group's member cannot read all its topics, by the name of the group; empty while both can."""
         return {consumer.group: obstacle for consumer in self._consumers if (obstacle := consumer.obstacle) is not None}
 
-    def group_of(self, partition: Partition) -> str:
-        """The name of the group that reads this partition."""
-        return self._of(partition).group
+    @property
+    def group_by_topic(self) -> dict[str, str]:
+        """The name of the group that reads each topic."""
+        return {topic: consumer.group for topic, consumer in self._by_topic.items()}
 
     def in_groups(self, commits: Iterable[OffsetCommit]) -> list[GroupOffsets]:
         """The commits of each group, with its metadata. Never blocks."""

@@ -36,11 +36,15 @@ class Commit:
 class Ledger:
     """One partition during one assignment. `limit_chars` bounds the metadata of its commits.
 
-    `watermark` and `metadata` are the group's last commit. Raises UnknownMapError for unreadable metadata.
+    `watermark` and `metadata` are the group's last commit. `topic_id` is stamped into each new one. Raises
+    UnknownMapError for unreadable metadata.
     """
 
-    def __init__(self, *, epoch: int, watermark: int, metadata: str | None, limit_chars: int) -> None:
+    def __init__(
+        self, *, epoch: int, watermark: int, metadata: str | None, limit_chars: int, topic_id: str = offset_map.NO_ID
+    ) -> None:
         self.epoch = epoch
+        self._topic_id = topic_id
         self._limit_chars = limit_chars
         self._next = watermark  # the first offset that was not polled yet
         # Ascending, since a partition is polled in order: the first entry is the oldest unpublished one.
@@ -128,7 +132,7 @@ class Ledger:
         beyond = [offset for offset in done if offset >= watermark]
         return Commit(
             watermark=watermark,
-            metadata=offset_map.encode(watermark, beyond),
+            metadata=offset_map.encode(watermark, beyond, topic_id=self._topic_id),
             covers=frozenset(results),
         )
 

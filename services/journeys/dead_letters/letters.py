@@ -52,7 +52,7 @@ class ReplayedOffsets:
 
     def ledger(self, *, limit_chars: int) -> Ledger:
         """A ledger that starts here; the metadata of its commits takes at most `limit_chars`."""
-        metadata = offset_map.encode(self.watermark, self.beyond)
+        metadata = offset_map.encode(self.watermark, self.beyond, topic_id=offset_map.NO_ID)
         return Ledger(epoch=0, watermark=self.watermark, metadata=metadata, limit_chars=limit_chars)
 
     def state(self, offset: int, at_ms: int | None) -> State:

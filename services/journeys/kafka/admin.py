@@ -1,17 +1,19 @@
-"""Lists and creates topics: the only door to confluent_kafka's AdminClient."""
+"""Lists, describes and creates topics: the only door to confluent_kafka's AdminClient."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]  # undeclared
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from journeys.consumer.offset_map import NO_ID
 from journeys.errors import HaltError, SettingsError, SetupError
 from journeys.kafka.topics import TopicSpec
 from journeys.redact import without_credentials
@@ -22,10 +24,28 @@ _ANSWER_S = 6.0
 _WORK_S = 30.0
 """Seconds for the broker to create topics."""
 _LOOK_AGAIN = 0.05
+_NO_ANSWER = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001
+"""The codes of a request that no broker answered."""
 
 _GREETING = "in state APIVERSION_QUERY"
 """librdkafka's words for a connection that ended before the broker understood anything. It only logs this."""
 _WANTS_TLS = "it closes connections before a first answer: does it want TLS (security.protocol)?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicIds:
+    """An answer of the brokers. A topic about which they did not answer in time is in none of these."""
+
+    ids: Mapping[str, str]
+    """The id of each topic that exists, as Kafka writes it: 22 characters."""
+    missing: frozenset[str]
+    """Topics that do not exist."""
+    without: Mapping[str, str]
+    """Topics without an id, each with the reason."""
+
+
+AskTopicIds: TypeAlias = Callable[[Sequence[str]], Callable[[], TopicIds | None]]
+"""Asks for the ids of topics. Call the result for the answer, which is None until it is there. Neither call blocks."""
 
 
 class _Log(logging.Handler):
@@ -80,6 +100,16 @@ class KafkaAdmin:
                 "(ACL: Describe on the topic, which Read and Write include)"
             )
         return found
+
+    def ask_ids(self, names: Sequence[str]) -> Callable[[], TopicIds | None]:
+        """As `AskTopicIds`."""
+        self._client.poll(0)  # librdkafka keeps log lines and errors until then
+        asked = self._client.describe_topics(TopicCollection([*names]), request_timeout=_ANSWER_S)
+
+        def answer() -> TopicIds | None:
+            return _topic_ids(asked) if all(future.done() for future in asked.values()) else None
+
+        return answer
 
     def _hidden(self, names: list[str]) -> list[str]:
         """Those of the topics that an ACL hides: the broker leaves them out, and refuses them if asked by name."""
@@ -150,6 +180,25 @@ class KafkaAdmin:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes are named so
             self._trouble.append(error.str())
             del self._trouble[:-1]
+
+
+def _topic_ids(answered: Mapping[str, Future[Any]]) -> TopicIds:
+    ids: dict[str, str] = {}
+    missing: set[str] = set()
+    without: dict[str, str] = {}
+    for topic, future in answered.items():
+        error = future.exception()
+        if error is None:
+            topic_id = str(future.result().topic_id)
+            if topic_id == NO_ID:
+                without[topic] = "the brokers are older than Kafka 2.8"
+            else:
+                ids[topic] = topic_id
+        elif _code(future) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            missing.add(topic)
+        elif isinstance(error, KafkaException) and _code(future) not in _NO_ANSWER:
+            without[topic] = _reason(error)
+    return TopicIds(ids=ids, missing=frozenset(missing), without=without)
 
 
 def _code(future: Future[Any]) -> int | None:

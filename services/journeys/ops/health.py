@@ -47,7 +47,7 @@ ADVICE: Final[Mapping[Unready | Degraded, Advice]] = {
         "Fetched orders wait in the worker; none is published.", "Look at the brokers.", "kafka-does-not-answer"
     ),
     "topic": Advice(
-        "No order is published until the topic takes records again.",
+        "Orders that need the topic wait until it is there again.",
         "journeys topics create",
         "a-topic-takes-no-records",
     ),

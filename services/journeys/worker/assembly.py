@@ -22,10 +22,12 @@ from journeys.fetcher.backoff import QuickTries
 from journeys.fetcher.fetch import Client, Fetcher, Policy
 from journeys.fetcher.http.client import ApiClient, Endpoint
 from journeys.fetcher.memory import MemoryBudget
+from journeys.kafka.admin import AskTopicIds
 from journeys.kafka.config import consumer_config, membership
 from journeys.ops.stuck import Patience
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.producer.publisher import Publisher
+from journeys.redact import without_credentials
 from journeys.routing import Routes
 from journeys.settings import Settings
 from journeys.worker.event_loop.order_pool import Encoder, OrderPool
@@ -40,6 +42,7 @@ from journeys.worker.kafka_thread.loop import KafkaLoop
 from journeys.worker.kafka_thread.pace import Pace
 from journeys.worker.kafka_thread.results import PendingResults
 from journeys.worker.kafka_thread.scheduled import Schedule
+from journeys.worker.kafka_thread.topic_watch import TopicWatch
 from journeys.worker.kafka_thread.transactions import Transactions
 
 _SLOTS = 2
@@ -70,6 +73,8 @@ class Rules:
     settle: float
     """How old an order must be before it is read."""
     pace: Pace
+    servers: str
+    """The Kafka brokers, for the commands in error messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,7 @@ class Clients:
 
     api: Client
     consumers: OrderConsumers
+    ask_topic_ids: AskTopicIds
     publisher: Publisher
     encoder: Encoder
     schema_text: Callable[[int], str]
@@ -135,6 +141,7 @@ def rules_of(settings: Settings) -> Rules:
         map_limit=orders.map_limit,
         settle=settings.settle,
         pace=Pace(linger_s=publish.linger, max_records=publish.max_records, transaction_s=transaction_s),
+        servers=without_credentials(settings.kafka.bootstrap_servers),
     )
 
 
@@ -191,7 +198,14 @@ def assemble(
         failed=failed,
         clock=clock,
     )
-    assignments = Assignments(clients.consumers, start=rules.start, map_limit=rules.map_limit, clock=clock)
+    topics = TopicWatch(
+        clients.ask_topic_ids,
+        groups=clients.consumers.group_by_topic,
+        servers=rules.servers,
+        hooks=hooks,
+        clock=clock,
+    )
+    assignments = Assignments(clients.consumers, topics, start=rules.start, map_limit=rules.map_limit, clock=clock)
     results = PendingResults(backlog, assignments, max_records=rules.pace.max_records)
     ages, lag = Ages(), Lag(clients.consumers)
     admission = Admission(
@@ -221,6 +235,7 @@ def assemble(
     )
     kafka = KafkaLoop(
         consumers=clients.consumers,
+        topics=topics,
         assignments=assignments,
         admission=admission,
         results=results,

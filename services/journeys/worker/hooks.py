@@ -74,6 +74,19 @@ class GroupsChanged(msgspec.Struct, frozen=True):
     obstacles: Mapping[str, str]
 
 
+class OrderTopicsMissing(msgspec.Struct, frozen=True):
+    """The topics with order messages that do not exist, each time that these change. On the Kafka thread."""
+
+    topics: Sequence[str]
+
+
+class TopicsWithoutIds(msgspec.Struct, frozen=True):
+    """The brokers give no id for a topic, for this reason; reported once. On the Kafka thread."""
+
+    topic: str
+    reason: str
+
+
 class MessageSkipped(msgspec.Struct, frozen=True):
     """An order message with a null value was skipped. On the Kafka thread."""
 
@@ -139,6 +152,8 @@ Happening: TypeAlias = (
     | Assigned
     | Revoked
     | GroupsChanged
+    | OrderTopicsMissing
+    | TopicsWithoutIds
     | MessageSkipped
     | ForeignRetry
     | OrdersWaiting

@@ -34,10 +34,12 @@ from journeys.worker.hooks import (
     Measured,
     MessageSkipped,
     OrdersWaiting,
+    OrderTopicsMissing,
     OutcomeRecovered,
     RegistryAwaited,
     RequestEnded,
     Revoked,
+    TopicsWithoutIds,
     TransactionEnded,
 )
 
@@ -74,6 +76,8 @@ _SUMMARY_S = 10.0
 """The time between two summary lines."""
 _MOST_FOREIGN = 100
 """The most foreign groups that are logged."""
+_DELETED = "the topic with order messages was deleted"
+_NO_CHECK = "the brokers give no topic id, so a topic that is deleted and created again is not noticed"
 _SETBACKS = 3
 """Transactions in a row without a commit that make the worker unready. A rebalance causes one or two."""
 
@@ -152,6 +156,8 @@ class LogHook:
         Assigned,
         Revoked,
         GroupsChanged,
+        OrderTopicsMissing,
+        TopicsWithoutIds,
         MessageSkipped,
         ForeignRetry,
         OrdersWaiting,
@@ -171,6 +177,7 @@ class LogHook:
         self._shut: frozenset[Reason] = frozenset()
         self._obstacles: Mapping[str, str] = {}
         self._missing_topic: str | None = None
+        self._missing_order_topics: frozenset[str] = frozenset()
         self._foreign_groups: set[str] = set()
         self._are_waiting = False
         self._is_registry_awaited = False
@@ -201,6 +208,10 @@ class LogHook:
                 log("orders.lost" if lost else "orders.revoked", partitions=_names(partitions))
             case GroupsChanged(obstacles):
                 self._groups(obstacles)
+            case OrderTopicsMissing(topics):
+                self._order_topics(frozenset(topics))
+            case TopicsWithoutIds(topic, reason):
+                log("topic.without_id", topic=topic, reason=f"{_NO_CHECK}: {reason}")
             case OutcomeRecovered(published, owed):
                 log("transaction.recovered", published=published, sent_again=owed)
             case KafkaUnreachable(reason):
@@ -216,6 +227,14 @@ class LogHook:
         for group in self._obstacles.keys() - obstacles.keys():
             log("group.joined", group=group)
         self._obstacles = obstacles
+
+    def _order_topics(self, missing: frozenset[str]) -> None:
+        """Log each topic that goes missing, and that is there again."""
+        for topic in sorted(missing - self._missing_order_topics):
+            log("topic.missing", topic=topic, reason=_DELETED, remedy="journeys topics create")
+        for topic in sorted(self._missing_order_topics - missing):
+            log("topic.found", topic=topic)
+        self._missing_order_topics = missing
 
     def _foreign(self, message: OrderMessage, group: str) -> None:
         """Log each of the first groups once: a group's name is a text from outside."""
@@ -299,6 +318,7 @@ class ReadinessHook:
         Assigned,
         Revoked,
         GroupsChanged,
+        OrderTopicsMissing,
         TransactionEnded,
         OutcomeRecovered,
         KafkaUnreachable,
@@ -309,6 +329,8 @@ class ReadinessHook:
         self._setbacks = 0
         """Transactions in a row that were not committed."""
         self._is_in_doubt = True
+        self._missing_order_topics = ""
+        self._missing_topic = ""
 
     def __call__(self, happening: Happening) -> None:
         """Add or remove a reason."""
@@ -326,6 +348,9 @@ class ReadinessHook:
             case GroupsChanged(obstacles):
                 reason = "; ".join(f"{group}: {why}" for group, why in obstacles.items())
                 self._health.unready("group", reason or None)
+            case OrderTopicsMissing(topics):
+                self._missing_order_topics = "; ".join(f"{topic} does not exist: {_DELETED}" for topic in topics)
+                self._topics()
             case GateChanged(reasons):
                 self._gate(reasons)
             case RegistryAwaited(reason):
@@ -341,7 +366,8 @@ class ReadinessHook:
             return
         self._setbacks += 1
         if result.missing_topic is not None:
-            self._health.unready("topic", f"{result.missing_topic} takes no records: {result.reason}")
+            self._missing_topic = f"{result.missing_topic} takes no records: {result.reason}"
+            self._topics()
         if self._setbacks >= _SETBACKS:
             self._health.unready(
                 "producer", f"{self._setbacks} transactions in a row were not committed, the last one: {result.reason}"
@@ -353,9 +379,14 @@ class ReadinessHook:
         """Count setbacks anew. An outcome in doubt stays a reason."""
         if self._setbacks:
             self._setbacks = 0
-            self._health.unready("topic", None)
+            self._missing_topic = ""
+            self._topics()
             if not self._is_in_doubt:
                 self._health.unready("producer", None)
+
+    def _topics(self) -> None:
+        why = "; ".join(text for text in (self._missing_order_topics, self._missing_topic) if text)
+        self._health.unready("topic", why or None)
 
     def _gate(self, reasons: Mapping[Reason, str]) -> None:
         for name, unready in _GATES.items():

@@ -221,6 +221,7 @@ class Service:
         clients = Clients(
             api=client,
             consumers=make_consumers(settings),
+            ask_topic_ids=KafkaAdmin(settings).ask_ids,
             publisher=self._publisher(producer_config(settings, instance_id=self._instance_id)),
             encoder=make_encoder(settings, ids, self._hooks.misfit),
             schema_text=lambda number: registry.schema_text(place.url, place.config, number),

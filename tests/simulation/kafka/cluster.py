@@ -23,6 +23,7 @@ from tests.simulation.kafka.group import Group
 from tests.simulation.kafka.log import Committed, Entry, Log, Place, State, Transaction
 from tests.simulation.scheduler import Scheduler
 
+from journeys.kafka.admin import TopicIds
 from journeys.model import Record
 
 WALL = 1_700_000_000.0
@@ -84,14 +85,31 @@ class Cluster:
     watcher: Watcher = field(default_factory=Watcher)
     logs: dict[Place, Log] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    topic_ids: dict[str, str] = field(default_factory=dict)
     _producers: dict[str, _Producer] = field(default_factory=lambda: defaultdict(_Producer))
+    _ids: count[int] = field(default_factory=lambda: count(1))
     _numbers: count[int] = field(default_factory=lambda: count(1))
     _written: count[int] = field(default_factory=lambda: count(1))
 
     def create(self, topic: str, partitions: int) -> None:
-        """A topic."""
+        """A topic. Its id is unlike that of a topic of the same name before it."""
+        self.topic_ids[topic] = f"{next(self._ids):06}".ljust(22, "x")
         for number in range(partitions):
             self.logs[topic, number] = Log((topic, number))
+
+    def recreate(self, topic: str) -> None:
+        """Delete a topic and create it again, with as many partitions. The offsets in it go, also pending ones."""
+        places = self.partitions([topic])
+        self.create(topic, len(places))
+        for name, group in self.groups.items():
+            for place in places:
+                group.offsets.pop(place, None)
+                for transaction in group.pending.pop(place, ()):
+                    del transaction.offsets[name, place]
+
+    def ids_of(self, topics: Iterable[str]) -> TopicIds:
+        """The ids of topics, as an administrator's client gets them."""
+        return TopicIds(ids={topic: self.topic_ids[topic] for topic in topics}, missing=frozenset(), without={})
 
     def partitions(self, topics: Iterable[str]) -> list[Place]:
         """All partitions of these topics."""

@@ -163,4 +163,4 @@ def test_stopped_replay_sends_no_further_batch() -> None:
     with pytest.raises(HaltError, match="stopped"):
         bench.run()
     assert bench.sent == list(range(BATCH))
-    assert bench.group.offsets["dead", 0] == (BATCH, "")
+    assert bench.group.offsets["dead", 0] == (BATCH, "2AAAAAA")

@@ -101,7 +101,7 @@ def test_readiness_says_since_when_and_what_to_do() -> None:
             assert found["reasons"]["topic"] == {
                 "why": "journey.ads takes no records",
                 "since": "2023-11-14T22:13:21+00:00",
-                "orders": "No order is published until the topic takes records again.",
+                "orders": "Orders that need the topic wait until it is there again.",
                 "remedy": "journeys topics create",
                 "runbook": "docs/runbook.md#a-topic-takes-no-records",
             }

@@ -35,9 +35,11 @@ from journeys.worker.hooks import (
     KafkaUnreachable,
     Measured,
     OrdersWaiting,
+    OrderTopicsMissing,
     OutcomeRecovered,
     RequestEnded,
     Revoked,
+    TopicsWithoutIds,
     TransactionEnded,
 )
 from journeys.worker.observer import (
@@ -304,6 +306,45 @@ def test_missing_topic_is_logged_once_and_in_readyz() -> None:
         ("topic.found", "journey.ads"),
     ]
     assert [line["remedy"] for line in lines if "remedy" in line] == ["journeys topics create"]
+
+
+def test_missing_order_topic_is_logged_once_and_in_readyz() -> None:
+    """Beside a journey topic, and whatever else is committed meanwhile."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
+    health = Health()
+    hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
+    for happening in (
+        OrderTopicsMissing(["orders"]),
+        aborted("journey.ads"),
+        OrderTopicsMissing(["orders", "retries"]),
+    ):
+        hooks.notify(happening)
+    for part in ("orders does not exist", "retries does not exist", "journey.ads takes no records"):
+        assert part in str(why(health, "topic"))
+    hooks.notify(COMMITTED)
+    assert "journey.ads" not in str(why(health, "topic"))
+    hooks.notify(OrderTopicsMissing([]))
+    assert why(health, "topic") is None
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["topic"]) for line in lines if line["event"].startswith("topic.")] == [
+        ("topic.missing", "orders"),
+        ("topic.missing", "journey.ads"),
+        ("topic.missing", "retries"),
+        ("topic.found", "journey.ads"),
+        ("topic.found", "orders"),
+        ("topic.found", "retries"),
+    ]
+
+
+def test_brokers_without_topic_ids_are_in_the_log() -> None:
+    """The line says what is not noticed then, and why."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
+    Hooks(LogHook(rejected_topic="rejected")).notify(TopicsWithoutIds("orders", "the brokers are old"))
+    [line] = map(json.loads, out.getvalue().splitlines())
+    assert (line["event"], line["level"], line["topic"]) == ("topic.without_id", "warning", "orders")
+    assert line["reason"].endswith("is not noticed: the brokers are old")
 
 
 def test_worker_is_degraded_while_every_request_fails() -> None:

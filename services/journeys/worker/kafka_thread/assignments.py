@@ -16,6 +16,7 @@ from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.ledger import Ledger
 from journeys.errors import HaltError
+from journeys.worker.kafka_thread.topic_watch import TopicWatch
 
 Start = Literal["earliest", "latest", "error"]
 
@@ -31,8 +32,11 @@ class Assignments:
     `start` says where a partition without a committed offset begins. `map_limit` bounds a commit's map, in characters.
     """
 
-    def __init__(self, consumers: OrderConsumers, *, start: Start, map_limit: int, clock: Clock) -> None:
+    def __init__(
+        self, consumers: OrderConsumers, topics: TopicWatch, *, start: Start, map_limit: int, clock: Clock
+    ) -> None:
         self._consumers = consumers
+        self._topics = topics
         self._clock = clock
         self._start = start
         self._map_limit = map_limit
@@ -115,13 +119,23 @@ class Assignments:
             self._close(partition)
 
     def _open(self, partition: Partition, timeout_s: float) -> bool:
-        """Make the ledger of a partition; False if Kafka does not tell its offset yet."""
+        """Make the ledger of a partition; False if Kafka does not tell its offset, or its topic's id, yet."""
+        topic_id = self._topics.id_of(partition[0])
+        if topic_id is None:
+            return False
         try:
             found = self._consumers.committed(partition, timeout_s=timeout_s)
             offset, metadata = found or (self._first_offset(partition), "")
         except TimeoutError:
             return False
-        ledger = Ledger(epoch=next(self._epochs), watermark=offset, metadata=metadata, limit_chars=self._map_limit)
+        self._topics.check(partition[0], metadata)
+        ledger = Ledger(
+            epoch=next(self._epochs),
+            watermark=offset,
+            metadata=metadata,
+            limit_chars=self._map_limit,
+            topic_id=topic_id,
+        )
         self.ledgers[partition] = ledger
         self._by_epoch[ledger.epoch] = partition
         if found is None:

@@ -16,6 +16,7 @@ from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.lag import Lag
+from journeys.errors import HaltError
 from journeys.worker.handover import Pool
 from journeys.worker.hooks import Assigned, GroupsChanged, Hooks, Measured, OrdersWaiting, Revoked
 from journeys.worker.kafka_thread.admission import Admission
@@ -24,6 +25,7 @@ from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.pace import Pace
 from journeys.worker.kafka_thread.results import PendingResults
 from journeys.worker.kafka_thread.states import State
+from journeys.worker.kafka_thread.topic_watch import TopicWatch
 from journeys.worker.kafka_thread.transactions import Transactions
 
 
@@ -32,6 +34,7 @@ class KafkaLoop:
     """Runs until stopped. Only the Kafka thread calls its methods, apart from `stop` and `leave`."""
 
     consumers: OrderConsumers
+    topics: TopicWatch
     assignments: Assignments
     admission: Admission
     results: PendingResults
@@ -57,12 +60,16 @@ class KafkaLoop:
 
     def run(self) -> None:
         """Join the groups, work until stopped, then commit finished orders. Raises HaltError."""
+        self.topics.ask_and_wait()  # partitions of a topic without an id would be held
         self.consumers.subscribe(self)
         try:
             while not self._stopping.is_set():
                 self.step()
             self.pool.cancel(None)
             self._finish()
+        except HaltError:
+            self.topics.ask_and_wait()  # a topic that was created again may be the cause: then it raises that
+            raise
         finally:
             self.turned_at = None
 
@@ -74,6 +81,7 @@ class KafkaLoop:
         """One turn: take results, publish them when it is time, poll, admit orders."""
         self.turned_at = now = self.clock.monotonic()
         self._measure(now)
+        self.topics.look(now)
         self.results.collect()
         self.transactions.work(now, in_hand=self.admission.in_hand)
         self.assignments.ask_again(now)
@@ -116,7 +124,7 @@ class KafkaLoop:
         for partition in self.assignments.held_longer_than(self.pace.held_s):
             topic, number = partition
             held = f"{topic}/{number} waits for a transaction that does not end"
-            obstacles.setdefault(self.consumers.group_of(partition), held)
+            obstacles.setdefault(self.consumers.group_by_topic[topic], held)
         return obstacles
 
     def _wait_for_room(self, now: float) -> None:
@@ -153,6 +161,7 @@ class KafkaLoop:
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Take over partitions, each at the offset that its last owner committed. Raises HaltError."""
+        self.topics.ask_now()
         self.assignments.take_over(partitions)
         self.ages.assigned(partitions, self.clock.monotonic())
         self._set_pauses()

@@ -12,7 +12,7 @@ def progress(watermark: int | None, *beyond: int, bounds: range = range(5, 20), 
     """A partition with this commit."""
     commit = None
     if watermark is not None:
-        commit = Commit.of(watermark, offset_map.encode(watermark, beyond))
+        commit = Commit.of(watermark, offset_map.encode(watermark, beyond, topic_id=offset_map.NO_ID))
     return Progress(topic="orders", partition=0, commit=commit, bounds=bounds, counted=counted)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.kafka_thread import FOR_EVER, A, B, Thread, at
+from tests.support.kafka_thread import FOR_EVER, STAMP, A, B, Thread, at
 
 from journeys.worker.kafka_thread.intake import Bounds
 
@@ -30,7 +30,7 @@ def test_waiting_orders_take_no_room() -> None:
 
 def test_deadlock_guard_admits_a_due_order_although_full() -> None:
     """Its successor fills what may be in hand, and does not fit the map before it (seeds 1453 and 1583 stood still)."""
-    thread = Thread(A, bounds=Bounds(orders=1, bytes=10_000), map_limit=4)
+    thread = Thread(A, bounds=Bounds(orders=1, bytes=10_000), map_limit=10)
     thread.place(A, 0, 20, due=str(thread.clock.wall_ms() + 60_000))
     thread.turn()
     waiting = thread.admission._scheduled
@@ -44,7 +44,7 @@ def test_deadlock_guard_admits_a_due_order_although_full() -> None:
     thread.turn()
     assert thread.pool.submitted == [at(A, 20), at(A, 0)]
     thread.finish(A, 0)
-    assert thread.group.offsets[A] == (21, "")
+    assert thread.group.offsets[A] == (21, STAMP)
 
 
 def test_shut_gate_admits_only_probes() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.worker_fakes import FakeConsumer, Group
+from tests.support.worker_fakes import FakeConsumer, FakeTopics, Group
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.errors import HaltError
+from journeys.worker.hooks import Hooks
 from journeys.worker.kafka_thread.assignments import Assignments, Start
+from journeys.worker.kafka_thread.topic_watch import TopicWatch
 
 A: Partition = ("orders", 0)
 B: Partition = ("orders", 1)
@@ -47,7 +49,13 @@ class Bench:
         self.consumer.ends = {A: 9, B: 9}
         clock = Clock(wall=lambda: 0.0, monotonic=lambda: self.consumer.now)
         consumers = OrderConsumers({self.consumer: ["orders"]})
-        self.assignments = Assignments(consumers, start=start, map_limit=4000, clock=clock)
+        self.brokers = FakeTopics()
+        self.topics = TopicWatch(
+            self.brokers.ask, groups=consumers.group_by_topic, servers="broker:9092", hooks=Hooks(), clock=clock
+        )
+        self.topics.look(0.0)
+        self.topics.look(0.0)
+        self.assignments = Assignments(consumers, self.topics, start=start, map_limit=4000, clock=clock)
 
 
 @pytest.mark.parametrize(("start", "offset"), [("earliest", 0), ("latest", 9)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.kafka_thread import ABORTED, UNKNOWN, A, B, Thread, at
+from tests.support.kafka_thread import ABORTED, ID, STAMP, UNKNOWN, A, B, Thread, at
 
 from journeys.consumer import offset_map
 from journeys.worker.hooks import GroupsChanged
@@ -17,9 +17,9 @@ def test_order_is_published_with_its_offset() -> None:
     thread.place(A, 0, 1, 2)
     thread.finish(A, 2)
     assert thread.published() == ["orders/0/2"]
-    assert thread.group.offsets[A] == (0, offset_map.encode(0, [2]))
+    assert thread.group.offsets[A] == (0, offset_map.encode(0, [2], topic_id=ID))
     thread.finish(A, 0, 1)
-    assert thread.group.offsets[A] == (3, "")
+    assert thread.group.offsets[A] == (3, STAMP)
     assert (thread.admission.in_hand, thread.admission.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0, 0)
 
 
@@ -31,7 +31,7 @@ def test_revoke_publishes_finished_orders_and_forgets_the_rest() -> None:
     thread.pool.finish(at(A, 1))
     thread.revoke(A)
     assert thread.published() == ["orders/0/1"]
-    assert thread.group.offsets[A] == (0, offset_map.encode(0, [1]))
+    assert thread.group.offsets[A] == (0, offset_map.encode(0, [1], topic_id=ID))
     assert (thread.admission.in_hand, thread.admission.bytes_in_hand, len(thread.assignments.ledgers)) == (1, 10, 1)
 
 
@@ -84,7 +84,7 @@ def test_stop_publishes_finished_orders_and_hurries_the_producer() -> None:
     thread.loop.stop()
     thread.loop.run()
     assert thread.publisher.hurried == Pace().revoke_s
-    assert thread.group.offsets[A] == (2, "")
+    assert thread.group.offsets[A] == (2, STAMP)
     assert thread.pool.cancelled[-1] is None
 
 
@@ -102,12 +102,12 @@ def test_stop_ends_although_every_transaction_aborts() -> None:
     thread.loop.stop()
     thread.loop.run()
     assert 0 < len(thread.publisher.published) <= Pace().revoke_s
-    assert (thread.published(), thread.group.offsets[A]) == ([], (0, ""))
+    assert (thread.published(), thread.group.offsets[A]) == ([], (0, STAMP))
 
 
 def test_pause_ends_with_the_assignment() -> None:
     """Neither the loop nor the source remembers the pause."""
-    thread = Thread(A, map_limit=4)
+    thread = Thread(A, map_limit=10)
     thread.place(A, *range(9))
     assert A in thread.consumer.paused
     thread.revoke(A)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.kafka_thread import A, B, Thread, at
+from tests.support.kafka_thread import STAMP, A, B, Thread, at
 
 
 def test_late_result_of_an_ended_assignment_is_dropped() -> None:
@@ -26,7 +26,7 @@ def test_late_result_of_an_ended_assignment_is_dropped() -> None:
 
 def test_results_beyond_the_map_limit_block_no_other_partition() -> None:
     """They wait for their partition's oldest order; when it comes, it is published though they fill a transaction."""
-    thread = Thread(A, B, map_limit=4)
+    thread = Thread(A, B, map_limit=10)
     thread.place(A, 0, 20)
     thread.place(B, 0)
     thread.finish(A, 20, records=60)
@@ -37,7 +37,7 @@ def test_results_beyond_the_map_limit_block_no_other_partition() -> None:
     assert [*held_up, thread.backlog.is_blocked] == [True, False]
     thread.finish(A, 0)
     thread.turn()
-    assert thread.group.offsets[A] == (21, "")
+    assert thread.group.offsets[A] == (21, STAMP)
     assert thread.published().count("orders/0/20") == 60
 
 
@@ -49,4 +49,4 @@ def test_record_limit_splits_results_into_several_transactions() -> None:
     thread.pool.finish(at(A, 2), records=80)
     thread.turn(3)
     assert [orders for orders, _ in thread.publisher.published] == [1, 1, 1]
-    assert thread.group.offsets[A] == (3, "")
+    assert thread.group.offsets[A] == (3, STAMP)

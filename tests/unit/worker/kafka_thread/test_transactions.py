@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from tests.support.kafka_thread import ABORTED, UNKNOWN, A, B, Thread, at
+from tests.support.kafka_thread import ABORTED, STAMP, UNKNOWN, A, B, Thread, at
 
 from journeys.errors import HaltError
 from journeys.worker.kafka_thread.intake import Bounds
@@ -44,7 +44,7 @@ def test_unknown_outcome_is_read_back_before_resending(*, takes_effect: bool) ->
     assert thread.transactions.state is State.IN_DOUBT
     thread.turn(2)
     assert thread.published() == ["orders/0/0"]
-    assert thread.group.offsets[A] == (1, "")
+    assert thread.group.offsets[A] == (1, STAMP)
     assert thread.pool.submitted == [at(A, 0), at(A, 1)]
 
 
@@ -97,7 +97,7 @@ def test_oversized_record_dead_letters_only_its_own_order() -> None:
     thread.finish(A, 0, 1)
     thread.turn()
     assert [record.topic for record in thread.group.records] == ["journey.ads", "orders.dead-letter"]
-    assert thread.group.offsets[A] == (2, "")
+    assert thread.group.offsets[A] == (2, STAMP)
     assert (thread.admission.bytes_in_hand, thread.backlog.pending_bytes) == (0, 0)
 
 
@@ -115,7 +115,7 @@ def test_no_commit_before_the_group_is_joined() -> None:
 
 def test_blocked_results_are_not_planned_in_a_tight_loop() -> None:
     """There is a pause before the next look."""
-    thread = Thread(A, map_limit=4)
+    thread = Thread(A, map_limit=10)
     thread.place(A, 0, 20)
     thread.finish(A, 20)
     assert thread.transactions.back_off.until > 0
