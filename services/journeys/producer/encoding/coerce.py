@@ -111,8 +111,16 @@ class Coercion:
 
 def object_coercion(schema: Definition) -> Callable[[dict[str, Json]], Datum]:
     """Makes one object fit a record, by the same rules; values without a place in it are dropped."""
-    fitter = _Object(schema["fields"], _Fitters(UTC))
-    return lambda value: fitter.fitted(value, "", Unfitted())
+    fitters = _Fitters(UTC)
+    fields = [(spec["name"], fitters.of(spec["type"])) for spec in schema["fields"]]
+
+    def coerce(value: dict[str, Json]) -> Datum:
+        unfitted = Unfitted()
+        return {
+            name: None if (item := value.get(name)) is None else fitter(item, "", unfitted) for name, fitter in fields
+        }
+
+    return coerce
 
 
 def api_fields(schema: Definition) -> frozenset[str]:
@@ -149,10 +157,6 @@ class _Object:
             if value != []:  # PHP writes an empty object so
                 unfitted.misfit(pointer, value)
             return None
-        return self.fitted(value, pointer, unfitted)
-
-    def fitted(self, value: dict[str, Json], pointer: str, unfitted: Unfitted) -> Datum:
-        """The datum of an object."""
         datum = self.known(value, pointer, unfitted)
         self.fit(datum, pointer, unfitted)
         return datum
