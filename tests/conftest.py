@@ -16,13 +16,18 @@ settings.load_profile("unhurried")
 _HERE = Path(__file__).parent
 _ONE_BY_ONE = ("tests/broker/", "tests/property/", "tests/simulation/")
 """Tests in these folders may run in any process; elsewhere a file stays in one process."""
-_OWN_BROKERS = ("tests/chaos/", *(f"tests/broker/test_{name}.py" for name in ("demo", "long_run", "silent_broker")))
-"""These tests start a broker of their own. They run one after the other, since each start of Java takes much CPU."""
-_TOGETHER = (
-    "tests/simulation/test_simulation.py::test_the_simulation_finds_each_planted_defect",
-    "tests/broker/test_security.py",
+_OWN_BROKERS = tuple(f"tests/broker/test_{name}.py" for name in ("demo", "long_run", "silent_broker"))
+_CHAOS = ("tests/chaos/",)
+_IN_TURN = (
+    _CHAOS,
+    _OWN_BROKERS,
+    ("tests/simulation/test_simulation.py::test_the_simulation_finds_each_planted_defect",),
+    ("tests/broker/test_security.py",),
 )
-"""Tests that begin so share what takes long to make: the outcome of one run, a broker that checks rights."""
+"""The tests of a group run in one process, one after the other.
+
+They start brokers of their own, and each start takes much CPU; or they share what takes long to make.
+"""
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
@@ -30,11 +35,9 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         """The name of a test's group."""
-        if nodeid.startswith(_OWN_BROKERS):
-            return "brokers of their own"
-        for beginning in _TOGETHER:
-            if nodeid.startswith(beginning):
-                return beginning
+        for beginnings in _IN_TURN:
+            if nodeid.startswith(beginnings):
+                return beginnings[0]
         return nodeid if nodeid.startswith(_ONE_BY_ONE) else nodeid.partition("::")[0]
 
 
@@ -52,4 +55,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _rank(item: pytest.Item) -> tuple[bool, bool, bool]:
     is_slow = item.get_closest_marker("slow") is not None
-    return not item.nodeid.startswith(_OWN_BROKERS), not is_slow, not item.path.is_relative_to(_HERE / "broker")
+    is_long = item.nodeid.startswith(_CHAOS + _OWN_BROKERS)
+    return not is_long, not is_slow, not item.path.is_relative_to(_HERE / "broker")
