@@ -26,8 +26,8 @@ demo: $(READY) ## run the demo: real Kafka, real registry, two workers, a few hu
 	@$(BIN)/journeys demo
 
 # Most tests on a real broker wait, so more processes than cores are busy. They share one broker.
-PROCESSES ?= 3
-test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=3 processes
+PROCESSES ?= 4
+test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=4 processes
 	$(BIN)/pytest -n $(PROCESSES)
 
 unit: $(READY) ## run the tests that need no broker and no other process, in seconds

@@ -115,7 +115,9 @@ class Cluster:
         return environment
 
     def grant(self, name: str, granted: Sequence[Right]) -> None:
-        """Give these rights to a principal."""
+        """Give these rights to a principal; none at all is no request."""
+        if not granted:
+            return
         for answer in self.admin.create_acls([right.acl(name) for right in granted]).values():
             answer.result(30)
 

@@ -21,7 +21,7 @@ from journeys.producer.encoding.validate import SchemaMismatch
 Encoder: TypeAlias = Callable[[Mapping[str, Any]], Encode]
 
 thorough = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 longs = st.integers(-(2**63), 2**63 - 1) | st.integers(-3000, 3000)
@@ -173,7 +173,7 @@ def test_random_schemas_encode_to_fastavros_bytes(data: st.DataObject, encoder: 
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=150)
 @given(data=st.data())
 def test_the_encoder_refuses_exactly_what_fastavro_refuses(data: st.DataObject, encoder: Encoder) -> None:
     """A datum that is wrong somewhere has no bytes; one that lacks or adds a field has fastavro's."""
