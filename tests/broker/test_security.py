@@ -19,6 +19,7 @@ from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, Us
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from tests.broker.issuer import Issuer
 from tests.broker.kafka_tools import produce_orders, read_committed
+from tests.broker.ops import address_of, reasons
 from tests.broker.shop import KEY
 from tests.broker.workers import Ended, Worker, crew, until
 
@@ -35,7 +36,7 @@ RESOURCES = {
     "cluster": ResourceType.BROKER,  # the protocol's number is that of the cluster
     "transactional id": ResourceType.TRANSACTIONAL_ID,
 }
-LISTENERS = {"SASL": "SASL_PLAINTEXT", "TLS": "SASL_SSL", "CERTIFICATES": "SSL"}
+LISTENERS = {"SASL": "SASL_PLAINTEXT", "TLS": "SASL_SSL", "CERTIFICATES": "SSL", "EXPIRING": "SASL_PLAINTEXT"}
 MODULES = {
     "scram-sha-512": "scram.ScramLoginModule required",
     "oauthbearer": 'oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="kafka"',
@@ -103,16 +104,20 @@ class Cluster:
         """Settings for a new user with these rights alone, who has a password."""
         name = f"user-{uuid4().hex[:8]}"
         self.grant(name, granted)
-        scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-        change = UserScramCredentialUpsertion(name, scram, b"s3cret")
-        for answer in self.admin.alter_user_scram_credentials([change]).values():
-            answer.result(30)
+        self.set_password(name, b"s3cret")
         password = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": name, "sasl.password": "s3cret"}
         environment = self.client(listener, password)
         # A broker learns of changes in their order. So once it knows the user, it knows the rights.
         config = json.loads(environment["JOURNEYS_KAFKA__CONFIG"])
         AdminClient({"bootstrap.servers": self.broker.address(listener), **config}).list_topics(timeout=60)
         return environment
+
+    def set_password(self, name: str, password: bytes) -> None:
+        """Create the user, or change the password."""
+        scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        change = UserScramCredentialUpsertion(name, scram, password)
+        for answer in self.admin.alter_user_scram_credentials([change]).values():
+            answer.result(30)
 
     def grant(self, name: str, granted: Sequence[Right]) -> None:
         """Give these rights to a principal; none at all is no request."""
@@ -152,10 +157,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, registry_url: str) -> Iter
         "ssl.keystore.location": str(broker),
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(authority),
+        "listener.name.expiring.scram-sha-512.connections.max.reauth.ms": "3000",
         "listener.name.certificates.ssl.client.auth": "required",
         "listener.name.certificates.ssl.principal.mapping.rules": "RULE:^CN=([^,]+),.*$/$1/",
     }
-    for listener in ("sasl", "tls"):
+    for listener in ("sasl", "tls", "expiring"):
         for mechanism, module in MODULES.items():
             config[f"listener.name.{listener}.{mechanism}.sasl.jaas.config"] = (
                 f"org.apache.kafka.common.security.{module};"
@@ -226,6 +232,7 @@ def test_a_worker_names_the_right_that_it_lacks(cluster: Cluster, missing: Right
         assert worker.process.wait(60) == 1, worker.raw()
         [failed] = worker.lines("worker.failed")
         assert missing.refusal in failed["reason"]
+        assert failed.get("remedy") is None, "to create a topic that is only hidden would not help"
 
 
 def test_a_client_certificate_is_a_login(cluster: Cluster) -> None:
@@ -278,6 +285,22 @@ def test_a_refused_login_is_named(cluster: Cluster, wrong: dict[str, str], named
         assert worker.process.wait(60) == 1, worker.raw()
         [failed] = worker.lines("worker.failed")
         assert named in failed["reason"]
+
+
+def test_password_that_expires_at_work_is_the_reason(cluster: Cluster) -> None:
+    """The broker wants each login again after 3 s. The worker names the refusal, and continues once it is over."""
+    environment = cluster.user(rights("journeys run"), listener="EXPIRING")
+    user = json.loads(environment["JOURNEYS_KAFKA__CONFIG"])["sasl.username"]
+    with crew(environment) as workers:
+        worker = workers.hire()
+        address = address_of(worker)
+        until(lambda: reasons(address) == {}, "the worker to be ready")
+        cluster.set_password(user, b"another")
+        until(lambda: "Authentication failed" in reasons(address).get("group", ""), "the refused login")
+        assert any("no broker answers" in line["reason"] for line in worker.lines("group.waiting"))
+        cluster.set_password(user, b"s3cret")
+        until(lambda: reasons(address) == {}, "the worker to be ready again")
+        assert worker.stop() == 0, worker.raw()
 
 
 COMMANDS = {
