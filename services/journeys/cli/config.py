@@ -48,7 +48,7 @@ def show(
         typer.echo(as_markdown(), nl=False)
         return
     found = loaded(config)
-    rows = list(_rows(found.settings, found.sources))
+    rows = list(rows_of(found.settings, found.sources))
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
@@ -75,7 +75,7 @@ def as_markdown() -> str:
         "- Sizes are `512KiB`, `64MiB` or `1GB`. A bare number is bytes.",
         "- In the environment, an object is JSON, a list is JSON or `a,b`, and an empty value is no value.",
     ]
-    for row in _rows(Settings(), {}):
+    for row in rows_of(Settings(), {}):
         group = row.key.partition(".")[0]
         if f"## {group}" not in lines:
             about = (Settings.model_fields[group].annotation.__doc__ or "").strip()
@@ -85,17 +85,14 @@ def as_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(settings: Settings, sources: Mapping[str, str]) -> Iterator[Row]:
+def rows_of(settings: Settings, sources: Mapping[str, str]) -> Iterator[Row]:
+    """Every setting; `sources` as `Loaded` has them."""
     from journeys.settings import Settings as AllSettings
     from journeys.settings.loading import env_name, setting_names
-    from journeys.settings.values import format_duration
 
     values = settings.model_dump(mode="json")
     defaults = AllSettings().model_dump(mode="json")
-    effective = {
-        "orders.settle": format_duration(settings.settle),
-        "api.rate": "no limit" if settings.api.ceiling is None else f"{settings.api.ceiling:g}",
-    }
+    autos = settings.autos
     for group, name, info in setting_names():
         key = f"{group}.{name}"
         value = _shown(name, values[group][name])
@@ -103,7 +100,7 @@ def _rows(settings: Settings, sources: Mapping[str, str]) -> Iterator[Row]:
             variable=env_name(group, name),
             key=key,
             value=value,
-            effective=effective.get(key, value) if value == "auto" else value,
+            effective=autos.get(key, value),
             default=_shown(name, defaults[group][name]),
             source=sources.get(key, "default"),
             description=" ".join((info.description or "").split()),

@@ -52,6 +52,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The one that `Content-Type` names."""
     is_encoded: bool = False
     """Whether `Content-Encoding` names an encoding that we do not know; the body is as it was received."""
+    date: str | None = None
+    """The text of this header."""
 
 
 def read_page(answer: Answer, *, order_id: str, number: int, codes: Mapping[int, Meaning], now: float) -> Page:
@@ -162,8 +164,14 @@ def retry_after(text: str | None, *, now: float) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdecimal():
         return float(text[:9])
+    date = http_date(text)
+    return None if date is None else max(0.0, date - now)
+
+
+def http_date(text: str) -> float | None:
+    """Return the seconds since the epoch that the date of a header names, or None if it is no date."""
     try:
         date = parsedate_to_datetime(text)
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

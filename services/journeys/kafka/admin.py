@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]  # undeclared
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # undeclared
+    AdminClient,
+    ClusterMetadata,
+    ConfigResource,
+    ResourceType,
+)
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from journeys.consumer.offset_map import NO_ID
@@ -19,7 +24,7 @@ from journeys.kafka.topics import TopicSpec
 from journeys.redact import without_credentials
 from journeys.settings import Settings
 
-_ANSWER_S = 6.0
+ANSWER_S = 6.0
 """Seconds to wait for a first answer."""
 _WORK_S = 30.0
 """Seconds for the broker to create topics."""
@@ -49,22 +54,33 @@ AskTopicIds: TypeAlias = Callable[[Sequence[str]], Callable[[], TopicIds | None]
 
 
 class _Log(logging.Handler):
-    """Keeps librdkafka's last log line instead of writing it: an error says the same, except for `_GREETING`."""
+    """Keeps librdkafka's last log line, and all debug lines if they are wanted, instead of writing them."""
 
-    last = ""
+    def __init__(self, *, with_debug: bool) -> None:
+        super().__init__()
+        self.last = ""
+        """An error says the same as this line, except for `_GREETING`."""
+        self.debug: list[str] = []
+        self._with_debug = with_debug
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
-        self.last = record.getMessage()
+        if record.levelno > logging.DEBUG:
+            self.last = record.getMessage()
+        elif self._with_debug:
+            self.debug.append(record.getMessage())
 
 
-class KafkaAdmin:
-    """Administers one cluster. Raises SettingsError for a property that librdkafka refuses."""
+class AdminConnection:
+    """A connection to one cluster. `debug` names librdkafka's debug contexts whose lines are kept.
 
-    def __init__(self, settings: Settings) -> None:
+    Raises SettingsError for a property that librdkafka refuses.
+    """
+
+    def __init__(self, settings: Settings, *, debug: str = "") -> None:
         self._servers = settings.kafka.bootstrap_servers
         self._trouble: list[str] = []
-        self._log = _Log()
+        self._log = _Log(with_debug=bool(debug))
         logger = logging.Logger("librdkafka")  # noqa: LOG001 - of this client alone
         logger.addHandler(self._log)
         config: dict[str, Any] = {
@@ -72,27 +88,50 @@ class KafkaAdmin:
             "bootstrap.servers": self._servers,
             "allow.auto.create.topics": False,
             "error_cb": self._note,
+            **({"debug": debug} if debug else {}),
         }
         try:
-            self._client = AdminClient(config, logger=logger)
+            self.client = AdminClient(config, logger=logger)
         except KafkaException as error:
-            raise SettingsError([("JOURNEYS_KAFKA__CONFIG", _reason(error))]) from None
+            raise SettingsError([("JOURNEYS_KAFKA__CONFIG", reason_of(error))]) from None
+
+    def metadata(self) -> ClusterMetadata:
+        """The brokers and the topics that this client may see. Raises SetupError if no broker answers."""
+        try:
+            return self.client.list_topics(timeout=ANSWER_S)
+        except KafkaException as error:
+            self.client.poll(0)
+            quiet = _WANTS_TLS if _GREETING in self._log.last else reason_of(error)
+            why = self._trouble[-1] if self._trouble else quiet
+            raise SetupError(
+                f"no broker answers at {without_credentials(f'{self._servers} ({why})')}; "
+                "is Kafka running, and are JOURNEYS_KAFKA__BOOTSTRAP_SERVERS and JOURNEYS_KAFKA__CONFIG right?",
+            ) from None
+
+    def debug_lines(self) -> list[str]:
+        """The lines of librdkafka's debug contexts so far."""
+        self.client.poll(0)
+        return self._log.debug
+
+    def _note(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes are named so
+            self._trouble.append(error.str())
+            del self._trouble[:-1]
+
+
+class KafkaAdmin:
+    """Administers one cluster. Raises SettingsError for a property that librdkafka refuses."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._connection = AdminConnection(settings)
+        self._client = self._connection.client
 
     def topics(self, *wanted: str) -> dict[str, int]:
         """The partition count of every topic that this client may see.
 
         Raises SetupError if no broker answers, or if an ACL hides one of the `wanted` topics.
         """
-        try:
-            metadata = self._client.list_topics(timeout=_ANSWER_S)
-        except KafkaException as error:
-            self._client.poll(0)
-            quiet = _WANTS_TLS if _GREETING in self._log.last else _reason(error)
-            why = self._trouble[-1] if self._trouble else quiet
-            raise SetupError(
-                f"no broker answers at {without_credentials(f'{self._servers} ({why})')}; "
-                "is Kafka running, and are JOURNEYS_KAFKA__BOOTSTRAP_SERVERS and JOURNEYS_KAFKA__CONFIG right?",
-            ) from None
+        metadata = self._connection.metadata()
         found = {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
         if hidden := self._hidden([name for name in wanted if name not in found]):
             raise SetupError(
@@ -104,7 +143,7 @@ class KafkaAdmin:
     def ask_ids(self, names: Sequence[str]) -> Callable[[], TopicIds | None]:
         """As `AskTopicIds`."""
         self._client.poll(0)  # librdkafka keeps log lines and errors until then
-        asked = self._client.describe_topics(TopicCollection([*names]), request_timeout=_ANSWER_S)
+        asked = self._client.describe_topics(TopicCollection([*names]), request_timeout=ANSWER_S)
 
         def answer() -> TopicIds | None:
             return _topic_ids(asked) if all(future.done() for future in asked.values()) else None
@@ -113,16 +152,16 @@ class KafkaAdmin:
 
     def _hidden(self, names: list[str]) -> list[str]:
         """Those of the topics that an ACL hides: the broker leaves them out, and refuses them if asked by name."""
-        asked = self._client.describe_topics(TopicCollection(names), request_timeout=_ANSWER_S) if names else {}
-        return [name for name, future in asked.items() if _code(future) == KafkaError.TOPIC_AUTHORIZATION_FAILED]
+        asked = self._client.describe_topics(TopicCollection(names), request_timeout=ANSWER_S) if names else {}
+        return [name for name, future in asked.items() if code_of(future) == KafkaError.TOPIC_AUTHORIZATION_FAILED]
 
     def remembers_offsets(self) -> float | None:
         """Seconds that Kafka keeps the offsets of a group without members. None if this client may not ask."""
         try:
-            brokers = self._client.list_topics(timeout=_ANSWER_S).brokers
+            brokers = self._client.list_topics(timeout=ANSWER_S).brokers
             resource = ConfigResource(ResourceType.BROKER, str(next(iter(brokers))))
-            [future] = self._client.describe_configs([resource], request_timeout=_ANSWER_S).values()
-            minutes = future.result(_ANSWER_S)["offsets.retention.minutes"].value
+            [future] = self._client.describe_configs([resource], request_timeout=ANSWER_S).values()
+            minutes = future.result(ANSWER_S)["offsets.retention.minutes"].value
             return float(minutes) * 60
         except (KafkaException, KeyError, StopIteration, TimeoutError, TypeError, ValueError):
             return None
@@ -147,7 +186,7 @@ class KafkaAdmin:
         futures = self._client.create_topics(
             new, operation_timeout=_WORK_S, request_timeout=_WORK_S, validate_only=dry_run
         )
-        created = {name: _code(future) != KafkaError.TOPIC_ALREADY_EXISTS for name, future in futures.items()}
+        created = {name: code_of(future) != KafkaError.TOPIC_ALREADY_EXISTS for name, future in futures.items()}
         _refuse({name: future for name, future in futures.items() if created[name]}, "ACL: Create on the topic")
         if not dry_run:
             self._await({topic.topic: topic.num_partitions for topic in new if created[topic.topic]})
@@ -176,11 +215,6 @@ class KafkaAdmin:
                 raise HaltError(f"the broker changed topics, but does not list them so: {names}")
             time.sleep(_LOOK_AGAIN)
 
-    def _note(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes are named so
-            self._trouble.append(error.str())
-            del self._trouble[:-1]
-
 
 def _topic_ids(answered: Mapping[str, Future[Any]]) -> TopicIds:
     ids: dict[str, str] = {}
@@ -194,14 +228,14 @@ def _topic_ids(answered: Mapping[str, Future[Any]]) -> TopicIds:
                 without[topic] = "the brokers are older than Kafka 2.8"
             else:
                 ids[topic] = topic_id
-        elif _code(future) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        elif code_of(future) == KafkaError.UNKNOWN_TOPIC_OR_PART:
             missing.add(topic)
-        elif isinstance(error, KafkaException) and _code(future) not in _NO_ANSWER:
-            without[topic] = _reason(error)
+        elif isinstance(error, KafkaException) and code_of(future) not in _NO_ANSWER:
+            without[topic] = reason_of(error)
     return TopicIds(ids=ids, missing=frozenset(missing), without=without)
 
 
-def _code(future: Future[Any]) -> int | None:
+def code_of(future: Future[Any]) -> int | None:
     """The code of the error that a request ended with, None if it succeeded."""
     error = future.exception()
     return error.args[0].code() if isinstance(error, KafkaException) else None
@@ -213,11 +247,12 @@ def _refuse(futures: Mapping[str, Future[Any]], right: str) -> None:
     for name, future in futures.items():
         if isinstance(error := future.exception(), KafkaException):
             hint = f" ({right})" if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else ""
-            refused.setdefault(_reason(error).rstrip(".") + hint, []).append(name)
+            refused.setdefault(reason_of(error).rstrip(".") + hint, []).append(name)
     if refused:
         listed = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
         raise HaltError(f"the broker refuses topics: {listed}")
 
 
-def _reason(error: KafkaException) -> str:
+def reason_of(error: KafkaException) -> str:
+    """The text of the error, or its name without one."""
     return str(error.args[0].str() or error.args[0].name())

@@ -12,6 +12,8 @@ CREATE = "journeys topics create"
 """The command that creates missing topics."""
 ROOMY = 16 * 2**20
 """`max.message.bytes` of retry tiers and dead letters: they must take any order message."""
+_ROOMY_CONFIG = {"max.message.bytes": str(ROOMY)}
+_KEPT_MS = 30 * 86_400_000
 DEFAULT_PARTITIONS = 6
 """Partitions of new topics, if there is no topic of events yet."""
 KEYS = (
@@ -86,16 +88,14 @@ def plan_topics(
     unequal = {topic: count for topic, count in counts.items() if count != partitions}
     if unequal and not (grow and max(unequal.values()) < partitions):
         raise _unequal(unequal, partitions)
-    config = {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
-    if replication_factor >= 3:
-        config["min.insync.replicas"] = "2"  # one broker may fail without loss of acknowledged records
+    config = _config(replication_factor, retention_ms)
     roomy = {*(topic for topic, _ in settings.orders.tiers), settings.orders.dead_letter}
     create = [
         TopicSpec(
             name=topic,
             partitions=partitions,
             replication_factor=replication_factor,
-            config={**config, "max.message.bytes": str(ROOMY)} if topic in roomy else config,
+            config=config | _ROOMY_CONFIG if topic in roomy else config,
         )
         for topic in required_topics(settings)
         if topic not in existing
@@ -107,8 +107,22 @@ def plan_topics(
     )
 
 
+def set_aside(name: str, *, partitions: int, replication_factor: int) -> TopicSpec:
+    """A topic for dead letters that are set aside. It takes any order message, and keeps it for 30 days."""
+    config = _config(replication_factor, _KEPT_MS)
+    return TopicSpec(
+        name=name, partitions=partitions, replication_factor=replication_factor, config=config | _ROOMY_CONFIG
+    )
+
+
 def require(settings: Settings, existing: Mapping[str, int]) -> None:
     """Raise SetupError unless every topic exists and all event topics have the same partition count."""
+    require_present(settings, existing)
+    require_equal_counts(settings, existing)
+
+
+def require_present(settings: Settings, existing: Mapping[str, int]) -> None:
+    """Raise SetupError unless every topic exists."""
     wanted = required_topics(settings)
     missing = [topic for topic in wanted if topic not in existing]
     if missing:
@@ -116,9 +130,20 @@ def require(settings: Settings, existing: Mapping[str, int]) -> None:
         is_odd = len(missing) < len(wanted) and not set(missing).isdisjoint(settings.orders.topics)
         remedy = f"{CREATE}, if JOURNEYS_ORDERS__TOPICS is spelt right" if is_odd else CREATE
         raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=remedy)
+
+
+def require_equal_counts(settings: Settings, existing: Mapping[str, int]) -> None:
+    """Raise SetupError unless the existing topics of events have the same partition count."""
     counts = _journey_counts(settings, existing)
     if len(set(counts.values())) > 1:
         raise _unequal(counts, max(counts.values()))
+
+
+def _config(replication_factor: int, retention_ms: int) -> dict[str, str]:
+    config = {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
+    if replication_factor >= 3:
+        config["min.insync.replicas"] = "2"  # one broker may fail without loss of acknowledged records
+    return config
 
 
 def _journey_counts(settings: Settings, existing: Mapping[str, int]) -> dict[str, int]:

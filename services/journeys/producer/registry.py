@@ -114,6 +114,17 @@ def check(url: str, config: Mapping[str, Any], topic_prefix: str) -> list[Subjec
         return [_subject(client, schemas.subject(topic_prefix, name), name) for name in schemas.RECORDS]
 
 
+def compatibility(url: str, config: Mapping[str, Any], topic_prefix: str) -> dict[str, str | None]:
+    """Subject → its compatibility level, None without one of its own. Leaves out missing subjects. Changes nothing.
+
+    Raises SetupError if the registry does not answer.
+    """
+    with _registry(url, config) as client:
+        known = set(client.get_subjects())
+        names = [schemas.subject(topic_prefix, name) for name in schemas.RECORDS]
+        return {name: _level(client, name) for name in names if name in known}
+
+
 def register(url: str, config: Mapping[str, Any], topic_prefix: str) -> list[Registration]:
     """Register missing schemas and set each subject's compatibility. A second call changes nothing.
 
@@ -165,11 +176,14 @@ def _fits(client: SchemaRegistryClient, subject: str, schema: Schema) -> bool:
 
 
 def _guard(client: SchemaRegistryClient, subject: str) -> None:
-    level = _absent(
+    if _level(client, subject) != COMPATIBILITY:
+        client.set_compatibility(subject, COMPATIBILITY)
+
+
+def _level(client: SchemaRegistryClient, subject: str) -> str | None:
+    return _absent(
         lambda: client.get_compatibility(subject), _SUBJECT_NOT_FOUND, _VERSION_NOT_FOUND, _COMPATIBILITY_NOT_SET
     )
-    if level != COMPATIBILITY:
-        client.set_compatibility(subject, COMPATIBILITY)
 
 
 def _schema(record: str) -> Schema:

@@ -36,6 +36,7 @@ from journeys.settings.values import (
     TierName,
     TopicName,
     WebAddress,
+    format_duration,
     parse_duration,
 )
 
@@ -368,6 +369,16 @@ class Settings(_Group):
     def settle(self) -> float:
         """The age in seconds at which an order is fetched."""
         return self.orders.settle if self.orders.settle is not None else _DOCUMENTED_SETTLE_S * self.api.is_documented
+
+    @property
+    def autos(self) -> dict[str, str]:
+        """The meaning of each setting that is `auto` and depends on the others, by key (`api.rate`)."""
+        ceiling = self.api.ceiling
+        meanings = {
+            "orders.settle": (self.orders.settle, format_duration(self.settle)),
+            "api.rate": (self.api.rate, "no limit" if ceiling is None else f"{ceiling:g}"),
+        }
+        return {key: meaning for key, (value, meaning) in meanings.items() if value is None}
 
     @model_validator(mode="after")
     def _retries_have_a_prefix(self) -> Self:

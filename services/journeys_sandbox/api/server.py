@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Self, TypeVar
@@ -187,7 +188,12 @@ def _parsed(head: bytes) -> _Head | None:
 
 def _head_of(reply: Reply, *, closes: bool) -> bytes:
     lines = _first_lines(reply.status, reply.content_type, reply.headers, closes)
-    return b"%bContent-Length: %d\r\n\r\n" % (lines, len(reply.body))
+    return b"%bDate: %b\r\nContent-Length: %d\r\n\r\n" % (lines, _date(int(time.time())), len(reply.body))
+
+
+@lru_cache(maxsize=1)
+def _date(at_s: int) -> bytes:
+    return formatdate(at_s, usegmt=True).encode("ascii")
 
 
 @lru_cache(maxsize=1024)

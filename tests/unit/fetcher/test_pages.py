@@ -10,7 +10,7 @@ import pytest
 
 from journeys.errors import OrderError, RejectedOrderError, ThrottledError, TransientError, Verdict
 from journeys.fetcher.failures import Meaning
-from journeys.fetcher.pages import Answer, Page, as_list, read_page, retry_after
+from journeys.fetcher.pages import Answer, Page, as_list, http_date, read_page, retry_after
 from journeys.model import Json, Unreadable
 
 CODES: dict[int, Meaning] = {2: "auth", 3: "pace", 4: "absent", 5: "order", 6: "passing"}
@@ -199,6 +199,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after(date, now=2000.0) == 0.0
     assert retry_after("soon", now=0.0) is None
     assert retry_after("-1", now=0.0) is None
+    assert http_date(date) == 1030.0
     for odd in ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"):
         assert retry_after(odd, now=0.0) is None
     assert retry_after(None, now=0.0) is None

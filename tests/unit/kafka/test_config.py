@@ -51,6 +51,15 @@ def test_the_users_properties_replace_our_tuning() -> None:
     assert (config["linger.ms"], config["compression.type"]) == (5, "zstd")
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_instance_id_is_the_client_id_of_a_member(protocol: str) -> None:
+    """Kafka shows it, so that a duplicated one is seen. The user's own client id wins."""
+    named = settings(GROUP_PROTOCOL=protocol, INSTANCE_ID="pod-1")
+    assert (membership(named) | consumer_config(named, group_id="g"))["client.id"] == "pod-1"
+    own = settings(GROUP_PROTOCOL=protocol, INSTANCE_ID="pod-1", CONFIG='{"client.id": "mine"}')
+    assert (membership(own) | consumer_config(own, group_id="g"))["client.id"] == "mine"
+
+
 def test_killed_member_is_replaced_after_20_s_unless_it_is_static() -> None:
     """A static member has 45 s to restart. The user's own time-out wins, and KIP-848 leaves it to the broker."""
     assert membership(settings()) == {"session.timeout.ms": 20_000, "heartbeat.interval.ms": 2_000}

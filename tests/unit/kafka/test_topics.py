@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from journeys.errors import SetupError
-from journeys.kafka.topics import TopicPlan, journey_topics, misread_topics, order_topics, plan_topics, require
+from journeys.kafka.topics import (
+    TopicPlan,
+    journey_topics,
+    misread_topics,
+    order_topics,
+    plan_topics,
+    require,
+    set_aside,
+)
 from journeys.producer import schemas
 from journeys.settings import OrdersSettings, Settings, load
 
@@ -145,3 +153,11 @@ def test_unequal_partition_counts_are_refused_at_start() -> None:
     with pytest.raises(SetupError, match=r"journey\.ads 8, journey\.email 6.* More partitions move keys") as caught:
         require(Settings(), existing)
     assert caught.value.remedy == "journeys topics create --partitions 8 --grow"
+
+
+def test_topic_to_set_letters_aside_takes_every_order_message() -> None:
+    """As the topic of the dead letters does; with three copies, one broker may fail."""
+    spec = set_aside("orders.aside", partitions=4, replication_factor=3)
+    [dead] = [each for each in planned({}, replication_factor=3).create if each.name == "orders.dead-letter"]
+    assert (spec.name, spec.partitions, spec.replication_factor) == ("orders.aside", 4, 3)
+    assert spec.config == {**dead.config, "retention.ms": str(30 * 86_400_000)}

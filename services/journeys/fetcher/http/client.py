@@ -100,7 +100,7 @@ class ApiClient:
                     await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, OSError, LookupError, ValueError, zlib.error) as error:
             raise _transient(error) from error
-        retry_after = headers.get(b"retry-after")
+        retry_after, date = headers.get(b"retry-after"), headers.get(b"date")
         charset = _CHARSET.search(headers.get(b"content-type", b""))
         return Answer(
             status=response.status_code,
@@ -108,6 +108,7 @@ class ApiClient:
             retry_after=None if retry_after is None else retry_after.decode("latin-1"),
             charset=None if charset is None else charset[1].decode("ascii"),
             is_encoded=headers.get(b"content-encoding", b"").lower() not in _KNOWN_ENCODINGS,
+            date=None if date is None else date.decode("latin-1"),
         )
 
     def _request(self, content: Json) -> httpx.Request:

@@ -103,10 +103,10 @@ def test_an_unreadable_key_is_unauthorized() -> None:
     assert (refused.value.reason, server.requests) == ("key-file", [])
 
 
-def test_retry_after_is_returned() -> None:
-    """The one header of an answer that matters beside its body."""
-    busy = answer(b"", "Retry-After: 7", status="429 Too Many Requests")
-    assert talk(Server([busy]), ask) == Answer(status=429, body=b"", retry_after="7")
+def test_retry_after_and_date_are_returned() -> None:
+    """The headers of an answer that matter beside its body."""
+    busy = answer(b"", "Retry-After: 7", "Date: today", status="429 Too Many Requests")
+    assert talk(Server([busy]), ask) == Answer(status=429, body=b"", retry_after="7", date="today")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "X-GZip"])
