@@ -23,6 +23,7 @@ from tests.broker.ops import address_of, reasons
 from tests.broker.shop import KEY
 from tests.broker.workers import Ended, Worker, crew, until
 
+from journeys.cli import main
 from journeys_sandbox.api.contract import ApiSettings
 from journeys_sandbox.api.server import StandInThread
 from journeys_sandbox.stack.kafka import Broker
@@ -301,6 +302,34 @@ def test_password_that_expires_at_work_is_the_reason(cluster: Cluster) -> None:
         cluster.set_password(user, b"s3cret")
         until(lambda: reasons(address) == {}, "the worker to be ready again")
         assert worker.stop() == 0, worker.raw()
+
+
+def test_doctor_names_missing_rights(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker's rights are enough for it, except to see the settings of topics. Other missing rights are failures."""
+
+    def examined(granted: Sequence[Right]) -> dict[str, dict[str, str]]:
+        for name, value in cluster.user(granted).items():
+            monkeypatch.setenv(name, value)
+        main(["doctor", "--json"])
+        return {check["id"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+
+    enough = rights("journeys run")
+    checks = examined(enough)
+    hidden = {"topics.settings", "topics.replication", "topics.retention", "topics.cleanup", "topics.record_size"}
+    assert {name for name, check in checks.items() if check["status"] != "ok"} == hidden
+    assert "DescribeConfigs" in checks["topics.settings"]["detail"]
+    lacking = examined(
+        [right for right in enough if right.resource != "transactional id" and right.name != "journey.*"]
+    )
+    assert {name for name, check in lacking.items() if check["status"] == "fail"} == {
+        "topics.present",
+        "rights.topics",
+        "rights.transaction",
+    }
+    assert "Write on journey.ads" in lacking["rights.topics"]["detail"]
+    assert "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" in lacking["rights.transaction"]["detail"]
 
 
 COMMANDS = {

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import journeys
-from journeys.cli import config, demo, lag, run, schemas, send, topics
+from journeys.cli import config, demo, doctor, lag, run, schemas, send, support_bundle, topics
 from journeys.cli.dead_letters.app import app as dead_letters
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     "  journeys demo                 see it work, with nothing else installed\n\n"
     "  journeys topics create        create the topics\n\n"
     "  journeys schemas register     register the schemas\n\n"
+    "  journeys doctor               check everything that a worker needs\n\n"
     "  journeys run                  start a worker; start more to share the work",
 )
 
@@ -43,6 +44,8 @@ def _top(
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("send", epilog=send.EPILOG)(send.send)
 app.command("lag", epilog=lag.EPILOG)(lag.lag)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.command("support-bundle", epilog=support_bundle.EPILOG)(support_bundle.support_bundle)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(topics.app, name="topics")

@@ -1,4 +1,4 @@
-"""Resumes a worker after a flood of dead letters, by one POST to its ops server.
+"""Asks the ops server of a worker: resumes it after a flood of dead letters, and reads its pages.
 
 It uses plain http.client: no proxy stands between an operator and a worker, and a redirect is an error.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from journeys.errors import HaltError, SetupError
@@ -15,9 +15,9 @@ from journeys.redact import without_credentials
 from journeys.settings import OpsSettings
 
 _TIMEOUT_S = 10.0
-_LONGEST_BYTES = 64 * 1024
+_LONGEST_BYTES = 4 * 2**20
 """How much of an answer is read."""
-_PATH = "/resume"
+_RESUME = {"X-Journeys": "resume", "Accept": "application/json"}
 _CONNECTIONS: dict[str, Callable[..., http.client.HTTPConnection]] = {
     "http": http.client.HTTPConnection,
     "https": http.client.HTTPSConnection,
@@ -41,7 +41,7 @@ def resume(address: str) -> list[str]:
     Raises HaltError if the worker does not answer or does not resume, ValueError for an address that is not http:// or
     https://.
     """
-    status, body = _post(address)
+    status, body = _ask("POST", address, "/resume", _RESUME)
     address = without_credentials(address)
     if status in (404, 405):
         raise HaltError(f"{address} answers {status}: this is no journeys worker, or one too old to be resumed")
@@ -57,15 +57,27 @@ def resume(address: str) -> list[str]:
     return [str(reason) for reason in opened]
 
 
-def _post(address: str) -> tuple[int, bytes]:
+def page(address: str, path: str) -> str:
+    """The text of a page of the worker at this address, such as `/metrics`. `/readyz` is a page in any state.
+
+    Raises HaltError if the worker does not answer with the page, ValueError for an address that is not http:// or
+    https://.
+    """
+    status, body = _ask("GET", address, path, {})
+    if status not in (200, 503):
+        raise HaltError(f"{without_credentials(address)}{path} answers {status}: {_line(body)}")
+    return body.decode(errors="replace")
+
+
+def _ask(method: str, address: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
     parts = urlsplit(address)
     if parts.scheme not in _CONNECTIONS or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{without_credentials(address)} is no http:// or https:// address")
     shown = without_credentials(address)
-    path = parts.path.rstrip("/").removesuffix(_PATH) + _PATH
+    path = parts.path.rstrip("/").removesuffix(path) + path
     connection = _CONNECTIONS[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT_S)
     try:
-        connection.request("POST", path, body=b"", headers={"X-Journeys": "resume", "Accept": "application/json"})
+        connection.request(method, path, body=b"" if method == "POST" else None, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read(_LONGEST_BYTES)
     except OSError as error:

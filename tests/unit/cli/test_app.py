@@ -23,7 +23,10 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert all(
         command in shown
-        for command in ("run", "send", "lag", "demo", "dead-letters", "topics", "schemas", "config", "First steps")
+        for command in (
+            *("run", "send", "lag", "doctor", "support-bundle", "demo"),
+            *("dead-letters", "topics", "schemas", "config", "First steps"),
+        )
     )
 
 
@@ -33,6 +36,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["run"],
         ["send"],
         ["lag"],
+        ["doctor"],
+        ["support-bundle"],
         ["demo"],
         ["topics", "create"],
         ["schemas", "register"],

@@ -13,7 +13,7 @@ import pytest
 
 from journeys.cli import main
 from journeys.errors import HaltError, SetupError
-from journeys.ops.client import address_of, resume
+from journeys.ops.client import address_of, page, resume
 from journeys.settings import OpsSettings
 
 
@@ -35,6 +35,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Stub
 
     def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
         self.server.asked.append((self.command, self.path, self.headers.get("X-Journeys")))
         self.send_response(self.server.status)
         self.end_headers()
@@ -107,6 +110,16 @@ def test_any_other_answer_is_reported(status: int, body: str, message: str) -> N
         resume(stub.address)
     assert stub.address in str(raised.value)
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_page_is_read_in_any_state_of_the_worker(status: int) -> None:
+    """`/readyz` answers 503 while the worker is not ready."""
+    with worker(status, "not ready") as stub:
+        assert page(stub.address, "/readyz") == "not ready"
+        assert stub.asked == [("GET", "/readyz", None)]
+    with worker(404, "no such page") as stub, pytest.raises(HaltError, match="/readyz answers 404: no such page"):
+        page(stub.address, "/readyz")
 
 
 def test_an_unreachable_worker_is_reported() -> None:

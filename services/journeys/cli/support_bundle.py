@@ -1,0 +1,98 @@
+"""`journeys support-bundle`: one file with everything that helps to find a fault, and nothing personal."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import json
+import platform
+import zipfile
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import journeys
+from journeys.cli import config as settings_command
+from journeys.cli.doctor import examined
+from journeys.cli.options import AsJson, ConfigFile, loaded
+from journeys.cli.terminal import complain
+from journeys.errors import HaltError, SetupError
+
+EPILOG = (
+    "Examples:\n\n"
+    "  journeys support-bundle bundle.zip\n\n"
+    "  journeys support-bundle bundle.zip --url http://worker-1:8080 --log worker.log\n\n"
+    "The bundle holds the report of `journeys doctor`, all settings, and what you name: the metrics and the state of "
+    "workers, and the end of a log. Secrets are hidden, and order ids are replaced by order-1, order-2, and so on. "
+    "Look at it before you send it."
+)
+_PAGES = {"metrics.txt": "/metrics", "readyz.json": "/readyz"}
+
+
+def support_bundle(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The zip file to write; it must not exist.")],
+    *,
+    config: ConfigFile = None,
+    url: Annotated[
+        list[str] | None, typer.Option("--url", metavar="URL", help="Where a worker listens; may be repeated.")
+    ] = None,
+    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="The log of a worker.")] = None,
+    lines: Annotated[int, typer.Option("--lines", min=1, metavar="N", help="The most lines of the log.")] = 2000,
+    as_json: AsJson = False,
+) -> None:
+    """Write one file for a report of a fault: checks, settings, metrics, the end of a log. Nothing personal."""
+    found = loaded(config)
+    if file.exists():
+        raise typer.BadParameter(f"{file} exists already", param_hint="FILE")
+    ending = [] if log is None else _ending(log, lines)
+
+    from journeys.doctor.bundle import LogScrubber
+
+    files = {
+        "about.json": json.dumps({"journeys": journeys.__version__, "python": platform.python_version()}),
+        "doctor.json": json.dumps(examined(found).as_json(), indent=2),
+        "settings.json": json.dumps(
+            [asdict(row) for row in settings_command.rows_of(found.settings, found.sources)], indent=2
+        ),
+    }
+    for number, address in enumerate(url or [], 1):
+        files |= _pages(address, number)
+    if log is not None:
+        files["worker.log"] = "\n".join([*LogScrubber().lines(ending), ""])
+    try:
+        with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as bundle:
+            for name, text in files.items():
+                bundle.writestr(name, text)
+    except OSError as error:
+        raise SetupError(f"cannot write {file}: {error.strerror}") from error
+    if as_json:
+        typer.echo(json.dumps({"file": str(file), "files": list(files)}))
+    else:
+        typer.echo(f"{file}: {', '.join(files)}")
+
+
+def _ending(log: Path, count: int) -> list[str]:
+    """The last lines of a log. Raises BadParameter for a file that cannot be read."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as opened:
+            return list(deque(opened, count))
+    except OSError as error:
+        raise typer.BadParameter(f"{log} cannot be read: {error.strerror}", param_hint="--log") from None
+
+
+def _pages(address: str, number: int) -> dict[str, str]:
+    """The pages of a worker. If it does not answer, a line on stderr says so, and the bundle goes without them."""
+    from journeys.ops.client import page
+
+    found: dict[str, str] = {}
+    try:
+        for name, path in _PAGES.items():
+            found[f"worker-{number}/{name}"] = page(address, path)
+    except HaltError as error:
+        complain(str(error))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--url") from None
+    return found

@@ -1,0 +1,35 @@
+"""A support bundle holds no order id, no e-mail address and no secret."""
+
+from __future__ import annotations
+
+import json
+
+from journeys.doctor.bundle import LogScrubber
+
+
+def test_order_ids_are_replaced_by_numbers() -> None:
+    """An order keeps its number through all lines, also where another field or a text names it."""
+    lines = [
+        {"event": "order.retried", "order_id": "A-1001", "source": "orders/0/17"},
+        {"event": "order.retried", "order_id": "77", "detail": "77 events"},
+        {"event": "library.message", "message": "order A-1001 of jane@example.com at http://me:s3cret@host"},
+        {"event": "x", "api_key": "s3cret", "inner": {"order_id": "A-1001", "ids": ["A-1001"]}},
+    ]
+    shown = [*LogScrubber().lines(f"{json.dumps(line)}\n" for line in lines)]
+    assert [json.loads(line) for line in shown] == [
+        {"event": "order.retried", "order_id": "order-1", "source": "orders/0/17"},
+        {"event": "order.retried", "order_id": "order-2", "detail": "77 events"},
+        {"event": "library.message", "message": "order order-1 of *** at http://***@host"},
+        {"event": "x", "api_key": "***", "inner": {"order_id": "order-1", "ids": ["order-1"]}},
+    ]
+
+
+def test_lines_for_people_are_scrubbed_too() -> None:
+    """The console format has the same fields as text."""
+    lines = ["12:00 order.retried order_id=A-1001 reason=status-503", "about A-1001", "order_id='A 2' x=1", "[1, 2]"]
+    assert [*LogScrubber().lines(lines)] == [
+        "12:00 order.retried order_id=order-1 reason=status-503",
+        "about order-1",
+        "order_id=order-2 x=1",
+        "[1, 2]",
+    ]
