@@ -456,12 +456,22 @@ def test_letters_of_an_unknown_topic_need_the_option_to(bench: DeadLetterBench) 
     assert bench.replayed(bench.aside) == ["stray"]
 
 
+def test_topic_to_set_letters_aside_is_created_with_consent(bench: DeadLetterBench) -> None:
+    """Without a terminal to ask at, only with --yes. Until then nothing is sent."""
+    new = f"{bench.aside}.new"
+    bench.put(["one"])
+    assert new in bench.run("replay", "--to", new)
+    assert "--yes" in bench.run("replay", "--to", new, "--execute", code=1)
+    assert bench.states() == {("status-400", "pending"): 1}
+    bench.run("replay", "--to", new, "--execute", "--yes")
+    assert bench.replayed(new) == ["one"]
+
+
 def test_missing_positions_and_topics_are_reported(bench: DeadLetterBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A position without a letter, a missing target, and a missing dead-letter topic."""
+    """A position without a letter, and a missing dead-letter topic."""
     bench.put(["one"])
     assert "0 to 1" in bench.run("show", "7/0", code=1)
     assert "no letter at 1/5" in bench.run("show", "1/5", code=1)
-    assert "nowhere" in bench.run("replay", "--to", "nowhere", code=1)
     monkeypatch.setenv("JOURNEYS_ORDERS__DEAD_LETTER", "no-such-topic")
     assert "journeys topics create" in bench.run("list", code=1)
 

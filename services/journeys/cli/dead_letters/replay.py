@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from journeys.cli import consent
 from journeys.cli.dead_letters import options
 from journeys.cli.options import AsJson, ConfigFile, parsed, settings_of
 from journeys.cli.signals import stop_on_signals
 from journeys.cli.terminal import complain
-from journeys.errors import HaltError
+from journeys.errors import HaltError, SetupError
 
 if TYPE_CHECKING:
     from journeys.dead_letters.plan import ReplayPlan
@@ -45,7 +46,7 @@ def replay(
     limit: options.Limit = None,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="TOPIC", help="Send all of them to this topic."),
+        typer.Option("--to", metavar="TOPIC", help="Send all of them to this topic; asks before it creates the topic."),
     ] = None,
     execute: Annotated[
         bool, typer.Option("--execute", help="Send the letters; without this, only show the plan.")
@@ -56,6 +57,7 @@ def replay(
             help="What to do with letters of unknown state: replay them, or skip them and count them as replayed."
         ),
     ] = None,
+    yes: consent.Yes = False,
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, hidden=True)] = 500,
     as_json: AsJson = False,
 ) -> None:
@@ -72,13 +74,14 @@ def replay(
 
     targets = parsed(lambda: Targets.of(settings, to), "--to")
     with options.open_letters(settings) as letters:
+        new = None if to in letters.existing else to
         # First, so that another replay is fenced and its last transaction has ended before letters are counted.
         publisher = replay_publisher(settings) if execute else None
         with screen.progress("reading") as on:
             plan = plan_replay(
                 letters.scan(wanted, on),
                 targets,
-                existing=letters.existing,
+                existing={*letters.existing, *([] if new is None else [new])},
                 limit=limit,
                 forgotten=forgotten,
                 map_limit=settings.orders.map_limit,
@@ -86,7 +89,11 @@ def replay(
             )
         if publisher is None:
             _show_plan(plan, settings, as_json=as_json)
+            if new is not None and plan.letters:
+                complain(f"{new} is missing; with --execute, the command asks before it creates the topic")
             return
+        if new is not None and plan.letters:
+            _create(new, settings, yes=yes)
         with screen.progress("replaying") as on, stop_on_signals() as stopped:
             run = Replay(
                 letters=letters,
@@ -104,6 +111,27 @@ def replay(
         complain("interrupted within a batch; the same command finds out whether it went out")
     if failure is not None:
         raise failure
+
+
+def _create(topic: str, settings: Settings, *, yes: bool) -> None:
+    """Create a topic to set letters aside, like that of the dead letters.
+
+    Raises SetupError without the user's consent, or if an ACL hides the topic.
+    """
+    from journeys.kafka.admin import KafkaAdmin
+    from journeys.kafka.inspector import Inspector
+    from journeys.kafka.topics import set_aside
+
+    broker = KafkaAdmin(settings)
+    broker.topics(topic)  # an error if it is hidden
+    if not (yes or consent.can_ask()):
+        raise SetupError(f"the topic {topic} is missing", remedy="the same command with --yes, which creates the topic")
+    like = Inspector(settings).cluster().topics[settings.orders.dead_letter]
+    spec = set_aside(topic, partitions=like.partitions, replication_factor=like.replicas)
+    kind = f"{spec.partitions} partitions, {like.replicas} copies, records are kept for 30 days"
+    if not consent.agreed(f"{topic} is missing. Create it ({kind})?", yes=yes):
+        raise SetupError(f"the topic {topic} is missing; nothing was sent")
+    broker.create([spec])
 
 
 def _run(run: Replay, plan: ReplayPlan) -> HaltError | KeyboardInterrupt | None:
