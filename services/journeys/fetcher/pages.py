@@ -17,11 +17,11 @@ from journeys.fetcher.decoding import decode
 from journeys.fetcher.failures import Meaning, code_failure, failure, status_failure
 from journeys.model import Json
 from journeys.number import Number, digits
+from journeys.php import as_list
 
 _SUCCESS: Final = 1
 _KNOWN: Final = frozenset({"order_id", "total", "page", "page_size", "events", "shop_currency"})
 _INTEGER: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0+)?", re.ASCII)
-_INTEGER_KEY: Final = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,9 +101,6 @@ def _page(data: dict[str, Json], *, order_id: str, number: int, size_bytes: int)
         events = []
     if not isinstance(events, list):
         _fail("no-events", "the answer has no list of events")
-    for event in events:
-        if type(event) is dict and type(products := event.get("products")) is dict:
-            event["products"] = as_list(products)
     currency = data.get("shop_currency")
     extra = {_pointer(name): value for name, value in data.items() if name not in _KNOWN}
     if currency is not None and type(currency) is not str:
@@ -117,16 +114,6 @@ def _page(data: dict[str, Json], *, order_id: str, number: int, size_bytes: int)
         extra=extra,
         bytes=size_bytes,
     )
-
-
-def as_list(value: Json) -> Json:
-    """Return the items of an object whose keys are all integers, in their order; any other value as it is.
-
-    PHP's `json_encode` writes an array like this once `array_filter` has left a gap in it.
-    """
-    if type(value) is dict and all(map(_INTEGER_KEY.fullmatch, value)):
-        return [*value.values()]
-    return value
 
 
 def _has_no_total(data: Mapping[str, Json]) -> bool:

@@ -8,8 +8,8 @@ The rules are read from the schema, once. A value that does not fit is coerced i
               38 digits
     time      every form that `text.moment` reads
     record    an object, whose unknown fields go to `extra`; an empty array is null
-    array     an array; an empty object is an empty array. In place of an item that does not fit stands a record of
-              nulls
+    array     an array, also as an object whose keys are all integers; an empty object is an empty array. In place of
+              an item that does not fit stands a record of nulls
 
 Any other value becomes null; its raw JSON goes to `extra` and its JSON Pointer to `misfits`. A field that the schema
 does not have goes to `extra`, even if it is named like a field of our own. Absent and null are both null.
@@ -27,6 +27,7 @@ from typing import Any, Final, TypeAlias
 
 from journeys.model import Json
 from journeys.number import Number, digits, scaled
+from journeys.php import as_list
 from journeys.producer.encoding.text import encodable, moment, raw_json, token
 
 Definition: TypeAlias = Mapping[str, Any]
@@ -191,8 +192,7 @@ class _Array:
 
     def __call__(self, value: Json, pointer: str, unfitted: Unfitted) -> list[Datum] | None:
         """The data of the items, each in its place, or None for anything but an array."""
-        if value == {}:  # PHP writes an empty array so
-            return []
+        value = as_list(value)
         if type(value) is not list:
             unfitted.misfit(pointer, value)
             return None

@@ -226,6 +226,13 @@ def test_another_channels_empty_object_is_nothing(empty: Any) -> None:
     assert coerced({"creator": empty}, "AdsEvent")["extra"] == {}
 
 
+def test_products_with_integer_keys_are_a_list() -> None:
+    """PHP's `json_encode` writes an array with a gap as an object: all its products fit, with no misfit."""
+    datum = coerced({"products": {"0": {"quantity": 1}, "2": {"quantity": 2}}})
+    assert [product["quantity"] for product in datum["products"]] == [1, 2]
+    assert (datum["misfits"], datum["extra"], datum["actions"]) == ([], {}, ["products"])
+
+
 def test_products_that_are_no_array_are_kept_raw() -> None:
     """An object where the array belongs is a misfit as a whole."""
     datum = coerced({"products": {"a": {}}})

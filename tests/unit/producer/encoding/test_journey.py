@@ -250,6 +250,14 @@ def test_a_currency_without_utf8_form_is_kept_raw() -> None:
 
 
 @pytest.mark.parametrize("native", [True, False])
+def test_products_with_integer_keys_are_a_list(native: bool) -> None:
+    """The encoder in C leaves PHP's array with a gap to the coercion."""
+    journey = msgspec.structs.replace(JOURNEY, events=({"products": {"0": {"price": 1}, "2": {"price": 2}}},))
+    event, _ = JourneyEncoder(IDS, native=native).encode(journey)
+    assert [product["price"] for product in decoded(event)["products"]] == [Decimal(1), Decimal(2)]
+
+
+@pytest.mark.parametrize("native", [True, False])
 def test_a_deep_value_costs_no_journey(native: bool) -> None:
     """Deep JSON is kept in `extra`, even with a lone surrogate inside, which has to be escaped."""
     deep: Any = "\ud800"
