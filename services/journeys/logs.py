@@ -39,6 +39,7 @@ EventName: TypeAlias = Literal[
     "orders.lost",
     "orders.waiting",
     "orders.under_prefix",
+    "orders.start_at_end",
     "orders.summary",
     "order.published",
     "order.retried",

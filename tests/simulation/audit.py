@@ -28,6 +28,8 @@ from journeys.consumer import offset_map
 
 _EVENT = msgspec.json.Decoder(Event)
 _SUMMARY = msgspec.json.Decoder(Summary)
+START = "journeys-start"
+"""The transactional id of the producer that lets the group start at the ends of its topics."""
 _RETRIES = frozenset(topic for topic, _ in TIERS)
 
 
@@ -95,6 +97,8 @@ class Audit(Watcher):
             ended = (entry for entry in transaction.entries if entry.place[0] in (SUMMARY, DEAD_LETTER))
             self._owed_anew.difference_update((entry.key or b"").decode(errors="replace") for entry in ended)
             return
+        if transaction.transactional_id.startswith(START):
+            self._started(transaction)
         by_edition: dict[str, list[Entry]] = defaultdict(list)
         for entry in transaction.entries:
             by_edition[_edition(entry)].append(entry)
@@ -127,6 +131,18 @@ class Audit(Watcher):
                 if committed is None or not _covers(committed, item.offset):
                     return f"{place[0]}/{place[1]}/{item.offset}"
         return None
+
+    def _started(self, transaction: Transaction) -> None:
+        """The group starts at these offsets: orders below them are not owed. They are set once."""
+        self._counts["starts at the end"] += 1
+        self._story.tell("Kafka", f"lets the group start at the ends of {len(transaction.offsets)} partitions")
+        for (_, place), offset in transaction.offsets.items():
+            if place in self._offsets:
+                self.violated(f"{place[0]}/{place[1]} has an offset, and the start of its group is set again")
+            for item in self._items[place]:
+                if item.offset < offset.offset:
+                    item.done = True
+                    self._owed.pop(item.edition, None)
 
     # -- one order of one transaction
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import structs
+from tests.simulation.audit import START
 from tests.simulation.encoder import SUMMARY
 from tests.simulation.wiring import DEAD_LETTER, ROUTES, Parts
 
@@ -34,6 +35,7 @@ from journeys.worker.kafka_thread.states import State
 from journeys.worker.kafka_thread.topic_watch import TopicWatch
 from journeys.worker.kafka_thread.transactions import Transactions
 from journeys.worker.oversized import replace_oversized
+from journeys.worker.start import GroupStart
 
 Batches = Sequence[Sequence[Record]]
 Groups = Sequence[GroupOffsets]
@@ -284,6 +286,24 @@ class HeldForEver(Assignments):
         """Never."""
 
 
+class AddedStartsAtEnd(Assignments):
+    """A partition that was added while the group runs starts at its end: a real bug once."""
+
+    def _first_offset(self, partition: Partition) -> int:
+        return self._consumers.bounds(partition, timeout_s=1.0)[1]
+
+
+class StartWithoutLock(GroupStart):
+    """Each worker that finds no offset sets the start of the group, beside others and beside members."""
+
+    def _start_at_ends(self, topics: list[str]) -> list[str]:
+        self.publisher._config["transactional.id"] = f"{START}-{self.chance()}"
+        self.publisher.rebuild(timeout_s=30.0)
+        ends = GroupOffsets(offsets=tuple(self._ends(topics)), metadata=self.reader.group_metadata)
+        self.publisher.publish([], [ends], timeout_s=self.transaction_s)
+        return topics
+
+
 class LostIsForgottenLate(KafkaLoop):
     """Partitions that are lost stay in hand until they come back."""
 
@@ -439,6 +459,8 @@ def _of(within: int, made: type) -> Defect:
         return Defect(parts=lambda: Parts(consumer=made), within=within, what=what)
     if issubclass(made, Publisher):
         return Defect(parts=lambda: Parts(publisher=made), within=within, what=what)
+    if issubclass(made, GroupStart):
+        return Defect(parts=lambda: Parts(start=made), within=within, what=what)
     replaced = made.__bases__[0].__name__
     return Defect(parts=lambda: Parts(assembled={replaced: made}), within=within, what=what)
 
@@ -468,6 +490,8 @@ DEFECTS: dict[str, Defect] = {
     "late-accepted": _of(200, LateAccepted),
     "revoke-without-cancel": _of(50, RevokeWithoutCancel),
     "held-for-ever": _of(50, HeldForEver),
+    "added-starts-at-end": _of(50, AddedStartsAtEnd),
+    "start-without-lock": _of(100, StartWithoutLock),
     "lost-is-kept": _of(50, LostIsForgottenLate),
     "no-bound": _of(50, NoBound),
     "never-resumed": _of(50, NeverResumed),

@@ -329,12 +329,16 @@ def a_stranger_may_commit(lab: Lab) -> None:
 
 
 def a_stranger_is_refused(lab: Lab) -> None:
-    """The new protocol knows its members."""
+    """In the new protocol a stranger has an id. It may commit until the group has members, which Kafka knows by id."""
     topic = lab.topic(1)
-    joined(lab, "group", topic, owning=1)
+    stranger = lab.consumer("group").consumer_group_metadata()
     producer = started(lab, "producer")
     producer.begin_transaction()
-    stranger = lab.consumer("group").consumer_group_metadata()
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 3)], stranger, 10)
+    producer.commit_transaction(10)
+    member = joined(lab, "group", topic, owning=1)
+    assert committed(member.consumer, topic)[0] == 3
+    producer.begin_transaction()
     error = refused(lambda: producer.send_offsets_to_transaction([TopicPartition(topic, 0, 5)], stranger, 10))
     assert (error.code(), error.txn_requires_abort()) == (KafkaError.UNKNOWN_MEMBER_ID, True)
     producer.abort_transaction(10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 from tests.simulation.api import MAX_EVENTS, Api, ModelClient
@@ -25,6 +25,7 @@ from journeys.fetcher.account.gate import GatePolicy, Limit, Reason
 from journeys.fetcher.backoff import Backoff, QuickTries
 from journeys.fetcher.fetch import Policy
 from journeys.kafka.admin import TopicIds
+from journeys.kafka.reader import PartitionReader, outsider_metadata
 from journeys.ops.health import Health, Unready
 from journeys.producer.publisher import Publisher
 from journeys.routing import Routes
@@ -34,6 +35,7 @@ from journeys.worker.hooks import Hooks
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.pace import Pace
 from journeys.worker.observer import ReadinessHook
+from journeys.worker.start import GroupStart
 
 ORDERS = "orders.completed"
 DEAD_LETTER = "orders.dead-letter"
@@ -62,6 +64,7 @@ class WorkerSettings:
     max_poll: float = 60.0
     rate: float | None = None
     settle: float = 0.0
+    start: Literal["earliest", "latest", "error"] = "earliest"
 
     def rules(self, map_limit: int | None) -> Rules:
         """The rules of a worker with these settings; `map_limit` overrides theirs."""
@@ -86,7 +89,6 @@ class WorkerSettings:
             ),
             bounds=Bounds(orders=self.orders_in_hand, bytes=MEMORY),
             first_page_bytes=500,
-            start="earliest",
             map_limit=map_limit or self.map_limit,
             settle=self.settle,
             pace=Pace(linger_s=0.1, max_records=self.max_records, poll_s=self.poll, transaction_s=self.transaction),
@@ -100,6 +102,7 @@ class Parts:
 
     consumer: type[OrderConsumer] = OrderConsumer
     publisher: type[Publisher] = Publisher
+    start: type[GroupStart] = GroupStart
     assembled: Mapping[str, type] = field(default_factory=dict)
     """Classes in `worker/assembly.py`, by the names that they have there."""
     map_limit: int | None = None
@@ -129,9 +132,12 @@ class Worker:
         self.weather = weather
         self.wall_offset = 0.0
         self.consumers: list[ModelConsumer] = []
+        self.is_starting = True
+        """Whether it has not asked to join its groups yet."""
         self.failure: BaseException | None = None
         """A defect that the pool found."""
         self._cluster = cluster
+        self._parts = parts
         self._health = Health()
         self._hooks = Hooks(teller, ReadinessHook(self._health))
         self._on_beat = on_beat
@@ -146,7 +152,7 @@ class Worker:
             api=ModelClient(api, process),
             consumers=self._make_consumers(parts),
             ask_topic_ids=self._ask_topic_ids,
-            publisher=self._make_publisher(parts),
+            publisher=self._make_publisher(parts, self.instance_id),
             encoder=JsonEncoder(),
             schema_text=_no_registry,
             clock=self._clock,
@@ -167,12 +173,18 @@ class Worker:
         return "" if trouble is None else trouble.why
 
     def stop(self) -> None:
-        """SIGTERM."""
+        """SIGTERM. Before it joins its groups, the process ends at once."""
+        if self.is_starting:
+            self.process.kill()
+            return
         self.kafka.stop()
         with self.process.loop.running():
             self.pool.close()
 
     def _run(self) -> None:
+        if self.settings.start != "earliest":
+            self._decide_start(self.settings.start)
+        self.is_starting = False
         turn = self.kafka.step
 
         def step() -> None:
@@ -182,6 +194,23 @@ class Worker:
         self.kafka.step = step  # type: ignore[method-assign]  # looked at from outside
         self.kafka.run()
         self.kafka.leave()
+
+    def _decide_start(self, start: Literal["latest", "error"]) -> None:
+        config = {"group.id": "journeys"}
+        with PartitionReader(config, consumer=self._stranger, monotonic=self._clock.monotonic) as reader:
+            decision = self._parts.start(
+                reader=reader,
+                metadata=outsider_metadata("journeys", consumer=self._stranger),
+                publisher=self._make_publisher(self._parts, "start"),
+                transaction_s=self.settings.transaction_timeout,
+                chance=self.process.random,
+                sleep=self._clock.sleep,
+            )
+            decision.decide([ORDERS], start=start)
+
+    def _stranger(self, config: dict[str, object], **_: object) -> Any:
+        """A consumer that joins no group."""
+        return ModelConsumer(self._cluster, self.link, self.weather, config)
 
     def _make_consumers(self, parts: Parts) -> OrderConsumers:
         consumers: dict[OrderConsumer, list[str]] = {}
@@ -206,10 +235,10 @@ class Worker:
         self.link.deliver(lambda: answers.append(self._cluster.ids_of(topics)), self.link.latency)
         return lambda: answers[0] if answers else None
 
-    def _make_publisher(self, parts: Parts) -> Publisher:
+    def _make_publisher(self, parts: Parts, instance_id: str) -> Publisher:
         return parts.publisher(
             {
-                "transactional.id": f"journeys-{self.instance_id}",
+                "transactional.id": f"journeys-{instance_id}",
                 "transaction.timeout.ms": int(self.settings.transaction_timeout * 1000),
             },
             clock=self._clock.monotonic,

@@ -74,6 +74,10 @@ class World:
             rate=random.choice([None, None, 10.0]),
             settle=random.choice([0.0, 0.0, 3.0]),
         )
+        # Chance of its own, as in `run`: the other seeds stay the runs that they were.
+        self._start_chance = Random(f"start {seed}")
+        if self._start_chance.random() < 0.2:
+            self.settings = replace(self.settings, start=self._start_chance.choice(["latest", "latest", "error"]))
         self.cluster = Cluster(
             self.scheduler,
             random.random,
@@ -158,7 +162,10 @@ class World:
         trouble = self.random.uniform(6.0, 30.0)
         self._furnish(trouble)
         for _ in range(self.random.randint(1, 3)):
-            self.start()
+            if self.settings.start == "latest":  # a race: each decides within some hundredths of a second
+                self.scheduler.at(self._start_chance.uniform(0.0, 0.05), self.start)
+            else:
+                self.start()
         for _ in range(self.random.randint(1, 9)):
             strike = self.random.choice(disasters.ALL)
             self.scheduler.at(self.random.uniform(0.5, trouble), partial(self._strike, strike))
@@ -169,8 +176,10 @@ class World:
                 rare.uniform(0.5, trouble), partial(self._strike, rare.choice(disasters.RARE), random=rare)
             )
         rare = Random(f"recreation {self.seed}")
-        if rare.random() < 0.1:
+        if rare.random() < 0.1 and self.settings.start == "earliest":  # any other start ends or skips orders then
             self.scheduler.at(rare.uniform(2.0, trouble), partial(self._strike, disasters.recreate, random=rare))
+        if self.settings.start != "earliest":
+            self.scheduler.at(self._start_chance.uniform(0.0, trouble), self._grow)
         self._tick()
         self.scheduler.run(trouble, self._is_over)
         self._quieten()
@@ -220,9 +229,18 @@ class World:
             self.cluster.create(topic, 2)
         for name in ("journeys", "journeys.retry"):
             self.cluster.group(name).shuffles = random.choice([0.0, 0.3])
+        if self.settings.start == "error":
+            self.cluster.commit_offset("journeys", (ORDERS, self._start_chance.randrange(partitions)), 0)
         self._to_place = random.randint(5, 60)
         for number in range(self._to_place):
             self.scheduler.at(max(0.0, random.uniform(-0.3, 1.1) * trouble), partial(self._place, number))
+
+    def _grow(self) -> None:
+        """The topic of orders gets more partitions. Orders are in them before a member learns of it."""
+        partitions = len(self.cluster.partitions([ORDERS])) + self._start_chance.randint(1, 2)
+        self.story.tell("Kafka", f"has {partitions} partitions of {ORDERS}")
+        self.cluster.grow(ORDERS, partitions)
+        self.scheduler.after(self._start_chance.uniform(0.0, 5.0), self.cluster.group("journeys").rebalance)
 
     def _place(self, number: int) -> None:
         random = self.random
@@ -336,7 +354,8 @@ class World:
         self.story.tell(worker.process.name, f"has ended: {error!r}" if error else "has ended")
         looks_like_a_twin = self.forgotten[worker.instance_id] >= 3 and "fenced three times" in str(error)
         was_fatal = any(consumer.was_fatal for consumer in worker.consumers)
-        may_halt = self.twins or looks_like_a_twin or was_fatal
+        has_no_answer = worker.is_starting and "Kafka does not" in str(error)
+        may_halt = self.twins or looks_like_a_twin or was_fatal or has_no_answer
         if self._recreated and isinstance(error, HaltError) and any(word in str(error) for word in _RECREATED):
             may_halt = True
             self._start_over()

@@ -69,7 +69,7 @@ class Thread:
         topics = TopicWatch(
             self.brokers.ask, groups=consumers.group_by_topic, servers="broker:9092", hooks=hooks, clock=self.clock
         )
-        self.assignments = Assignments(consumers, topics, start="earliest", map_limit=map_limit, clock=self.clock)
+        self.assignments = Assignments(consumers, topics, map_limit=map_limit, clock=self.clock)
         self.results = PendingResults(self.backlog, self.assignments, max_records=50)
         self.ages, self.lag = Ages(), Lag(consumers)
         bounds = bounds or Bounds(orders=100, bytes=10_000)

@@ -7,6 +7,8 @@ Facts this module rests on, measured on Apache Kafka 4.1 through librdkafka 2.16
 - A transaction's marker may be the last offset, so the end is reported by an event and not by a record.
 - The metadata of a group without members ties a transaction to that group: offsets are committed with the records.
 - While a transaction with offsets of the group is open, `committed` raises a time-out.
+- A broker that has just become the coordinator of a group may answer `committed` with NOT_COORDINATOR. No error of that
+  call says of itself that it is retriable.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ _REPLY_S = 10.0
 _SILENCE_S = 60.0
 """How long to wait for the next record before reading is given up."""
 _POLL_S = 0.5
+_ASK_AGAIN_S = 0.1
+"""The time between two questions for a committed offset."""
 _AT_ONCE = 500
 """Records taken from the consumer's queue in one call."""
 _NO_OFFSET = -1001
@@ -44,12 +48,19 @@ _CONFIG: Mapping[str, Any] = {
 class PartitionReader:
     """Reads committed records of partitions; to be used in a `with` block, by one thread.
 
-    `config` is librdkafka's: servers, security and the `group.id` for `committed` and `group_metadata`. Raises
-    SettingsError for a setting that librdkafka does not take.
+    `config` is librdkafka's: servers, security and the `group.id` for `committed` and `group_metadata`. `consumer`
+    makes librdkafka's. Raises SettingsError for a setting that librdkafka does not take.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        consumer: Callable[..., Consumer] = Consumer,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._group = str(config["group.id"])
+        self._monotonic = monotonic
         logger = logging.getLogger("librdkafka")
         logger.addHandler(logging.NullHandler())  # a command reports an error itself, in one line
         prompt = {
@@ -57,7 +68,7 @@ class PartitionReader:
             "fetch.queue.backoff.ms": 10,  # the default pauses reading for a second whenever enough is prefetched
         }
         try:
-            self._consumer = Consumer({**prompt, **config, **_CONFIG}, logger=logger)
+            self._consumer = consumer({**prompt, **config, **_CONFIG}, logger=logger)
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
 
@@ -96,10 +107,10 @@ class PartitionReader:
     def committed(self, topic: str, partition: int, *, patience_s: float) -> tuple[int, str] | None:
         """Offset and metadata that the group last committed; None if it has committed nothing.
 
-        While a transaction with offsets of the group is open, this blocks until it ends, `patience_s` at most. Raises
-        TimeoutError after that, HaltError for an error that does not pass.
+        While a transaction with offsets of the group is open, this blocks until it ends, `patience_s` at most. It waits
+        as long for a coordinator. Raises TimeoutError after that, HaltError for an error that does not pass.
         """
-        deadline = time.monotonic() + patience_s
+        deadline = self._monotonic() + patience_s
         while True:
             try:
                 [found] = self._consumer.committed([TopicPartition(topic, partition)], timeout=1.0)
@@ -109,14 +120,13 @@ class PartitionReader:
                 if found.error is None:
                     return None if found.offset == _NO_OFFSET else (found.offset, found.metadata or "")
                 error = found.error
-            if error.code() != KafkaError._TIMED_OUT and not error.retriable():  # noqa: SLF001 - librdkafka's name
-                raise _halt(topic, error, self._group)
+            _check(topic, error, self._group)
             # librdkafka reports here why it finds no coordinator for the group, and to `committed` only a time-out.
-            refusal = self._consumer.poll(0)
+            refusal = self._consumer.poll(_ASK_AGAIN_S)
             if refusal is not None and (why := refusal.error()) is not None:
                 _check(topic, why, self._group)
-            if time.monotonic() > deadline:
-                raise TimeoutError(error.str())
+            if self._monotonic() > deadline:
+                raise TimeoutError(described(error))
 
     def read(
         self, wanted: Mapping[Partition, range], *, enough: Callable[[OrderMessage], bool] = lambda _: False
@@ -128,10 +138,10 @@ class PartitionReader:
         """
         left = {place: offsets.stop for place, offsets in wanted.items() if offsets}
         self._consumer.assign([TopicPartition(*place, wanted[place].start) for place in left])
-        last_s = time.monotonic()
+        last_s = self._monotonic()
         while left:
             for message in self._poll():
-                last_s = time.monotonic()
+                last_s = self._monotonic()
                 place, offset, error = (message.topic(), message.partition()), message.offset(), message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
                     _check(message.topic() or "Kafka", error, self._group)
@@ -147,7 +157,7 @@ class PartitionReader:
                     offset += 1
                 if is_last or offset >= left[place]:
                     del left[place]
-            if left and time.monotonic() - last_s >= _SILENCE_S:
+            if left and self._monotonic() - last_s >= _SILENCE_S:
                 names = ", ".join(f"{topic}/{partition}" for topic, partition in left)
                 raise HaltError(f"Kafka has sent nothing of {names} for {_SILENCE_S:g} s")
 
@@ -155,6 +165,19 @@ class PartitionReader:
         first = self._consumer.poll(_POLL_S)
         # `consume` with a time-out waits until it has all of them; with 0 it takes what is there.
         return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, 0)]
+
+
+def outsider_metadata(group: str, *, consumer: Callable[..., Consumer] = Consumer) -> object:
+    """The metadata of a consumer with a member id that never joins the group. Connects to no broker; never blocks.
+
+    Kafka refuses its offsets while the group has members. It takes the offsets of a consumer without a member id, as
+    `PartitionReader.group_metadata` has none, at any time (measured on Apache Kafka 4.1, with both group protocols).
+    """
+    config = {"group.id": group, "group.protocol": "consumer", "log_level": 3}  # else it logs that it has no broker
+    outsider = consumer(config)
+    metadata = outsider.consumer_group_metadata()
+    outsider.close()
+    return metadata
 
 
 def _check(topic: str, error: KafkaError, group: str) -> None:

@@ -147,7 +147,8 @@ class OrdersSettings(_Group):
     topics: tuple[TopicName, ...] = Field(default=("orders.completed",), min_length=1)
     """Topics of completed orders, as a JSON list or a,b."""
     start: Literal["earliest", "latest", "error"] = "earliest"
-    """Start position of a group without committed offsets; `error` refuses to start."""
+    """Start position in an order topic in which the group has no committed offset; `error` refuses to start. Decided
+    before a worker joins the group: a partition that is added later is read from its beginning."""
     settle: AutoDuration = None
     """An order is fetched once it is this old. `auto`: 30m with the API's own servers, whose data is 10 to 30 minutes
     old; 0 with any other."""

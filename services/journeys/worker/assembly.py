@@ -36,7 +36,7 @@ from journeys.worker.handover import Backlog
 from journeys.worker.hooks import Hooks
 from journeys.worker.kafka_thread.admission import Admission
 from journeys.worker.kafka_thread.ages import Ages
-from journeys.worker.kafka_thread.assignments import Assignments, Start
+from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.loop import KafkaLoop
 from journeys.worker.kafka_thread.pace import Pace
@@ -67,7 +67,6 @@ class Rules:
     bounds: Bounds
     first_page_bytes: int = 256 * 1024
     """The expected size of a first page until one was received."""
-    start: Start
     map_limit: int
     """Characters of a commit's map, at most."""
     settle: float
@@ -137,7 +136,6 @@ def rules_of(settings: Settings) -> Rules:
             codes=api.codes,
         ),
         bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
-        start=orders.start,
         map_limit=orders.map_limit,
         settle=settings.settle,
         pace=Pace(linger_s=publish.linger, max_records=publish.max_records, transaction_s=transaction_s),
@@ -205,7 +203,7 @@ def assemble(
         hooks=hooks,
         clock=clock,
     )
-    assignments = Assignments(clients.consumers, topics, start=rules.start, map_limit=rules.map_limit, clock=clock)
+    assignments = Assignments(clients.consumers, topics, map_limit=rules.map_limit, clock=clock)
     results = PendingResults(backlog, assignments, max_records=rules.pace.max_records)
     ages, lag = Ages(), Lag(clients.consumers)
     admission = Admission(

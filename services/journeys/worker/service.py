@@ -1,7 +1,8 @@
 """The life of one worker, from its start to its end.
 
 Start: the ops server comes first, so that probes show the reason for a slow start. The worker looks up Kafka's topics
-and the registry's schema ids side by side. Then it builds the parts and starts the Kafka thread.
+and the registry's schema ids side by side, and decides where a new group starts. Then it builds the parts and starts
+the Kafka thread.
 
 Stop: SIGTERM or SIGINT cancels HTTP at once. The worker commits finished orders (4 s at most) and leaves the group (5 s
 at most, in a thread of its own, since it can block behind a pending join). Then it returns 0.
@@ -63,6 +64,7 @@ from journeys.worker.observer import (
     SlowHook,
     SummaryHook,
 )
+from journeys.worker.start import decide_start
 from journeys.worker.threads import in_daemon_thread
 from journeys.worker.watchdog import Watchdog
 
@@ -172,7 +174,10 @@ class Service:
             signal.signal(number, stop)
 
     async def _prepare(self) -> dict[str, int]:
-        """The schema ids, once all topics were found too. Raises SetupError for a missing topic or subject."""
+        """The schema ids, once all topics were found and the start of the group is decided.
+
+        Raises SetupError for a missing topic or subject, HaltError if JOURNEYS_ORDERS__START refuses to start.
+        """
         wanted = topics.required_topics(self._settings)
         cluster = in_daemon_thread(lambda: KafkaAdmin(self._settings).topics(*wanted), name="kafka-topics")
         place, prefix = self._settings.registry, self._settings.publish.topic_prefix
@@ -180,11 +185,14 @@ class Service:
         try:
             topics.require(self._settings, await cluster)
             found = await ids
+            at_end = await in_daemon_thread(lambda: decide_start(self._settings), name="group-start")
         except BaseException:
             for future in (cluster, ids):
                 future.add_done_callback(_look_away)
             raise
         log("registry.schemas_known", subjects=len(found))
+        if at_end:
+            log("orders.start_at_end", topics=at_end)
         return found
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:

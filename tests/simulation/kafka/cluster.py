@@ -97,6 +97,11 @@ class Cluster:
         for number in range(partitions):
             self.logs[topic, number] = Log((topic, number))
 
+    def grow(self, topic: str, partitions: int) -> None:
+        """A topic gets more partitions, up to so many."""
+        for number in range(len(self.partitions([topic])), partitions):
+            self.logs[topic, number] = Log((topic, number))
+
     def recreate(self, topic: str) -> None:
         """Delete a topic and create it again, with as many partitions. The offsets in it go, also pending ones."""
         places = self.partitions([topic])

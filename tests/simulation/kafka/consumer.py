@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
@@ -185,6 +186,14 @@ class ModelConsumer:
                 raise failure(KafkaError._TIMED_OUT, "committed: timed out")
             self.link.process.wait(min(left, 0.1))
         return [self._found(place) for place in places]
+
+    def list_topics(self, topic: str, timeout: float) -> SimpleNamespace:
+        """The partitions of a topic."""
+        self._weather.call("list_topics")
+        if not self.link.wait_for_answer(timeout):
+            raise timed_out("list_topics")
+        partitions = {number: None for _, number in self._cluster.partitions([topic])}
+        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=partitions)})
 
     def get_watermark_offsets(
         self,

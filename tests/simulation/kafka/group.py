@@ -87,8 +87,11 @@ class Group:
             self.offsets[place] = offset
 
     def refuses(self, member_id: str, generation: int) -> int | None:
-        """Why this member may not commit; None if it may. Who owns what is never asked, nor is a stranger anything."""
-        if not member_id and generation < 0:
+        """Why this member may not commit; None if it may. Who owns what is never asked.
+
+        A stranger without an id may always, one with an id while the group is empty.
+        """
+        if generation < 0 and not (member_id and self._members):
             return None
         member = self._members.get(member_id)
         if member is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import Literal
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
@@ -17,8 +16,6 @@ from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.ledger import Ledger
 from journeys.errors import HaltError
 from journeys.worker.kafka_thread.topic_watch import TopicWatch
-
-Start = Literal["earliest", "latest", "error"]
 
 _BUDGET_S = 1.0
 """The longest time that a rebalance waits for committed offsets, in all."""
@@ -29,16 +26,13 @@ _ASK_AGAIN_S = 0.5
 class Assignments:
     """Ledgers by partition and by epoch; belongs to the Kafka thread. An epoch is never used twice in a process.
 
-    `start` says where a partition without a committed offset begins. `map_limit` bounds a commit's map, in characters.
+    A partition without a committed offset starts at its beginning. `map_limit` bounds a commit's map, in characters.
     """
 
-    def __init__(
-        self, consumers: OrderConsumers, topics: TopicWatch, *, start: Start, map_limit: int, clock: Clock
-    ) -> None:
+    def __init__(self, consumers: OrderConsumers, topics: TopicWatch, *, map_limit: int, clock: Clock) -> None:
         self._consumers = consumers
         self._topics = topics
         self._clock = clock
-        self._start = start
         self._map_limit = map_limit
         self._epochs = count(1)
         self._by_epoch: dict[int, Partition] = {}
@@ -151,10 +145,8 @@ class Assignments:
                 f"the group's offset of {topic}/{number} is gone; starting over would republish everything."
                 " Choose where to go on with kafka-consumer-groups --reset-offsets"
             )
-        if self._start == "error":
-            raise HaltError(f"the group has no offset for {topic}/{number}, and JOURNEYS_ORDERS__START is error")
-        first, end = self._consumers.bounds(partition, timeout_s=1.0)
-        return end if self._start == "latest" else first
+        first, _ = self._consumers.bounds(partition, timeout_s=1.0)
+        return first
 
     def _close(self, partition: Partition) -> None:
         self.unannounced.discard(partition)

@@ -10,7 +10,7 @@ from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.errors import HaltError
 from journeys.worker.hooks import Hooks
-from journeys.worker.kafka_thread.assignments import Assignments, Start
+from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.topic_watch import TopicWatch
 
 A: Partition = ("orders", 0)
@@ -43,10 +43,9 @@ class Slow(FakeConsumer):
 class Bench:
     """Assignments of one group."""
 
-    def __init__(self, start: Start = "earliest") -> None:
+    def __init__(self) -> None:
         self.group = Group()
         self.consumer = Slow(self.group)
-        self.consumer.ends = {A: 9, B: 9}
         clock = Clock(wall=lambda: 0.0, monotonic=lambda: self.consumer.now)
         consumers = OrderConsumers({self.consumer: ["orders"]})
         self.brokers = FakeTopics()
@@ -55,25 +54,18 @@ class Bench:
         )
         self.topics.look(0.0)
         self.topics.look(0.0)
-        self.assignments = Assignments(consumers, self.topics, start=start, map_limit=4000, clock=clock)
+        self.assignments = Assignments(consumers, self.topics, map_limit=4000, clock=clock)
 
 
-@pytest.mark.parametrize(("start", "offset"), [("earliest", 0), ("latest", 9)])
-def test_partition_without_an_offset_starts_by_the_setting(start: Start, offset: int) -> None:
-    """And that is to be announced, so that a later absence is known for what it is."""
-    bench = Bench(start)
+def test_partition_without_an_offset_starts_at_its_beginning() -> None:
+    """Its first offset is announced, so that a later absence is known as a loss."""
+    bench = Bench()
+    bench.consumer.ends = {A: 9}
     bench.assignments.take_over([A])
-    assert bench.consumer.positions == {A: offset}
+    assert bench.consumer.positions == {A: 0}
     assert bench.assignments.unannounced == {A}
     bench.assignments.announced([A])
     assert bench.assignments.unannounced == set()
-
-
-def test_missing_offset_halts_if_start_is_error() -> None:
-    """After the first start, an absent offset is a lost one."""
-    bench = Bench("error")
-    with pytest.raises(HaltError, match="the group has no offset for orders/0"):
-        bench.assignments.take_over([A])
 
 
 @pytest.mark.parametrize("seen_by", ["its own commit", "another's"])
