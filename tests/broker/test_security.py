@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 import trustme
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
@@ -127,6 +127,21 @@ class Cluster:
         for answer in self.admin.create_acls([right.acl(name) for right in granted]).values():
             answer.result(30)
 
+    def revoke(self, name: str, taken: Right) -> None:
+        """Take a right away from a principal. Returns once the broker applies it."""
+        acl = taken.acl(name)
+        one = AclBindingFilter(
+            acl.restype,
+            acl.name,
+            acl.resource_pattern_type,
+            acl.principal,
+            acl.host,
+            acl.operation,
+            acl.permission_type,
+        )
+        self.admin.delete_acls([one])[one].result(30)
+        until(lambda: not self.admin.describe_acls(one).result(30), "the right to be gone")
+
     def client(self, listener: str, login: Mapping[str, str]) -> dict[str, str]:
         """Settings for a client that logs in through a listener with these settings of librdkafka."""
         own = {"security.protocol": LISTENERS[listener], "ssl.ca.location": str(self.authority)}
@@ -227,13 +242,41 @@ def test_a_worker_needs_no_more_than_its_rights(cluster: Cluster, protocol: str,
 
 @pytest.mark.parametrize("missing", rights("journeys run"), ids=str)
 def test_a_worker_names_the_right_that_it_lacks(cluster: Cluster, missing: Right) -> None:
-    """Without any one right of its table a worker ends with exit code 1, and its last line says why."""
+    """Without any one right of its table a worker ends with exit code 1, or waits, and a line says why."""
     granted = [right for right in rights("journeys run") if right != missing]
     with at_work(cluster, cluster.user(granted)) as (worker, _):
+        if missing.refusal == "topic.forbidden":
+            [forbidden] = worker.until("topic.forbidden")
+            assert forbidden["topic"] == "journeys.retry.1s"
+            assert worker.stop() == 0, worker.raw()
+            return
         assert worker.process.wait(60) == 1, worker.raw()
         [failed] = worker.lines("worker.failed")
         assert missing.refusal in failed["reason"]
         assert failed.get("remedy") is None, "to create a topic that is only hidden would not help"
+
+
+def test_worker_waits_for_a_right_that_is_taken_away_at_work(cluster: Cluster) -> None:
+    """The log and /readyz name a topic that may not be written any more. With the right, the worker continues."""
+    environment = cluster.user(rights("journeys run"))
+    user = json.loads(environment["JOURNEYS_KAFKA__CONFIG"])["sasl.username"]
+    [taken] = [right for right in rights("journeys run") if right.name == "journey.*"]
+    with at_work(cluster, environment) as (worker, orders):
+        address = address_of(worker)
+        until_done(cluster, orders)
+        cluster.revoke(user, taken)
+        more = place(cluster)
+        [forbidden] = worker.until("topic.forbidden")
+        assert forbidden["topic"].startswith("journey.")
+        assert "Write" in forbidden["remedy"]
+        found = reasons(address)
+        assert list(found) == ["topic"]
+        assert found["topic"].startswith(f"{forbidden['topic']} takes no records: TOPIC_AUTHORIZATION_FAILED")
+        cluster.grant(user, [taken])
+        until_done(cluster, more)
+        until(lambda: reasons(address) == {}, "the worker to be ready")
+        assert [line["topic"] for line in worker.until("topic.allowed")] == [forbidden["topic"]]
+        assert worker.stop() == 0, worker.raw()
 
 
 def test_a_client_certificate_is_a_login(cluster: Cluster) -> None:

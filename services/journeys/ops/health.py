@@ -47,8 +47,8 @@ ADVICE: Final[Mapping[Unready | Degraded, Advice]] = {
         "Fetched orders wait in the worker; none is published.", "Look at the brokers.", "kafka-does-not-answer"
     ),
     "topic": Advice(
-        "Orders that need the topic wait until it is there again.",
-        "journeys topics create",
+        "Orders that need the topic wait until it takes records again.",
+        "journeys topics create, or give the worker the right to Write, as the reason says.",
         "a-topic-takes-no-records",
     ),
     "registry": Advice(

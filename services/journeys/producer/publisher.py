@@ -14,6 +14,9 @@ broker checks group membership, not ownership, so a rejoin inside an open transa
 (measured; librdkafka 2.16). So it runs in a thread of its own. If it is late, the thread is left behind together with
 its producer. The other calls return in time.
 
+librdkafka names a topic that this client may not write to only in its log (measured): Kafka refuses the topic before
+any record is sent, so no record has a report.
+
 A producer with an unknown outcome is never used again. librdkafka has no KIP-890 yet (confluentinc/librdkafka #5423),
 so a delayed EndTxn could otherwise end a later transaction.
 """
@@ -24,9 +27,10 @@ import contextlib
 import logging
 import math
 import queue
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
@@ -59,10 +63,14 @@ _NOT_ALLOWED = frozenset(
     {
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
     }
 )
+"""The missing rights without which nothing can be published. For the right to write to one topic, the caller waits."""
+
+
+_FORBIDDEN = re.compile(r'Failed to add partition "([^"]+)" \[\d+\] to transaction: Broker: Topic authorization failed')
+"""The line of librdkafka's log that names a topic."""
 
 
 class Outcome(StrEnum):
@@ -85,6 +93,8 @@ class Result:
     """The batches, by index, with a record that is too large for its topic."""
     missing_topic: str | None = None
     """The topic that does not exist, if that is the reason of an abort and the topic is known."""
+    forbidden_topic: str | None = None
+    """The topic that this client may not write to, if that is the reason of an abort and the topic is known."""
     positions: Mapping[int, Position] = field(default_factory=dict)
     """Where Kafka keeps the record of a batch, by the batch's index; for batches of one record, if Kafka said so."""
 
@@ -135,10 +145,23 @@ class _Reports:
         if topic is not None and partition is not None and offset is not None and offset >= 0:
             self.positions[batch] = Position(topic=topic, partition=partition, offset=offset)
 
-    @property
-    def missing_topic(self) -> str | None:
-        """The topic of the record that failed first, if it failed because there is no such topic."""
-        return self.topic if self.first is not None and self.first.code() in _MISSING else None
+    def topic_of(self, codes: Collection[int]) -> str | None:
+        """The topic of the record that failed first, if it failed with one of these errors."""
+        return self.topic if self.first is not None and self.first.code() in codes else None
+
+
+class _ProducerLog:
+    """Passes librdkafka's log lines on, and finds in them the topic that this client may not write to."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger("librdkafka")
+        self.forbidden_topic: str | None = None
+
+    def log(self, level: int, text: str, *fields: str) -> None:
+        """As `logging.Logger.log`; confluent_kafka calls it during the producer's calls."""
+        self._logger.log(level, text, *fields)
+        if found := _FORBIDDEN.search(text % fields):
+            self.forbidden_topic = found[1]
 
 
 def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
@@ -187,6 +210,7 @@ class Publisher:
         self._producer: Producer | None = None
         self._latest = math.inf
         self._care = _Care.NONE
+        self._log = _ProducerLog()
 
     def hurry(self, seconds: float) -> None:
         """Give all current and later calls at most `seconds` from now. Any thread may call it."""
@@ -201,7 +225,7 @@ class Publisher:
         self.discard()
         deadline = self._clock() + timeout_s
         try:
-            producer = self._make(self._config, logger=logging.getLogger("librdkafka"))
+            producer = self._make(self._config, logger=self._log)
         except KafkaException as wrong:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", wrong.args[0].str())]) from None
         while True:
@@ -258,6 +282,7 @@ class Publisher:
         if self._producer is None:
             return Result(outcome=Outcome.UNKNOWN, reason="no producer")
         reports = _Reports()
+        self._log.forbidden_topic = None
         until = self._clock() + timeout_s
         transaction = _Transaction(
             self._producer, lambda: min(until, self._latest) - self._clock(), self._bounded, self._care
@@ -280,17 +305,19 @@ class Publisher:
         return Result(outcome=Outcome.COMMITTED, positions=reports.positions)
 
     def _aborted(self, error: KafkaError, reports: _Reports) -> Result:
+        if self._log.forbidden_topic is not None:
+            reports.refused(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), self._log.forbidden_topic)
         error = reports.first or error
         if error.code() in _NOT_ALLOWED:
-            place = "" if reports.topic is None else f" to {reports.topic} (ACL: Write on the topic)"
-            raise HaltError(f"this client may not publish or commit{place}: {described(error)}")
+            raise HaltError(f"this client may not publish or commit: {described(error)}")
         is_certain = self._care is _Care.APART or reports.records <= 1
         self._care = max(self._care, _Care.REPORTS if is_certain else _Care.APART)
         return Result(
             outcome=Outcome.ABORTED,
             reason=described(error),
             oversized=frozenset(reports.oversized if is_certain else ()),
-            missing_topic=reports.missing_topic,
+            missing_topic=reports.topic_of(_MISSING),
+            forbidden_topic=reports.topic_of({KafkaError.TOPIC_AUTHORIZATION_FAILED}),
         )
 
 

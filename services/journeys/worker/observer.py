@@ -76,6 +76,8 @@ _SUMMARY_S = 10.0
 """The time between two summary lines."""
 _MOST_FOREIGN = 100
 """The most foreign groups that are logged."""
+_CREATE = "journeys topics create"
+_GRANT = "give the worker's principal the right to Write to this topic"
 _DELETED = "the topic with order messages was deleted"
 _NO_CHECK = "the brokers give no topic id, so a topic that is deleted and created again is not noticed"
 _SETBACKS = 3
@@ -176,7 +178,8 @@ class LogHook:
         )
         self._shut: frozenset[Reason] = frozenset()
         self._obstacles: Mapping[str, str] = {}
-        self._missing_topic: str | None = None
+        self._refusing_topic: tuple[str, EventName] | None = None
+        """A topic that takes no records, and the event of its end."""
         self._missing_order_topics: frozenset[str] = frozenset()
         self._foreign_groups: set[str] = set()
         self._are_waiting = False
@@ -231,7 +234,7 @@ class LogHook:
     def _order_topics(self, missing: frozenset[str]) -> None:
         """Log each topic that goes missing, and that is there again."""
         for topic in sorted(missing - self._missing_order_topics):
-            log("topic.missing", topic=topic, reason=_DELETED, remedy="journeys topics create")
+            log("topic.missing", topic=topic, reason=_DELETED, remedy=_CREATE)
         for topic in sorted(self._missing_order_topics - missing):
             log("topic.found", topic=topic)
         self._missing_order_topics = missing
@@ -280,12 +283,19 @@ class LogHook:
 
     def _topic(self, result: Result) -> None:
         """Log a topic that takes no records once, and once more when a transaction is committed."""
-        if result.missing_topic is not None and result.missing_topic != self._missing_topic:
-            self._missing_topic = result.missing_topic
-            log("topic.missing", topic=result.missing_topic, reason=result.reason, remedy="journeys topics create")
-        elif result.outcome is Outcome.COMMITTED and self._missing_topic is not None:
-            log("topic.found", topic=self._missing_topic)
-            self._missing_topic = None
+        if result.missing_topic is not None:
+            self._refused(result.missing_topic, "topic.missing", "topic.found", result.reason, _CREATE)
+        elif result.forbidden_topic is not None:
+            self._refused(result.forbidden_topic, "topic.forbidden", "topic.allowed", result.reason, _GRANT)
+        elif result.outcome is Outcome.COMMITTED and self._refusing_topic is not None:
+            topic, end = self._refusing_topic
+            log(end, topic=topic)
+            self._refusing_topic = None
+
+    def _refused(self, topic: str, event: EventName, end: EventName, reason: str | None, remedy: str) -> None:
+        if self._refusing_topic != (topic, end):
+            self._refusing_topic = topic, end
+            log(event, topic=topic, reason=reason, remedy=remedy)
 
     def _order(self, order: FinishedOrder, sent_to: Position | None) -> None:
         event = _ORDER_EVENTS.get(order.outcome)
@@ -330,17 +340,15 @@ class ReadinessHook:
         """Transactions in a row that were not committed."""
         self._is_in_doubt = True
         self._missing_order_topics = ""
-        self._missing_topic = ""
+        self._refusing_topic = ""
 
     def __call__(self, happening: Happening) -> None:
         """Add or remove a reason."""
         match happening:
             case TransactionEnded(result):
                 self._transaction(result)
-            case OutcomeRecovered():
-                self._is_in_doubt = False
-                if self._setbacks < _SETBACKS:
-                    self._health.unready("producer", None)
+            case OutcomeRecovered(_, owed):
+                self._recovered(owed)
             case KafkaUnreachable(reason):
                 self._health.unready("producer", f"Kafka does not answer: {reason}")
             case Assigned() | Revoked():  # other orders are next, so the setbacks say nothing about them
@@ -365,27 +373,36 @@ class ReadinessHook:
             self._reset()
             return
         self._setbacks += 1
-        if result.missing_topic is not None:
-            self._missing_topic = f"{result.missing_topic} takes no records: {result.reason}"
+        topic = result.missing_topic or result.forbidden_topic
+        if topic is not None:  # Kafka answers, so `topic` is the only reason
+            self._refusing_topic = f"{topic} takes no records: {result.reason}"
             self._topics()
-        if self._setbacks >= _SETBACKS:
+            self._health.unready("producer", None)
+        elif self._setbacks >= _SETBACKS:
             self._health.unready(
                 "producer", f"{self._setbacks} transactions in a row were not committed, the last one: {result.reason}"
             )
         elif result.outcome is Outcome.UNKNOWN:
             self._health.unready("producer", "the outcome of the last transaction is being read back")
 
+    def _recovered(self, owed: int) -> None:
+        self._is_in_doubt = False
+        if not owed:  # no transaction follows that could be committed
+            self._reset()
+        if self._setbacks < _SETBACKS:
+            self._health.unready("producer", None)
+
     def _reset(self) -> None:
         """Count setbacks anew. An outcome in doubt stays a reason."""
         if self._setbacks:
             self._setbacks = 0
-            self._missing_topic = ""
+            self._refusing_topic = ""
             self._topics()
             if not self._is_in_doubt:
                 self._health.unready("producer", None)
 
     def _topics(self) -> None:
-        why = "; ".join(text for text in (self._missing_order_topics, self._missing_topic) if text)
+        why = "; ".join(text for text in (self._missing_order_topics, self._refusing_topic) if text)
         self._health.unready("topic", why or None)
 
     def _gate(self, reasons: Mapping[Reason, str]) -> None:

@@ -246,9 +246,10 @@ def test_an_unknown_outcome_makes_the_worker_unready_until_it_is_read_back() -> 
     ]
 
 
-def aborted(missing_topic: str | None = None) -> TransactionEnded:
-    """An aborted transaction."""
-    result = Result(outcome=Outcome.ABORTED, reason="NOT_ENOUGH_REPLICAS: too few", missing_topic=missing_topic)
+def aborted(*, missing: str | None = None, forbidden: str | None = None) -> TransactionEnded:
+    """An aborted transaction, because of one of these topics."""
+    reason = "NOT_ENOUGH_REPLICAS: too few"
+    result = Result(outcome=Outcome.ABORTED, reason=reason, missing_topic=missing, forbidden_topic=forbidden)
     return TransactionEnded(result, (), 0.1)
 
 
@@ -273,6 +274,18 @@ def test_three_transactions_without_a_commit_make_the_worker_unready() -> None:
     assert why(health, "producer") is None
 
 
+def test_worker_is_ready_once_all_orders_in_doubt_turn_out_published() -> None:
+    """No transaction follows that could be committed."""
+    health = Health()
+    hook = ReadinessHook(health)
+    for _ in range(3):
+        hook(TransactionEnded(Result(outcome=Outcome.UNKNOWN), (), 0.1))
+        hook(OutcomeRecovered(published=0, owed=1))
+    assert why(health, "producer") is not None
+    hook(OutcomeRecovered(published=1, owed=0))
+    assert why(health, "producer") is None
+
+
 def test_rebalance_does_not_hide_an_outcome_in_doubt() -> None:
     """A new assignment says nothing about Kafka's answer."""
     health = Health()
@@ -289,23 +302,35 @@ def test_rebalance_does_not_hide_an_outcome_in_doubt() -> None:
     assert why(health, "producer") is None
 
 
-def test_missing_topic_is_logged_once_and_in_readyz() -> None:
-    """The line names the topic and the command that creates it."""
+@pytest.mark.parametrize(
+    ("abort", "begin", "end", "remedy"),
+    [
+        (aborted(missing="journey.ads"), "topic.missing", "topic.found", "journeys topics create"),
+        (aborted(forbidden="journey.ads"), "topic.forbidden", "topic.allowed", "Write"),
+    ],
+)
+def test_topic_that_takes_no_records_is_logged_once_and_in_readyz(
+    abort: TransactionEnded, begin: str, end: str, remedy: str
+) -> None:
+    """The line names topic and remedy. Kafka answers, so `topic` is the only reason, even after three aborts."""
     out = io.StringIO()
     configure(log_format="json", stream=out)
     health = Health()
     hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
-    for happening in (aborted("journey.ads"), aborted("journey.ads")):
+    hooks.notify(OutcomeRecovered(published=0, owed=0))
+    for happening in (aborted(), aborted(), aborted(), abort, abort):
         hooks.notify(happening)
     assert str(why(health, "topic")).startswith("journey.ads takes no records: ")
+    assert why(health, "producer") is None
     hooks.notify(COMMITTED)
     assert why(health, "topic") is None
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [(line["event"], line["topic"]) for line in lines if "topic" in line] == [
-        ("topic.missing", "journey.ads"),
-        ("topic.found", "journey.ads"),
+        (begin, "journey.ads"),
+        (end, "journey.ads"),
     ]
-    assert [line["remedy"] for line in lines if "remedy" in line] == ["journeys topics create"]
+    [named] = [line["remedy"] for line in lines if "remedy" in line]
+    assert remedy in named
 
 
 def test_missing_order_topic_is_logged_once_and_in_readyz() -> None:
@@ -316,7 +341,7 @@ def test_missing_order_topic_is_logged_once_and_in_readyz() -> None:
     hooks = Hooks(LogHook(rejected_topic="rejected"), ReadinessHook(health))
     for happening in (
         OrderTopicsMissing(["orders"]),
-        aborted("journey.ads"),
+        aborted(missing="journey.ads"),
         OrderTopicsMissing(["orders", "retries"]),
     ):
         hooks.notify(happening)
