@@ -74,6 +74,7 @@ def patient(
             "JOURNEYS_PUBLISH__TOPIC_PREFIX": f"{namespace}journey.",
             "JOURNEYS_API__BASE_URL": api.url,
             "JOURNEYS_API__KEY": KEY,
+            "JOURNEYS_PUBLISH__NATIVE": "false",  # there may be no compiler
         }.items():
             monkeypatch.setenv(name, value)
         yield Patient(namespace, stack, capsys)

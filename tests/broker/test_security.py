@@ -353,7 +353,7 @@ def test_doctor_names_missing_rights(
     """A worker's rights are enough for it, except to see the settings of topics. Other missing rights are failures."""
 
     def examined(granted: Sequence[Right]) -> dict[str, dict[str, str]]:
-        for name, value in cluster.user(granted).items():
+        for name, value in {**cluster.user(granted), "JOURNEYS_PUBLISH__NATIVE": "false"}.items():
             monkeypatch.setenv(name, value)
         main(["doctor", "--json"])
         return {check["id"]: check for check in json.loads(capsys.readouterr().out)["checks"]}

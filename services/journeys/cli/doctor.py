@@ -19,6 +19,8 @@ from journeys.cli.terminal import complain
 from journeys.errors import HaltError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from journeys.doctor.report import Report, Result
     from journeys.settings import Loaded
 
@@ -65,7 +67,9 @@ def doctor(
     if as_json:
         typer.echo(json.dumps(report.as_json(only_problems=only_problems)))
     else:
-        _show(report, report.problems if only_problems else report.results)
+        from journeys.cli import screen
+
+        show(screen.console(), report, report.problems if only_problems else report.results)
     raise typer.Exit(report.exit_code(strict=strict))
 
 
@@ -101,7 +105,8 @@ def _mend(report: Report, config: Path | None, *, yes: bool) -> bool:
     return bool(agreed)
 
 
-def _show(report: Report, shown: Sequence[Result]) -> None:
+def show(out: Console, report: Report, shown: Sequence[Result]) -> None:
+    """Print these results of the report, a line each if they fit, and how many checks ended with each status."""
     from rich.text import Text
 
     from journeys.cli import screen
@@ -109,7 +114,6 @@ def _show(report: Report, shown: Sequence[Result]) -> None:
 
     styles = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIPPED: "dim"}
     words = {status: "FAIL" if status is Status.FAIL else status.value for status in Status}
-    out = screen.console()
     before = max(len(word) for word in words.values()) + 2
     indent = before + max(len(result.title) for result in report.results) + 2
     for result in shown:

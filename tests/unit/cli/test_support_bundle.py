@@ -6,9 +6,11 @@ import json
 import zipfile
 from pathlib import Path
 
+import fastjsonschema
 import pytest
 
 from journeys.cli import main
+from journeys.doctor.report import schema
 
 
 @pytest.mark.slow
@@ -41,7 +43,11 @@ def test_bundle_holds_checks_settings_and_log_without_secrets(
         texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
     assert "s3cret" not in "".join(texts.values())
     assert [json.loads(line)["order_id"] for line in texts["worker.log"].splitlines()] == ["order-1", "order-2"]
-    assert json.loads(texts["doctor.json"])["status"] == "fail"
+    report = json.loads(texts["doctor.json"])
+    fastjsonschema.compile(schema())(report)
+    failed = [check["id"] for check in report["checks"] if check["status"] == "fail"]
+    assert failed == ["kafka.brokers", "registry.answer", "api.answer"]
+    assert report["counts"]["skipped"] == len(report["checks"]) - 7
     assert main(arguments) == 2
     assert "exists already" in capsys.readouterr().err
 
