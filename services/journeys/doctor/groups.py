@@ -15,7 +15,9 @@ from journeys.tools.lag.progress import Commit, Progress
 
 _ASSIGNORS: Final = {"classic": "cooperative-sticky", "consumer": None}
 """The assignor of a worker by group protocol. In `consumer` the broker assigns."""
-_RUNBOOK: Final = "docs/runbook.md explains what to do"
+_NAMELESS: Final = "rdkafka"
+"""librdkafka's client id of a member without an instance id."""
+_RUNBOOK: Final = "see docs/runbook.md: An offset is out of range, A topic was created again, or The map cannot be read"
 
 
 def members(settings: Settings, found: Mapping[str, Group]) -> Finding:
@@ -32,11 +34,11 @@ def members(settings: Settings, found: Mapping[str, Group]) -> Finding:
         if stranger := _stranger(settings, group):
             remedy = "stop the other program, or give the workers another JOURNEYS_KAFKA__GROUP_ID"
             return fail(f"another program is in the group {name}: {stranger}", remedy, items=items)
-        for instance_id, twins in _twins(group.members):
+        for instance_id, twins in _twins(settings, group.members):
             hosts = ", ".join(sorted(member.host for member in twins))
             return fail(
                 f"{len(twins)} members of {name} have the instance id {instance_id} ({hosts}): they fence each other",
-                "give each worker its own JOURNEYS_KAFKA__INSTANCE_ID, or none",
+                "give each worker its own JOURNEYS_KAFKA__INSTANCE_ID, or none; after a kill and a restart, wait",
                 items=items,
             )
     counts = ", ".join(f"{name} {len(group.members)}" for name, group in found.items())
@@ -56,17 +58,17 @@ def _stranger(settings: Settings, group: Group) -> str | None:
     return None
 
 
-def _twins(found: Iterable[Member]) -> Iterable[tuple[str, list[Member]]]:
-    """The instance ids of more than one member. A worker without one has the client id of librdkafka."""
+def _twins(settings: Settings, found: Iterable[Member]) -> Iterable[tuple[str, list[Member]]]:
+    """The instance ids of more than one member.
+
+    A worker's client id is its instance id, unless it has none or the user sets another client id.
+    """
+    nameless = {_NAMELESS, settings.kafka.config.get("client.id")}
     named = defaultdict(list)
     for member in found:
-        if member.client_id != _NAMELESS:
+        if member.client_id not in nameless:
             named[member.client_id].append(member)
     return [(instance_id, same) for instance_id, same in named.items() if len(same) > 1]
-
-
-_NAMELESS: Final = "rdkafka"
-"""librdkafka's client id of a member without an instance id."""
 
 
 def _same_name(settings: Settings, found: Mapping[str, Group]) -> str:

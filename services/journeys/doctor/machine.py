@@ -58,23 +58,24 @@ def encoder(settings: Settings, language: Literal["c", "python"]) -> Finding:
 def memory_limit_bytes(system: Path = Path("/")) -> int | None:
     """The lowest memory limit of this process's control groups, None without one. `system` is the root directory."""
     limits: list[int] = []
-    for name in _groups(system):
-        base, file = (
-            ("sys/fs/cgroup", "memory.max") if name[0] == "" else ("sys/fs/cgroup/memory", "memory.limit_in_bytes")
-        )
-        path = PurePosixPath(name[1])
+    for controllers, path in _groups(system):
+        base, file = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
         # Inside a container, the path may be that of the host, which the container does not see: its own is the root.
         for each in {path, *path.parents}:
-            text = _text(system / base / str(each).lstrip("/") / file)
+            text = _text(system / "sys/fs/cgroup" / base / str(each).lstrip("/") / file)
             if text.isdecimal() and int(text) < _NO_LIMIT_BYTES:
                 limits.append(int(text))
     return min(limits, default=None)
 
 
-def _groups(system: Path) -> list[tuple[str, str]]:
+def _groups(system: Path) -> list[tuple[str, PurePosixPath]]:
     """The control groups of this process that limit memory: (controllers, path); no controllers in version 2."""
     lines = [line.split(":", 2) for line in _text(system / "proc/self/cgroup").splitlines()]
-    return [(line[1], line[2]) for line in lines if len(line) == 3 and (not line[1] or "memory" in line[1].split(","))]
+    return [
+        (line[1], PurePosixPath(line[2]))
+        for line in lines
+        if len(line) == 3 and (not line[1] or "memory" in line[1].split(","))
+    ]
 
 
 def _text(path: Path) -> str:

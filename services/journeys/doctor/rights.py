@@ -11,7 +11,7 @@ from journeys.redact import without_credentials
 from journeys.settings import Settings
 
 _SILENT = "the brokers do not say what this client may do; they are older than Kafka 2.3"
-_EVERY_NAME = "the other rights are in docs/security.md, under `journeys run`"
+_OTHERS = "see docs/security.md, under `journeys run`, for the other rights"
 
 
 def wanted_on_topics(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -71,5 +71,5 @@ def _grant(settings: Settings, kind: str, operation: str, name: str) -> str:
     servers = without_credentials(settings.kafka.bootstrap_servers)
     return (
         f"kafka-acls --bootstrap-server {servers} --add --allow-principal User:NAME "
-        f"--operation {operation.capitalize()} --{kind} {name}\n{_EVERY_NAME}"
+        f"--operation {operation.capitalize()} --{kind} {name}\n{_OTHERS}"
     )

@@ -35,11 +35,13 @@ def test_workers_without_a_name_are_fine_together() -> None:
 
 
 def test_duplicated_instance_id_fails() -> None:
-    """The finding names the hosts. The same worker is a member of both groups."""
+    """The finding names the hosts. A worker is a member of both groups, and the user may give all one client id."""
     one, other = member("pod-1", "10.0.0.1"), member("pod-1", "10.0.0.2")
     twins = groups.members(SETTINGS, {"journeys": group(one, other)})
     assert twins.status is Status.FAIL
     assert "pod-1 (10.0.0.1, 10.0.0.2)" in twins.detail
+    shared = load(None, {"JOURNEYS_KAFKA__CONFIG": '{"client.id": "pod-1"}'})
+    assert groups.members(shared, {"journeys": group(one, other)}).status is Status.OK
     alone = groups.members(NAMED, {"journeys": group(one), "journeys.retry": group(one)})
     assert alone.status is Status.OK
     assert "pod-1, the instance id of these settings, is one of them" in alone.detail
