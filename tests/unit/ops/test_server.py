@@ -101,7 +101,7 @@ def test_readiness_says_since_when_and_what_to_do() -> None:
             assert found["reasons"]["topic"] == {
                 "why": "journey.ads takes no records",
                 "since": "2023-11-14T22:13:21+00:00",
-                "orders": "Orders that need the topic wait until it is there again.",
+                "orders": "Orders that need the topic wait until it takes records again.",
                 "remedy": "journeys topics create, or give the worker the right to Write, as the reason says.",
                 "runbook": "docs/runbook.md#a-topic-takes-no-records",
             }
