@@ -54,13 +54,9 @@ class Events:
         self.read += len(page)
         for item in page:
             name = item.get("event_id") if type(item) is dict else None
-            if type(name) is not str or not name:  # most items have a text, so they are spared the call
-                name = _name(item)
-            if name is None:
-                self._unnamed.append(len(items))
-            elif name not in first:
+            if type(name) is str and name and name not in first:  # so it is with most items
                 first[name] = len(items)
-            elif self._is_repeat(item, name, start):
+            elif self._is_repeat(item, start):
                 continue
             items.append(item)
         return len(items) > start
@@ -77,12 +73,18 @@ class Events:
         self.is_shifted = self.is_shifted or bool(repeats)
         self.items = [item for index, item in enumerate(self.items) if index not in repeats]
 
-    def _is_repeat(self, item: Json, name: Hashable, start: int) -> bool:
-        """Note an item whose id an earlier one has. Returns whether an identical one is there.
+    def _is_repeat(self, item: Json, start: int) -> bool:
+        """Note an item that is to be added. Returns whether it has an id and an identical item is there.
 
-        `start` is the number of items on the pages before.
+        `start` is the number of items of the pages before.
         """
-        first, index = self._first[name], len(self.items)
+        name, index = _name(item), len(self.items)
+        if name is None:
+            self._unnamed.append(index)
+            return False
+        first = self._first.setdefault(name, index)
+        if first == index:
+            return False
         self.is_shifted = self.is_shifted or first < start
         contents = self._shared.setdefault(name, {content(self.items[first]): first})
         return contents.setdefault(content(item), index) != index
