@@ -11,6 +11,7 @@ from pathlib import Path
 
 import journeys
 from journeys.avro import wire
+from journeys.doctor import report
 from journeys.model import Journey
 from journeys.producer import schemas
 from journeys.producer.encoding import extension
@@ -25,6 +26,7 @@ def main() -> None:
     subprocess.run([command, "--help"], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
     if extension.language(wanted=True) != "c":
         raise SystemExit("the wheel has no encoder in C")
+    report.schema()  # a file of the package
     ids = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS)}
     journey = Journey(
         order_id="1001",

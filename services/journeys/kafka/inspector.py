@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -30,13 +30,18 @@ from journeys.kafka.cluster import Cluster, Group, Member, Offsets, Topic
 from journeys.kafka_errors import described
 from journeys.settings import Settings
 
-_NO_COORDINATOR = frozenset(
+K = TypeVar("K")
+
+_TAKING_OVER = frozenset(
     {
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
     }
 )
+"""The errors of a group or a partition that a broker is about to take over: a new one, or after a restart."""
 _LOOK_AGAIN_S = 0.1
 _API = re.compile(r"ApiKey \S+ \((\d+)\) Versions \d+\.\.(\d+)")
 """librdkafka's debug line about an API of a broker."""
@@ -92,23 +97,22 @@ class Inspector:
 
     def groups(self, names: Sequence[str]) -> dict[str, Group]:
         """Each of these consumer groups. One that does not exist has no members."""
-        deadline = time.monotonic() + ANSWER_S
-        while True:
-            futures = self._client.describe_consumer_groups(
+        futures = _settled(
+            lambda: self._client.describe_consumer_groups(
                 list(names), include_authorized_operations=True, request_timeout=ANSWER_S
             )
-            # The coordinator of a new group, or of a cluster that just started, is not there at once.
-            if _NO_COORDINATOR.isdisjoint(map(code_of, futures.values())) or time.monotonic() > deadline:
-                return {name: _group(future) for name, future in futures.items()}
-            time.sleep(_LOOK_AGAIN_S)
+        )
+        return {name: _group(future) for name, future in futures.items()}
 
     def offsets(self, group: str, topics: Mapping[str, int]) -> dict[Partition, Offsets]:
         """The offsets of the group in each partition; `topics` gives the partition count of each topic."""
         places = [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
         if not places:
             return {}
-        [asked] = self._client.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, places)], request_timeout=ANSWER_S
+        [asked] = _settled(
+            lambda: self._client.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group, places)], request_timeout=ANSWER_S
+            )
         ).values()
         described = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=ANSWER_S)
         ids = {topic: str(_result(future).topic_id) for topic, future in described.items()}
@@ -129,12 +133,24 @@ class Inspector:
         return found
 
     def _listed(self, places: Iterable[TopicPartition], which: OffsetSpec) -> dict[Partition, int]:
-        futures = self._client.list_offsets(
-            dict.fromkeys(places, which),
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=ANSWER_S,
+        futures = _settled(
+            lambda: self._client.list_offsets(
+                dict.fromkeys(places, which),
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=ANSWER_S,
+            )
         )
         return {(place.topic, place.partition): _result(future).offset for place, future in futures.items()}
+
+
+def _settled(ask: Callable[[], dict[K, Future[Any]]]) -> dict[K, Future[Any]]:
+    """The answers. Asks again while a broker takes over a group or a partition, for `ANSWER_S` at most."""
+    deadline = time.monotonic() + ANSWER_S
+    while True:
+        futures = ask()
+        if _TAKING_OVER.isdisjoint(map(code_of, futures.values())) or time.monotonic() > deadline:
+            return futures
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def _apis(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
