@@ -114,3 +114,46 @@ def test_every_order_is_found_where_it_is(shop: Shop, capsys: pytest.CaptureFixt
     open_orders = {row["kind"]: row["oldest"] for row in lag["partitions"] if row["oldest"] is not None}
     assert {kind: oldest["order"] for kind, oldest in open_orders.items()} == {"orders": NEW, "retry": FAILING}
     assert open_orders["retry"]["due"] == lag["next_retry"] != open_orders["orders"]["due"]
+
+    def found(order: str, code: int = 0, *options: str) -> dict[str, Any]:
+        assert main(["show", order, *options, "--json"]) == code
+        story: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert differences("journeys show", story) == []
+        return story
+
+    published = found(PUBLISHED)
+    [edition] = published["editions"]
+    assert (published["place"], edition["whole"], edition["edition"]) == (
+        "published",
+        True,
+        published["messages"][0]["position"],
+    )
+    assert [event["position"] for event in published["journey"]] == list(range(7))
+    assert {len(looked["partitions"]) for looked in published["looked"]} == {1}, "all topics are keyed by order id"
+    assert found(PUBLISHED, 0, "--from-api", "--everywhere")["api"] == {"events": 7, "differences": []}
+    refused = found(REFUSED, 1)
+    assert (refused["place"], refused["dead_letters"][0]["reason"]) == ("dead-letter", "status-400")
+    assert refused["dead_letters"][0]["source"] == refused["messages"][0]["position"]
+    failing = found(FAILING)
+    [retry] = failing["retries"]
+    assert (failing["place"], retry["reason"], retry["open"]) == ("retry", "status-503", True)
+    assert retry["due"] == lag["next_retry"]
+    assert found(NEW)["place"] == "open"
+    assert found("n1-never-sent", 1)["place"] == "nowhere"
+    assert run(capsys, "show", PUBLISHED).startswith(f"Order {PUBLISHED}: published")
+
+    def events(*options: str) -> list[dict[str, Any]]:
+        assert main(["tail", "--since", "1h", "--json", *options]) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [differences("journeys tail", line) for line in lines] == [[] for _ in lines]
+        return lines
+
+    shown = events("--no-follow")
+    assert sorted(event["record"]["position"] for event in shown) == list(range(7))
+    assert {event["record"]["order_id"] for event in shown} == {PUBLISHED}
+    channel = shown[0]["channel"]
+    assert events(channel, "--no-follow") == [event for event in shown if event["channel"] == channel]
+    assert events("--order", "n1-never-sent", "--no-follow") == []
+    assert len(events("--limit", "3")) == 3, "it follows, and ends"
+    [summary] = events("summary", "--no-follow")
+    assert summary["record"]["edition"] == edition["edition"]

@@ -25,6 +25,7 @@ TESTED_ELSEWHERE: Final = {
     "kafka/inspector.py": "the same: a door to Kafka",
     "producer/encoding/native.pyx": "tests/property/test_body.py and test_coerce.py hold it to fastavro",
     "tools/lag/measure.py": "tests/broker/test_commands.py: a door to Kafka",
+    "tools/show/find.py": "the same",
     "worker/kafka_thread/pace.py": "values without a decision",
     "worker/service.py": "tests/broker: the whole process",
 }

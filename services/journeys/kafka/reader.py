@@ -104,6 +104,19 @@ class PartitionReader:
             raise HaltError(f"Kafka does not say where {topic}/{partition} begins and ends")
         return range(*bounds)
 
+    def offset_at(self, topic: str, partition: int, at_ms: int) -> int | None:
+        """The offset of the first record that is as young as this time, in milliseconds since the epoch.
+
+        None if all are older. Raises HaltError.
+        """
+        try:
+            [found] = self._consumer.offsets_for_times([TopicPartition(topic, partition, at_ms)], timeout=_REPLY_S)
+        except KafkaException as error:
+            raise _halt(topic, error.args[0], self._group) from error
+        if found.error is not None:
+            raise _halt(topic, found.error, self._group)
+        return found.offset if found.offset >= 0 else None
+
     def committed(self, topic: str, partition: int, *, patience_s: float) -> tuple[int, str] | None:
         """Offset and metadata that the group last committed; None if it has committed nothing.
 
@@ -160,6 +173,23 @@ class PartitionReader:
             if left and self._monotonic() - last_s >= _SILENCE_S:
                 names = ", ".join(f"{topic}/{partition}" for topic, partition in left)
                 raise HaltError(f"Kafka has sent nothing of {names} for {_SILENCE_S:g} s")
+
+    def follow(self, starts: Mapping[Partition, int]) -> Iterator[OrderMessage | None]:
+        """The committed records from these offsets on, as they come, without end.
+
+        Gives None whenever none came for half a second. Raises HaltError if Kafka refuses them.
+        """
+        self._consumer.assign([TopicPartition(*place, start) for place, start in starts.items()])
+        while True:
+            read = None
+            for message in self._poll():
+                if (error := message.error()) is None:
+                    read = order_message(message)
+                    yield read
+                elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name
+                    _check(message.topic() or "Kafka", error, self._group)
+            if read is None:
+                yield None
 
     def _poll(self) -> list[Any]:
         first = self._consumer.poll(_POLL_S)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,17 +12,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from journeys.cli.timeline import timeline
+from journeys.tools.event import Event
 from journeys_sandbox.demo.audit import Published, Result
 
 _COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
-_WORDS = {
-    "cart_viewed": "viewed the basket",
-    "checkout_started": "started the checkout",
-    "checkout_completed": "bought",
-    "payment_info_submitted": "gave payment details",
-    "products": "looked at products",
-    "search_submitted": "searched",
-}
 
 
 class Step:
@@ -119,18 +112,8 @@ class Screen:
         """Print one order's journey, an event a line. Prints nothing without events."""
         if not events:
             return
-        order = events[0].value["order_id"]
-        table = Table(title=f"One journey of many: order {order}", title_justify="left", box=SIMPLE_HEAD)
-        for name in ("time (UTC)", "channel", "campaign or source", "page", "on the site"):
-            table.add_column(name, no_wrap=name in ("time (UTC)", "channel"))
-        for event in events:
-            value = event.value
-            at = value["event_at"].strftime("%d %b %H:%M:%S") if value["event_at"] else value["event_at_text"] or ""
-            where = value["event_campaign"] or value["event_source"] or ""
-            did = ", ".join(_WORDS.get(action, action) for action in value["actions"])
-            cells: tuple[Any, ...] = (at, event.topic, where, value["event_page_title"] or "", did)
-            table.add_row(*(Text(str(cell)) for cell in cells))
-        self._console.print(table)
+        title = f"One journey of many: order {events[0].value['order_id']}"
+        self._console.print(timeline([Event.of(event.topic, event.value) for event in events], title))
 
     def totals(self, result: Result) -> None:
         """Print the totals: orders, summaries, events, and how many are lost or doubled."""

@@ -24,7 +24,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(
         command in shown
         for command in (
-            *("run", "send", "lag", "doctor", "support-bundle", "demo"),
+            *("run", "send", "show", "lag", "doctor", "support-bundle", "demo"),
             *("dead-letters", "topics", "schemas", "config", "First steps"),
         )
     )
@@ -35,6 +35,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ["run"],
         ["send"],
+        ["show"],
         ["lag"],
         ["doctor"],
         ["support-bundle"],

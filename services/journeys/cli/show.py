@@ -1,0 +1,187 @@
+"""`journeys show`: everything that is known of one order."""
+
+# ruff: noqa: PLC0415 - heavy parts are imported by the command that needs them
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from journeys.cli.options import AsJson, ConfigFile, now_ms, parsed, settings_of
+from journeys.cli.terminal import complain
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from journeys.tools.show.edition import Edition
+    from journeys.tools.show.story import Story
+
+EPILOG = (
+    "Examples:\n\n"
+    "  journeys show 5154899656917\n\n"
+    "  journeys show 5154899656917 --since 2d\n\n"
+    "  journeys show 5154899656917 --from-api\n\n"
+    "  journeys show 5154899656917 --json | jq .place\n\n"
+    "The command reads Kafka alone: no worker has to run, and no group is disturbed. If the order id is the key of a "
+    "topic's records, it reads only the key's partition. --everywhere reads all partitions, for topics that were given "
+    "more partitions meanwhile. A journey may hold personal data. Exit code 1: the order is nowhere, is a dead letter, "
+    "or its newest edition is not whole or differs from the API's journey."
+)
+
+
+def show(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Order id.")],
+    *,
+    config: ConfigFile = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Look back to TIME only: an ISO time, or an age: 2d."),
+    ] = None,
+    from_api: Annotated[
+        bool, typer.Option("--from-api", help="Show the journey that the API has now, and what differs.")
+    ] = False,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help="Read all partitions of all topics.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where an order is, and its journey."""
+    settings = settings_of(config)
+
+    from journeys.cli import screen
+    from journeys.dead_letters.filters import parse_time
+    from journeys.tools.show.find import OrderFinder
+    from journeys.tools.show.story import Place
+
+    since_ms = None if since is None else parsed(lambda: parse_time(since, now_ms=now_ms()), "--since")
+    with OrderFinder(settings, everywhere=everywhere, since_ms=since_ms) as finder, screen.progress("reading") as on:
+        story = finder.find(order, on)
+    if from_api:
+        from journeys.tools.show.from_api import as_edition, fetch
+
+        story = replace(story, api=as_edition(settings, asyncio.run(fetch(settings, order))))
+    if finder.registry_error is not None:
+        complain(f"order messages in Avro are known by their keys: {finder.registry_error}")
+    if as_json:
+        typer.echo(json.dumps(story.as_json(), indent=2))
+    else:
+        out = screen.console()
+        for part in view(story):
+            out.print(part, soft_wrap=False)
+    is_broken = bool(story.editions and story.editions[0].missing)
+    if is_broken or story.differences or story.place in (Place.NOWHERE, Place.DEAD_LETTER):
+        raise typer.Exit(1)
+
+
+def view(story: Story) -> Iterator[RenderableType]:
+    """A story for people."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from journeys.cli.screen import plain
+    from journeys.cli.timeline import timeline
+
+    yield Text.assemble("Order ", (plain(story.order).plain, "bold"), ": ", (_PLACES[story.place.value], "bold"))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, text in _lines(story):
+        grid.add_row(label, plain(text))
+    yield grid
+    if story.timeline:
+        yield ""
+        newest = "Journey of the newest edition" if story.api is None else "Journey that the API has now"
+        yield timeline(story.timeline, newest)
+    if story.api is not None and story.editions:
+        yield from (plain(line) for line in _differences(story))
+    yield Text("\n".join(["Read:", *(f"  {line}" for line in _looked(story))]), style="dim")
+
+
+_PLACES = {
+    "published": "published",
+    "dead-letter": "a dead letter",
+    "retry": "waits to be tried again",
+    "open": "not published yet",
+    "gone": "read by the workers, but Kafka no longer has what became of it",
+    "nowhere": "not found",
+}
+
+
+def _lines(story: Story) -> Iterator[tuple[str, str]]:
+    """The findings in the order of time, each with its label."""
+    from journeys.cli.screen import time_of
+    from journeys.headers import RetryHeader
+    from journeys.tools.show.story import replay_command
+
+    for received in story.received:
+        due = "" if received.due_ms is None else f"; waits until {time_of(received.due_ms)} (JOURNEYS_ORDERS__SETTLE)"
+        state = "not published yet" if received.open else "done"
+        yield "received", f"{time_of(received.message.timestamp_ms)}  {received.edition}  {state}{due}"
+    for retry in story.retries:
+        due = "" if retry.due_ms is None else f", next try at {time_of(retry.due_ms)}"
+        attempt = retry.message.number(RetryHeader.ATTEMPT)
+        state = f"waits{due}" if retry.open else "done"
+        at = time_of(retry.message.timestamp_ms)
+        yield "retry", f"{at}  {retry.message.position}  {retry.reason}, attempt {attempt}: {state}"
+    for letter in story.letters:
+        yield "dead letter", f"{time_of(letter.at_ms)}  {letter.position}  {letter.reason}: {letter.state.value}"
+        if letter.text:
+            yield "", letter.text
+        if (command := replay_command(letter)) is not None:
+            yield "", f"send it again: {command}"
+    for edition in story.editions:
+        yield "published", _edition(edition)
+
+
+def _edition(edition: Edition) -> str:
+    from journeys.cli.screen import some, time_text
+    from journeys.tools.event import amount, time_of
+
+    facts = edition.facts()
+    counts = ", ".join(f"{channel} {count}" for channel, count in sorted(facts["events"].items()) if count)
+    missing = "; ".join(
+        f"{channel}: {abs(count)} {'missing' if count > 0 else 'too many'}"
+        for channel, count in edition.missing.items()
+    )
+    whole = f"NOT whole ({missing})" if missing else "whole"
+    total = edition.summary["order_total"]
+    money = "" if total is None else f"; {amount(total)} {edition.summary['order_currency'] or ''}".rstrip()
+    events = some(sum(facts["events"].values()), "event") + (f" ({counts})" if counts else "")
+    notes = "".join(
+        f"; {text}"
+        for text, holds in (
+            (f"{facts['rejected']} rejected", facts["rejected"]),
+            (f"{facts['misfits']} misfits", facts["misfits"]),
+            ("not consistent", not facts["consistent"]),
+            ("no conversion seen", not facts["conversion_seen"]),
+        )
+        if holds
+    )
+    at = time_text(time_of(edition.summary["fetched_at"]))
+    return f"{at}  edition {edition.name}  {whole}: {events}{money}{notes}"
+
+
+def _differences(story: Story) -> Iterator[str]:
+    if not story.differences:
+        yield "The newest edition and the API's journey are the same."
+    for each in story.differences:
+        what = {
+            "changed": f"changed in {', '.join(each.fields)}",
+            "only-published": "is only in the newest edition",
+            "only-at-the-api": "is only at the API",
+        }[each.kind]
+        yield f"Event {each.position} ({each.channel}) {what}."
+
+
+def _looked(story: Story) -> Iterator[str]:
+    """Where the command looked, and how far back."""
+    from journeys.cli.screen import some, time_of
+
+    for each in story.looked:
+        numbers = ", ".join(str(number) for number in each.partitions)
+        where = "all partitions" if len(each.partitions) == each.of else f"partition {numbers} of {each.of}"
+        since = "" if each.since_ms is None else f", back to {time_of(each.since_ms)}"
+        yield f"{each.topic}: {where}, {some(each.records, 'record')}{since}"

@@ -1,0 +1,207 @@
+"""Reads Kafka for one order: order topics, retry tiers, dead letters, summaries, and the events of each edition."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Self
+
+from journeys.avro.wire import Decoder
+from journeys.clock import Clock
+from journeys.consumer.consumer import Partition
+from journeys.dead_letters.filters import Filter
+from journeys.dead_letters.topic import DeadLetterTopic
+from journeys.errors import HaltError
+from journeys.kafka.config import consumer_config
+from journeys.kafka.orders import RegistryOrderReader
+from journeys.kafka.partitioner import partition_of
+from journeys.kafka.reader import PartitionReader
+from journeys.kafka.topics import require
+from journeys.model import OrderMessage
+from journeys.producer import schemas
+from journeys.producer.registry import schema_text
+from journeys.settings import Settings
+from journeys.tools.lag.progress import Commit
+from journeys.tools.show.edition import Edition
+from journeys.tools.show.keys import is_keyed
+from journeys.tools.show.story import Looked, Received, Retried, Story
+from journeys.worker.kafka_thread.scheduled import Schedule
+
+Progress = Callable[[int, int], object]
+"""Called with how many records are read, and of how many."""
+
+_SAMPLED = 20
+"""The newest records of each partition that are looked at, to learn whether a topic is keyed by order id."""
+_AROUND_MS = 60_000
+"""The events of an edition are written in one transaction with its summary: at most so long before it, or after."""
+_PATIENCE_S = 30.0
+
+
+class OrderFinder:
+    """Finds one order after the other; to be used in a `with` block, by one thread.
+
+    With `everywhere`, all partitions are read, also of topics that are keyed by order id. `since_ms` leaves out older
+    records. Raises SetupError if no broker answers or a topic is missing, SettingsError for a setting that librdkafka
+    does not take.
+    """
+
+    def __init__(
+        self, settings: Settings, *, everywhere: bool, since_ms: int | None, clock: Clock | None = None
+    ) -> None:
+        self._settings = settings
+        self._everywhere = everywhere
+        self._since_ms = since_ms
+        self._clock = clock or Clock()
+        self._orders = RegistryOrderReader(settings)
+        registry = settings.registry
+        self._decoder = Decoder(lambda schema_id: schema_text(registry.url, registry.config, schema_id), trusted=True)
+        tiers = settings.orders.tiers
+        longest_s = max((delay_s for _, delay_s in tiers), default=0.0)
+        self._tiers = frozenset(topic for topic, _ in tiers)
+        self._schedule = Schedule(retry_topics=self._tiers, longest_s=longest_s, settle_s=settings.settle)
+        self._open = ExitStack()
+        self._letters = self._open.enter_context(DeadLetterTopic(settings, now_ms=self._clock.wall_ms()))
+        self._existing = self._letters.existing
+        require(settings, self._existing)
+        group = settings.kafka.group_id
+        # The groups are not joined: their names are enough to read what they have committed.
+        self._reader, self._retry_reader = (
+            self._open.enter_context(PartitionReader(consumer_config(settings, group_id=name)))
+            for name in (group, f"{group}.retry")
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @property
+    def registry_error(self) -> str | None:
+        """Why the registry could not be asked for the schemas of order messages; None if it could, or was not asked."""
+        return self._orders.error or self._letters.registry_error
+
+    def find(self, order: str, on: Progress) -> Story:
+        """Everything about this order. Raises HaltError, and SetupError if the registry does not answer."""
+        topics = [*self._settings.orders.topics, *self._tiers]
+        keyed = {} if self._everywhere else self._keyed(topics)
+        summaries = self._topic(schemas.SUMMARY)
+        wanted: dict[Partition, range] = {}
+        for topic in (*topics, summaries):
+            one = not self._everywhere and (topic == summaries or keyed[topic])
+            wanted |= self._bounds(topic, [partition_of(order.encode(), self._existing[topic])] if one else None)
+        letters = self._letters.scan(Filter(order=order), on).letters
+        messages, looked = self._read(order, wanted, on)
+        return Story(
+            order=order,
+            received=[self._received(each) for each in messages if each.position.topic in self._settings.orders.topics],
+            retries=[self._retried(each) for each in messages if each.position.topic in self._tiers],
+            letters=letters,
+            editions=self._editions(order, [each for each in messages if each.position.topic == summaries]),
+            looked=looked,
+        )
+
+    def _keyed(self, topics: Iterable[str]) -> dict[str, bool]:
+        """For each topic, whether the newest records have the order id as their key, in the key's partition."""
+        newest: dict[Partition, range] = {}
+        samples: dict[str, list[tuple[OrderMessage, str | None]]] = {topic: [] for topic in topics}
+        for topic in samples:
+            for place, bounds in self._bounds(topic, None).items():
+                newest[place] = range(max(bounds.start, bounds.stop - _SAMPLED), bounds.stop)
+        for message in self._reader.read(newest):
+            samples[message.position.topic].append((message, self._orders.order_id(message)))
+        return {topic: is_keyed(found, self._existing[topic]) for topic, found in samples.items()}
+
+    def _bounds(self, topic: str, partitions: list[int] | None) -> dict[Partition, range]:
+        """The offsets of these partitions, None for all, from `since_ms` on."""
+        found = {}
+        for number in range(self._existing[topic]) if partitions is None else partitions:
+            bounds = self._reader.bounds(topic, number)
+            if self._since_ms is not None:
+                start = self._reader.offset_at(topic, number, self._since_ms)
+                bounds = range(bounds.stop if start is None else start, bounds.stop)
+            found[topic, number] = bounds
+        return found
+
+    def _read(
+        self, order: str, wanted: Mapping[Partition, range], on: Progress
+    ) -> tuple[list[OrderMessage], list[Looked]]:
+        """The records of this order, in the order of their times, and what was read."""
+        total = sum(len(bounds) for bounds in wanted.values())
+        found: list[OrderMessage] = []
+        counts: dict[str, int] = defaultdict(int)
+        oldest: dict[str, int] = {}
+        summaries = self._topic(schemas.SUMMARY)
+        for count, message in enumerate(self._reader.read(wanted), start=1):
+            topic, at_ms = message.position.topic, message.timestamp_ms
+            counts[topic] += 1
+            if at_ms is not None:
+                oldest[topic] = min(at_ms, oldest.get(topic, at_ms))
+            on(count, total)
+            is_ours = message.key == order.encode() if topic == summaries else self._orders.order_id(message) == order
+            if is_ours:
+                found.append(message)
+        looked = [
+            Looked(
+                topic=topic,
+                partitions=tuple(number for at, number in wanted if at == topic),
+                of=self._existing[topic],
+                records=counts[topic],
+                since_ms=oldest.get(topic),
+            )
+            for topic in dict.fromkeys(topic for topic, _ in wanted)
+        ]
+        return sorted(found, key=lambda message: (message.timestamp_ms or 0, str(message.position))), looked
+
+    def _received(self, message: OrderMessage) -> Received:
+        is_open = not self._covers(self._reader, message)
+        return Received(message=message, open=is_open, due_ms=self._due_ms(message) if is_open else None)
+
+    def _retried(self, message: OrderMessage) -> Retried:
+        is_open = not self._covers(self._retry_reader, message)
+        return Retried(message=message, open=is_open, due_ms=self._due_ms(message) if is_open else None)
+
+    def _covers(self, reader: PartitionReader, message: OrderMessage) -> bool:
+        """Whether the reader's group has finished this message."""
+        place = (message.position.topic, message.position.partition)
+        try:
+            committed = reader.committed(*place, patience_s=_PATIENCE_S)
+        except TimeoutError:
+            raise HaltError(f"a transaction holds the offsets of {place[0]}/{place[1]} and does not end") from None
+        return committed is not None and Commit.of(*committed).covers(message.position.offset)
+
+    def _due_ms(self, message: OrderMessage) -> int | None:
+        now_ms = self._clock.wall_ms()
+        due_ms = self._schedule.due_ms(message, now_ms)
+        return due_ms if due_ms is not None and due_ms > now_ms else None
+
+    def _editions(self, order: str, found: list[OrderMessage]) -> list[Edition]:
+        """The editions that these summaries announce, with their events; the newest first."""
+        editions = [
+            Edition(
+                summary=(summary := self._decoder.decode(message.value or b"")),
+                events=tuple(self._events(order, summary["edition"], message)),
+            )
+            for message in found
+        ]
+        return sorted(editions, key=lambda edition: edition.newness, reverse=True)
+
+    def _events(self, order: str, edition: str, summary: OrderMessage) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """The events and rejected items of one edition, with their channels."""
+        written_ms = summary.timestamp_ms or 0
+        channels = {self._topic(name): name for name in schemas.RECORDS if name != schemas.SUMMARY}
+        wanted = {}
+        for topic in channels:
+            for number in range(self._existing[topic]) if self._everywhere else [summary.position.partition]:
+                end = self._reader.bounds(topic, number).stop
+                start = self._reader.offset_at(topic, number, written_ms - _AROUND_MS)
+                stop = self._reader.offset_at(topic, number, written_ms + _AROUND_MS)
+                wanted[topic, number] = range(end if start is None else start, end if stop is None else stop)
+        for message in self._reader.read(wanted):
+            if message.key == order.encode() and (message.header("edition") or b"").decode() == edition:
+                channel = channels[message.position.topic]
+                yield channel, self._decoder.decode(message.value or b"")
+
+    def _topic(self, name: str) -> str:
+        return schemas.topic(self._settings.publish.topic_prefix, name)
