@@ -26,6 +26,7 @@ TESTED_ELSEWHERE: Final = {
     "producer/encoding/native.pyx": "tests/property/test_body.py and test_coerce.py hold it to fastavro",
     "tools/lag/measure.py": "tests/broker/test_commands.py: a door to Kafka",
     "tools/show/find.py": "the same",
+    "tools/tail/records.py": "the same",
     "worker/kafka_thread/pace.py": "values without a decision",
     "worker/service.py": "tests/broker: the whole process",
 }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import journeys
-from journeys.cli import config, demo, doctor, lag, run, schemas, send, show, support_bundle, topics
+from journeys.cli import config, demo, doctor, lag, run, schemas, send, show, support_bundle, tail, topics
 from journeys.cli.dead_letters.app import app as dead_letters
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ def _top(
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("send", epilog=send.EPILOG)(send.send)
 app.command("show", epilog=show.EPILOG)(show.show)
+app.command("tail", epilog=tail.EPILOG)(tail.tail)
 app.command("lag", epilog=lag.EPILOG)(lag.lag)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("support-bundle", epilog=support_bundle.EPILOG)(support_bundle.support_bundle)

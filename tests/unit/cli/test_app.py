@@ -24,7 +24,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(
         command in shown
         for command in (
-            *("run", "send", "show", "lag", "doctor", "support-bundle", "demo"),
+            *("run", "send", "show", "tail", "lag", "doctor", "support-bundle", "demo"),
             *("dead-letters", "topics", "schemas", "config", "First steps"),
         )
     )
@@ -36,6 +36,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["run"],
         ["send"],
         ["show"],
+        ["tail"],
         ["lag"],
         ["doctor"],
         ["support-bundle"],
