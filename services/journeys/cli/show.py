@@ -84,11 +84,13 @@ def view(story: Story) -> Iterator[RenderableType]:
     from journeys.cli.screen import plain
     from journeys.cli.timeline import timeline
 
-    yield Text.assemble("Order ", (plain(story.order).plain, "bold"), ": ", (_PLACES[story.place.value], "bold"))
+    lines = list(_lines(story))
+    zone = (" (times are UTC)", "dim") if lines else ""
+    yield Text.assemble("Order ", (plain(story.order).plain, "bold"), ": ", (_PLACES[story.place.value], "bold"), zone)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    for label, text in _lines(story):
+    for label, text in lines:
         grid.add_row(label, plain(text))
     yield grid
     if story.timeline:

@@ -22,7 +22,7 @@ def timeline(events: Iterable[Event], title: str) -> Table:
     table.add_column("campaign or source", overflow="fold")
     table.add_column("page", overflow="fold")
     table.add_column("on the site", overflow="fold")
-    table.add_column("money", justify="right", overflow="fold")
+    table.add_column("money", justify="right", no_wrap=True)
     for event in events:
         cells = (
             short_time(event.time),

@@ -11,7 +11,8 @@ from journeys.consumer.consumer import Partition
 from journeys.doctor.report import Finding, Item, fail, ok, skipped
 from journeys.kafka.cluster import Group, Member, Offsets
 from journeys.settings import Settings
-from journeys.tools.lag.progress import Commit, Progress
+from journeys.tools.commit import Commit
+from journeys.tools.lag.progress import Progress
 
 _ASSIGNORS: Final = {"classic": "cooperative-sticky", "consumer": None}
 """The assignor of a worker by group protocol. In `consumer` the broker assigns."""

@@ -10,10 +10,10 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from journeys.errors import SetupError
 from journeys.producer import schemas
@@ -207,13 +207,24 @@ def _absent(ask: Callable[[], _T], *codes: int, statuses: Collection[int] = ()) 
 @contextmanager
 def _registry(url: str, config: Mapping[str, Any]) -> Iterator[SchemaRegistryClient]:
     """A client of the registry. Turns each failure into a SetupError of one line, without credentials."""
+    with _failures(url, config), _client(url, config) as client:
+        yield client
+
+
+def _client(url: str, config: Mapping[str, Any]) -> SchemaRegistryClient:
     from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - see _schema
+
+    return SchemaRegistryClient({**_LIMITS, **config, "url": url})
+
+
+@contextmanager
+def _failures(url: str, config: Mapping[str, Any]) -> Iterator[None]:
+    """Turn each failure of the client into a SetupError of one line, without credentials."""
     from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - see _schema
 
     place = f"the schema registry at {without_credentials(url)}"
     try:
-        with SchemaRegistryClient({**_LIMITS, **config, "url": url}) as client:
-            yield client
+        yield
     except SetupError:
         raise
     except SchemaRegistryError as error:
@@ -282,13 +293,38 @@ def _refusal(status: int) -> str:
     return f"answers HTTP {status}"
 
 
-def schema_text(url: str, config: Mapping[str, Any], schema_id: int) -> str:
-    """The schema with this id, as JSON text.
+class SchemaTexts:
+    """The schemas of a registry by id, asked for over one connection; to be used in a `with` block.
 
-    Blocks for some seconds. Raises ValueError if the registry refuses the id, SetupError if it does not answer.
+    Raises SetupError for a setting that the client refuses.
     """
-    with _registry(url, config) as client:
-        found = _absent(lambda: client.get_schema(schema_id), statuses=_REFUSED)
-    if found is None or found.schema_str is None:
-        raise ValueError(f"the registry knows no schema {schema_id}")
-    return found.schema_str
+
+    def __init__(self, url: str, config: Mapping[str, Any]) -> None:
+        self._url = url
+        self._config = config
+        self._open = ExitStack()
+        with _failures(url, config):
+            self._client: SchemaRegistryClient = self._open.enter_context(_client(url, config))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def text(self, schema_id: int) -> str:
+        """The schema with this id, as JSON text.
+
+        Blocks for some seconds. Raises ValueError if the registry refuses the id, SetupError if it does not answer.
+        """
+        with _failures(self._url, self._config):
+            found = _absent(lambda: self._client.get_schema(schema_id), statuses=_REFUSED)
+        if found is None or found.schema_str is None:
+            raise ValueError(f"the registry knows no schema {schema_id}")
+        return found.schema_str
+
+
+def schema_text(url: str, config: Mapping[str, Any], schema_id: int) -> str:
+    """One schema, over a connection of its own. Blocks and raises as `SchemaTexts.text`."""
+    with SchemaTexts(url, config) as texts:
+        return texts.text(schema_id)

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from journeys.cli import main
 from journeys.cli.lag import view
+from journeys.tools.commit import Commit
 from journeys.tools.lag import report
-from journeys.tools.lag.progress import Commit, OpenOrder, Progress
+from journeys.tools.lag.progress import OpenOrder, Progress
 from journeys.tools.lag.report import Measurement
 
 NOW_MS = 1_764_064_800_000  # 2025-11-25T10:00:00Z
@@ -67,3 +68,12 @@ def test_wrong_time_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     """Before any connection."""
     assert main(["lag", "--every", "soon"]) == 2
     assert "--every" in capsys.readouterr().err
+
+
+def test_group_that_publishes_nothing_makes_the_report_ask_for_a_worker() -> None:
+    """No pace means no end in sight, and mostly no worker."""
+    still = Measurement(at_ms=NOW_MS - 5000, orders=(partition(20),), retries=())
+    new = Measurement(at_ms=NOW_MS, orders=(partition(20),), retries=())
+    out = io.StringIO()
+    Console(file=out, width=80).print(view(report.as_json("journeys", 0.0, new, still)))
+    assert "No order was published meanwhile: does a worker run?" in out.getvalue()

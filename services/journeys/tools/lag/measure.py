@@ -9,7 +9,7 @@ from typing import Self
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
-from journeys.errors import HaltError, SetupError
+from journeys.errors import SetupError
 from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import consumer_config
 from journeys.kafka.orders import RegistryOrderReader
@@ -17,14 +17,13 @@ from journeys.kafka.reader import PartitionReader
 from journeys.kafka.topics import CREATE
 from journeys.model import OrderMessage
 from journeys.settings import Settings
-from journeys.tools.lag.progress import Commit, OpenOrder, Progress
+from journeys.tools.commit import read_commit
+from journeys.tools.due import DueTimes
+from journeys.tools.lag.progress import OpenOrder, Progress
 from journeys.tools.lag.report import Measurement
-from journeys.worker.kafka_thread.scheduled import Schedule
 
 _COUNTED = 5_000
 """A partition with more open offsets is not counted: only its first open order is read."""
-_PATIENCE_S = 30.0
-"""The longest wait, in seconds, for a transaction that holds the offsets of a partition."""
 
 
 class LagMeter:
@@ -38,8 +37,7 @@ class LagMeter:
         self._clock = clock or Clock()
         self._orders = RegistryOrderReader(settings)
         tiers = tuple(topic for topic, _ in settings.orders.tiers)
-        longest_s = max((delay_s for _, delay_s in settings.orders.tiers), default=0.0)
-        self._schedule = Schedule(retry_topics=frozenset(tiers), longest_s=longest_s, settle_s=settings.settle)
+        self._due = DueTimes(settings)
         topics = (*settings.orders.topics, *tiers)
         existing = KafkaAdmin(settings).topics(*topics)
         if missing := [topic for topic in topics if topic not in existing]:
@@ -82,15 +80,7 @@ class LagMeter:
 
     def _progress(self, group: str, place: Partition) -> Progress:
         reader = self._readers[group]
-        try:
-            committed = reader.committed(*place, patience_s=_PATIENCE_S)
-        except TimeoutError:
-            raise HaltError(
-                f"a transaction holds the offsets of {place[0]}/{place[1]} and does not end; a broker ends one of "
-                "journeys after JOURNEYS_KAFKA__TRANSACTION_TIMEOUT"
-            ) from None
-        # The end comes after the commit: a commit never lies beyond it then.
-        commit = None if committed is None else Commit.of(*committed)
+        commit = read_commit(reader, place)  # before the bounds: it never lies beyond them then
         return Progress(topic=place[0], partition=place[1], commit=commit, bounds=reader.bounds(*place))
 
     def _with_open_orders(self, found: list[Progress], at_ms: int) -> tuple[Progress, ...]:
@@ -120,10 +110,9 @@ class LagMeter:
         )
 
     def _opened(self, message: OrderMessage, at_ms: int) -> OpenOrder:
-        due_ms = self._schedule.due_ms(message, at_ms)
         return OpenOrder(
             offset=message.position.offset,
             order=self._orders.order_id(message),
             at_ms=message.timestamp_ms,
-            due_ms=due_ms if due_ms is not None and due_ms > at_ms else None,
+            due_ms=self._due.of(message, at_ms),
         )

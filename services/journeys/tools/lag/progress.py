@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from journeys.consumer import offset_map
+from journeys.tools.commit import Commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,23 +18,6 @@ class OpenOrder:
     """When the message was written, milliseconds since the epoch."""
     due_ms: int | None
     """When it may be fetched; None for at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """What a group has committed for a partition: all orders below `watermark` are published, and those in `beyond`."""
-
-    watermark: int
-    beyond: frozenset[int] = frozenset()
-
-    @classmethod
-    def of(cls, watermark: int, metadata: str) -> Commit:
-        """Read a commit of a worker. Raises UnknownMapError for a map that cannot be read."""
-        return cls(watermark=watermark, beyond=offset_map.decode(watermark, metadata))
-
-    def covers(self, offset: int) -> bool:
-        """Whether the order at this offset is published."""
-        return offset < self.watermark or offset in self.beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

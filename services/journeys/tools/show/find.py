@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Self
 
@@ -11,31 +11,28 @@ from journeys.avro.wire import Decoder
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
 from journeys.dead_letters.filters import Filter
-from journeys.dead_letters.topic import DeadLetterTopic
+from journeys.dead_letters.topic import DeadLetterTopic, Progress
 from journeys.errors import HaltError
+from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import consumer_config
 from journeys.kafka.orders import RegistryOrderReader
 from journeys.kafka.partitioner import partition_of
 from journeys.kafka.reader import PartitionReader
-from journeys.kafka.topics import require
-from journeys.model import OrderMessage
+from journeys.kafka.topics import require, required_topics
+from journeys.model import Json, OrderMessage
 from journeys.producer import schemas
-from journeys.producer.registry import schema_text
+from journeys.producer.registry import SchemaTexts
 from journeys.settings import Settings
-from journeys.tools.lag.progress import Commit
+from journeys.tools.commit import read_commit
+from journeys.tools.due import DueTimes
 from journeys.tools.show.edition import Edition
 from journeys.tools.show.keys import is_keyed
 from journeys.tools.show.story import Looked, Received, Retried, Story
-from journeys.worker.kafka_thread.scheduled import Schedule
-
-Progress = Callable[[int, int], object]
-"""Called with how many records are read, and of how many."""
 
 _SAMPLED = 20
 """The newest records of each partition that are looked at, to learn whether a topic is keyed by order id."""
 _AROUND_MS = 60_000
 """The events of an edition are written in one transaction with its summary: at most so long before it, or after."""
-_PATIENCE_S = 30.0
 
 
 class OrderFinder:
@@ -54,16 +51,14 @@ class OrderFinder:
         self._since_ms = since_ms
         self._clock = clock or Clock()
         self._orders = RegistryOrderReader(settings)
-        registry = settings.registry
-        self._decoder = Decoder(lambda schema_id: schema_text(registry.url, registry.config, schema_id), trusted=True)
-        tiers = settings.orders.tiers
-        longest_s = max((delay_s for _, delay_s in tiers), default=0.0)
-        self._tiers = frozenset(topic for topic, _ in tiers)
-        self._schedule = Schedule(retry_topics=self._tiers, longest_s=longest_s, settle_s=settings.settle)
+        self._tiers = frozenset(topic for topic, _ in settings.orders.tiers)
+        self._due = DueTimes(settings)
         self._open = ExitStack()
-        self._letters = self._open.enter_context(DeadLetterTopic(settings, now_ms=self._clock.wall_ms()))
-        self._existing = self._letters.existing
+        texts = self._open.enter_context(SchemaTexts(settings.registry.url, settings.registry.config))
+        self._decoder = Decoder(texts.text, trusted=True)
+        self._existing = KafkaAdmin(settings).topics(*required_topics(settings))
         require(settings, self._existing)
+        self._letters = self._open.enter_context(DeadLetterTopic(settings, now_ms=self._clock.wall_ms()))
         group = settings.kafka.group_id
         # The groups are not joined: their names are enough to read what they have committed.
         self._reader, self._retry_reader = (
@@ -142,6 +137,7 @@ class OrderFinder:
             is_ours = message.key == order.encode() if topic == summaries else self._orders.order_id(message) == order
             if is_ours:
                 found.append(message)
+        on(total, total)  # markers of transactions take offsets, and are no records
         looked = [
             Looked(
                 topic=topic,
@@ -155,39 +151,35 @@ class OrderFinder:
         return sorted(found, key=lambda message: (message.timestamp_ms or 0, str(message.position))), looked
 
     def _received(self, message: OrderMessage) -> Received:
-        is_open = not self._covers(self._reader, message)
+        is_open = self._is_open(self._reader, message)
         return Received(message=message, open=is_open, due_ms=self._due_ms(message) if is_open else None)
 
     def _retried(self, message: OrderMessage) -> Retried:
-        is_open = not self._covers(self._retry_reader, message)
+        is_open = self._is_open(self._retry_reader, message)
         return Retried(message=message, open=is_open, due_ms=self._due_ms(message) if is_open else None)
 
-    def _covers(self, reader: PartitionReader, message: OrderMessage) -> bool:
-        """Whether the reader's group has finished this message."""
-        place = (message.position.topic, message.position.partition)
-        try:
-            committed = reader.committed(*place, patience_s=_PATIENCE_S)
-        except TimeoutError:
-            raise HaltError(f"a transaction holds the offsets of {place[0]}/{place[1]} and does not end") from None
-        return committed is not None and Commit.of(*committed).covers(message.position.offset)
+    def _is_open(self, reader: PartitionReader, message: OrderMessage) -> bool:
+        """Whether the reader's group has not finished this message."""
+        position = message.position
+        commit = read_commit(reader, (position.topic, position.partition))
+        return commit is None or not commit.covers(position.offset)
 
     def _due_ms(self, message: OrderMessage) -> int | None:
-        now_ms = self._clock.wall_ms()
-        due_ms = self._schedule.due_ms(message, now_ms)
-        return due_ms if due_ms is not None and due_ms > now_ms else None
+        return self._due.of(message, self._clock.wall_ms())
 
     def _editions(self, order: str, found: list[OrderMessage]) -> list[Edition]:
         """The editions that these summaries announce, with their events; the newest first."""
         editions = [
             Edition(
-                summary=(summary := self._decoder.decode(message.value or b"")),
+                summary=(summary := self._decoded(message)),
                 events=tuple(self._events(order, summary["edition"], message)),
             )
             for message in found
+            if message.value is not None  # a compacted topic may hold tombstones
         ]
         return sorted(editions, key=lambda edition: edition.newness, reverse=True)
 
-    def _events(self, order: str, edition: str, summary: OrderMessage) -> Iterator[tuple[str, Mapping[str, object]]]:
+    def _events(self, order: str, edition: str, summary: OrderMessage) -> Iterator[tuple[str, Mapping[str, Json]]]:
         """The events and rejected items of one edition, with their channels."""
         written_ms = summary.timestamp_ms or 0
         channels = {self._topic(name): name for name in schemas.RECORDS if name != schemas.SUMMARY}
@@ -200,8 +192,14 @@ class OrderFinder:
                 wanted[topic, number] = range(end if start is None else start, end if stop is None else stop)
         for message in self._reader.read(wanted):
             if message.key == order.encode() and (message.header("edition") or b"").decode() == edition:
-                channel = channels[message.position.topic]
-                yield channel, self._decoder.decode(message.value or b"")
+                yield channels[message.position.topic], self._decoded(message)
+
+    def _decoded(self, message: OrderMessage) -> Mapping[str, Json]:
+        try:
+            record: Mapping[str, Json] = self._decoder.decode(message.value or b"")
+        except ValueError as error:
+            raise HaltError(f"{message.position} cannot be read: {error}") from None
+        return record
 
     def _topic(self, name: str) -> str:
         return schemas.topic(self._settings.publish.topic_prefix, name)

@@ -15,7 +15,7 @@ from journeys.kafka.reader import PartitionReader
 from journeys.kafka.topics import CREATE
 from journeys.model import OrderMessage
 from journeys.producer import schemas
-from journeys.producer.registry import schema_text
+from journeys.producer.registry import SchemaTexts
 from journeys.settings import Settings
 from journeys.tools.tail.filters import RecordFilter
 from journeys.tools.tail.line import PublishedRecord
@@ -36,9 +36,9 @@ class JourneyTopics:
         self._existing = KafkaAdmin(settings).topics(*self._channels)
         if missing := [topic for topic in self._channels if topic not in self._existing]:
             raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=CREATE)
-        registry = settings.registry
-        self._decoder = Decoder(lambda schema_id: schema_text(registry.url, registry.config, schema_id), trusted=True)
         self._open = ExitStack()
+        texts = self._open.enter_context(SchemaTexts(settings.registry.url, settings.registry.config))
+        self._decoder = Decoder(texts.text, trusted=True)
         # The group is never joined, and nothing is committed.
         config = consumer_config(settings, group_id=f"{settings.kafka.group_id}.tail")
         self._reader = self._open.enter_context(PartitionReader(config))

@@ -7,8 +7,9 @@ import json
 import pytest
 from tests.support.json_pages import differences
 
+from journeys.tools.commit import Commit
 from journeys.tools.lag import report
-from journeys.tools.lag.progress import Commit, OpenOrder, Progress
+from journeys.tools.lag.progress import OpenOrder, Progress
 from journeys.tools.lag.report import Measurement, Pace
 
 NOW_MS = 1_764_064_800_000  # 2025-11-25T10:00:00Z
