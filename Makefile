@@ -15,11 +15,16 @@ setup: $(READY) ## install everything into .venv, at the locked versions
 
 # The lock files carry hashes: two installs give the same bytes, or fail.
 $(READY): requirements/dev.txt pyproject.toml hatch_build.py services/journeys/producer/encoding/native.pyx
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "journeys needs Python 3.11 or newer: make PYTHON=python3.12 …")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/dev.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@command -v $(firstword $(PYTHON)) >/dev/null || { echo 'journeys needs Python 3.11 or newer: install python3, or say where it is with make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "journeys needs Python 3.11 or newer, and $(PYTHON) is %d.%d: install a newer one, then make PYTHON=python3.12" % sys.version_info[:2])'
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make virtual environments: install $(notdir $(lastword $(PYTHON)))-venv (Debian, Ubuntu: sudo apt install $(notdir $(lastword $(PYTHON)))-venv)' >&2; exit 1; }
+	@test -x $(BIN)/pip || { echo '1/4 making a virtual environment in $(VENV)'; $(PYTHON) -m venv $(VENV); }
+	@echo '2/4 installing uv, which installs the rest'
+	@$(BIN)/python -m pip install --disable-pip-version-check "uv==$(UV_VERSION)"
+	@echo '3/4 installing the packages of requirements/dev.txt (about 170 MB the first time)'
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes --requirement requirements/dev.txt
+	@echo '4/4 building journeys and its encoder'
+	@$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(READY) ## run the demo: real Kafka, real registry, two workers, a few hundred orders

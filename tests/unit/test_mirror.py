@@ -33,6 +33,7 @@ TESTED_ELSEWHERE: Final = {
 """Modules without a test file of their name, and where their test is."""
 
 WITHOUT_A_MODULE: Final = {
+    "test_makefile.py": "the checks of `make setup`",
     "test_mirror.py": "this file",
     "test_names.py": "names in documents: settings, metrics, log events, links",
     "cli/test_early_signals.py": "the first second of a whole worker process",
