@@ -1,0 +1,154 @@
+"""Prometheus's own tools accept deploy/monitoring/alerts.yaml, and each alert fires in its state alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.support.alert_rules import FILE, alert_name
+from tests.support.runbook import states
+
+from journeys.ops.health import DEGRADED, UNREADY
+
+pytestmark = [
+    pytest.mark.extra,
+    pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, from Debian's package prometheus"),
+]
+
+Series = Mapping[str, str]
+"""Series → its values, one a minute, in promtool's notation: `0+5x180` grows by 5 a minute for three hours."""
+
+STEADY: Series = {
+    "journeys_orders_in_hand": "0x180",
+    "journeys_orders_waiting": "0x180",
+    "journeys_partitions": "6x180",
+    "journeys_events_rejected_total": "2x180",
+    'journeys_misfits_total{field="/event_at"}': "7x180",
+    'journeys_lag{topic="journeys.retry.1m",partition="0"}': "9x180",
+    'journeys_orders_total{outcome="retried"}': "5x180",
+    'journeys_orders_total{outcome="dead-lettered"}': "1x180",
+    'journeys_transactions_total{outcome="aborted"}': "1x180",
+    'journeys_transactions_total{outcome="unknown"}': "1x180",
+    'journeys_request_seconds_count{outcome="status-429"}': "3x180",
+    **{f'journeys_unready{{reason="{reason}"}}': "0x180" for reason in UNREADY},
+    **{f'journeys_degraded{{reason="{reason}"}}': "0x180" for reason in DEGRADED},
+}
+"""Of every worker that has worked for long, and of which nothing is broken."""
+IDLE: Series = {
+    **STEADY,
+    'journeys_lag{topic="orders.completed",partition="0"}': "0x180",
+    'journeys_orders_total{outcome="published"}': "900x180",
+    'journeys_transactions_total{outcome="committed"}': "90x180",
+    'journeys_request_seconds_count{outcome="ok"}': "900x180",
+}
+HEALTHY: Series = {
+    **STEADY,
+    'journeys_lag{topic="orders.completed",partition="0"}': "5x180",
+    'journeys_orders_total{outcome="published"}': "0+100x180",
+    'journeys_transactions_total{outcome="committed"}': "0+60x180",
+    'journeys_request_seconds_count{outcome="ok"}': "0+100x180",
+}
+SETTLING: Series = {
+    **IDLE,
+    'journeys_lag{topic="orders.completed",partition="0"}': "0+100x180",
+    "journeys_orders_waiting": "0+100x180",
+}
+
+
+def unready(reason: str) -> Series:
+    """A worker that is unready for this reason."""
+    return {f'journeys_unready{{reason="{reason}"}}': "1x180"}
+
+
+def degraded(reason: str) -> Series:
+    """A worker that is degraded for this reason."""
+    return {f'journeys_degraded{{reason="{reason}"}}': "1x180"}
+
+
+BROKEN: Mapping[str, Series] = {
+    "The API is down": {**unready("down"), 'journeys_lag{topic="orders.completed",partition="0"}': "0+100x180"},
+    "Every request fails": {**degraded("failing"), 'journeys_orders_total{outcome="retried"}': "0+50x180"},
+    "An order is slow": degraded("slow"),
+    "The key is refused": unready("auth"),
+    "The API throttles": {'journeys_request_seconds_count{outcome="status-429"}': "0+20x180"},
+    "A flood of dead letters": {
+        **unready("flood"),
+        'journeys_orders_total{outcome="dead-lettered"}': "0+5x180",
+    },
+    "An operator holds it": unready("held"),
+    "Kafka does not answer": {**unready("producer"), "journeys_orders_in_hand": "50x180"},
+    "The registry does not answer": unready("registry"),
+    "Out of the group": unready("group"),
+    "A topic takes no records": unready("topic"),
+    "A worker does not start": {**unready("starting"), **unready("producer"), **unready("group")},
+    "Retries pile up": {'journeys_orders_total{outcome="retried"}': "0+50x180"},
+    "Two groups share retry topics": degraded("foreign"),
+    "Dead letters appear": {'journeys_orders_total{outcome="dead-lettered"}': "0+1x180"},
+    "Lag grows": {'journeys_lag{topic="orders.completed",partition="0"}': "0+100x180"},
+    "The API drifts": {'journeys_misfits_total{field="/event_at"}': "0+5x180"},
+    "Two workers, one instance id": {'journeys_transactions_total{outcome="unknown"}': "0+1x180"},
+}
+
+
+def test_promtool_accepts_the_rules() -> None:
+    """Each expression is valid."""
+    promtool("check", "rules", FILE)
+
+
+@pytest.mark.parametrize("series", [HEALTHY, IDLE, SETTLING], ids=["healthy", "idle", "settling"])
+def test_no_alert_fires_for_a_worker_without_trouble(series: Series, tmp_path: Path) -> None:
+    """Also while old failures stay in its counters."""
+    assert_fires(series, set(), tmp_path)
+
+
+@pytest.mark.parametrize("state", BROKEN)
+def test_alert_fires_in_its_state_alone(state: str, tmp_path: Path) -> None:
+    """No other alert points to the wrong section. One worker is in the state, another one is healthy."""
+    assert_fires({**HEALTHY, **BROKEN[state]}, {state}, tmp_path)
+
+
+def test_worker_that_cannot_be_scraped_is_reported(tmp_path: Path) -> None:
+    """It has ended, or its event loop is stuck."""
+    assert_fires(HEALTHY, {"A worker does not start"}, tmp_path, up="0x180")
+
+
+def test_each_alert_has_a_broken_series() -> None:
+    """A new alert needs a new one."""
+    assert set(BROKEN) == {title for title, state in states().items() if state.expression is not None}
+
+
+def assert_fires(series: Series, expected: set[str], directory: Path, *, up: str = "1x180") -> None:
+    """Check which alerts fire after three hours, for one worker with these series and one that is healthy."""
+    values = {f'up{{job="journeys",instance="{name}"}}': value for name, value in (("one", up), ("two", "1x180"))}
+    for instance, each in (("one", series), ("two", HEALTHY)):
+        values |= {_labelled(name, instance): value for name, value in each.items()}
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": value} for name, value in values.items()],
+        "promql_expr_test": [
+            {
+                "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                "eval_time": "3h",
+                "exp_samples": [{"labels": f'{{alertname="{alert_name(state)}"}}', "value": 1} for state in expected],
+            }
+        ],
+    }
+    file = directory / "test.yaml"
+    file.write_text(json.dumps({"rule_files": [str(FILE)], "evaluation_interval": "1m", "tests": [test]}))
+    promtool("test", "rules", file)
+
+
+def _labelled(series: str, instance: str) -> str:
+    name, _, labels = series.rstrip("}").partition("{")
+    return f'{name}{{job="journeys",instance="{instance}"{"," if labels else ""}{labels}}}'
+
+
+def promtool(*command: str | Path) -> None:
+    """Run promtool. Fails with its output unless it accepts the file."""
+    words = ["promtool", *map(str, command)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - tests' own
+    assert done.returncode == 0, done.stdout + done.stderr
