@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from tests.broker.workers import Worker
+from tests.broker.workers import Worker, until
+from tests.support import runbook
 
 
 def address_of(worker: Worker) -> str:
@@ -49,3 +50,33 @@ def control(address: str, path: str) -> dict[str, Any]:
     answer = httpx.post(address + path, headers={"X-Journeys": path.strip("/")}, trust_env=False)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
+
+
+def walk(state: str, worker: Worker, address: str) -> None:
+    """Wait for a state of docs/runbook.md, and check that the worker shows what its section promises, and no other."""
+    expected = runbook.states()[state]
+    worker.until(str(expected.event))
+    wanted = {expected.unready, expected.degraded} - {None}
+    until(lambda: {*reasons(address), *degraded(address)} == wanted, f"{wanted} in /readyz")
+    runbook.walk(state, _shown(worker, address))
+
+
+def walk_end(state: str, worker: Worker) -> None:
+    """Check that a worker ended with code 1, and with a last line as its section of docs/runbook.md promises."""
+    assert worker.process.wait(60) == 1, worker.raw()
+    assert worker.lines()[-1]["event"] == "worker.failed"
+    runbook.walk_end(state, worker.lines()[-1]["reason"])
+
+
+def stay_healthy(worker: Worker, address: str) -> None:
+    """Check that no alert of docs/runbook.md can fire for a worker, and that nothing is in its way."""
+    runbook.stay_healthy(_shown(worker, address))
+
+
+def _shown(worker: Worker, address: str) -> runbook.Shown:
+    return runbook.Shown(
+        events={line["event"] for line in worker.lines()},
+        unready=set(reasons(address)),
+        degraded=set(degraded(address)),
+        metrics=measured(address),
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from tests.broker.ops import address_of, reasons
+from tests.broker.ops import address_of, reasons, stay_healthy, walk
 from tests.broker.shop import open_shop
 from tests.broker.workers import until
 
@@ -88,11 +88,13 @@ def test_group_held_by_another_kind_of_consumer_is_the_reason(stack: Stack, name
         until(names_the_group, "the reason in /readyz")
         assert f"{group}: " in found[0]
         assert f"{group}.retry: " not in found[0] or "not a member" in found[0]
+        walk("Out of the group", worker, address)
         assert any("consumers of another kind" in line["reason"] for line in worker.lines("group.waiting"))
         other.close()
         shop.place("order-1")
         shop.until_published(1)
         until(lambda: reasons(address) == {}, "the worker to be ready")
+        stay_healthy(worker, address)
         assert worker.stop() == 0
 
 

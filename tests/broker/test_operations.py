@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from tests.broker.ops import address_of, measured, reasons
+from tests.broker.ops import address_of, measured, reasons, walk, walk_end
 from tests.broker.shop import CHANNELS, KEY, Shop, open_shop
 from tests.broker.workers import Crew, crew, until
 
@@ -73,6 +73,7 @@ def test_each_startup_error_names_the_command_that_mends_it(stack: Stack, namesp
     subject = f"{namespace}journey.email-value"
     with crew(names(stack, namespace)) as workers, SchemaRegistryClient({"url": stack.registry.url}) as registry:
         topics = refusal(workers)
+        walk_end("A worker does not start", workers.workers[0])
         assert f"{namespace}orders" in topics["reason"]
         assert f"{namespace}journey.email" in topics["reason"]
         assert topics["remedy"] == "journeys topics create"
@@ -151,7 +152,7 @@ def test_a_401_shuts_the_gate_until_the_key_is_right(stack: Stack, namespace: st
         address = address_of(worker)
         until(lambda: reasons(address) == {}, "readiness")
         shop.place("n3-gate", "n2-gate")
-        until(lambda: list(reasons(address)) == ["auth"], "the gate to shut")
+        walk("The key is refused", worker, address)
         assert reasons(address, "/healthz") == {}
         key.write_text(f"{KEY}\n")
         shop.until_published(2)
@@ -172,6 +173,8 @@ def test_metrics_equal_the_published_records_and_requests(stack: Stack, namespac
         shop.until_published(len(fine) + 1)
         until(lambda: len(shop.read(shop.dead_letters, shop.retries)) == 2, "the orders that failed")
         until(lambda: settled(measured(address), shop), "lag 0")
+        walk("Retries pile up", worker, address)
+        walk("Dead letters appear", worker, address)
         found = measured(address)
         summaries = shop.summaries()
         assert found["journeys_orders_total"] == {

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from tests.broker.ops import address_of, reasons
+from tests.broker.ops import address_of, reasons, stay_healthy
 from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import until
 
@@ -67,6 +67,7 @@ def test_idle_worker_says_that_the_brokers_are_gone(shop: Shop) -> None:
     worker.until_assigned()
     address = address_of(worker)
     until(lambda: reasons(address) == {}, "the worker to be ready")
+    stay_healthy(worker, address)
     shop.stack.broker.kill()
     until(lambda: "no broker answers" in reasons(address).get("group", ""), "the reason in /readyz")
     shop.stack.broker.restart()

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.broker import hanging
-from tests.broker.ops import address_of, measured, reasons
+from tests.broker.ops import address_of, measured, reasons, walk
 from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import until
 
@@ -79,6 +79,7 @@ def test_the_watchdog_reports_a_hang_and_its_end(
                 httpx.get(f"{address}/healthz", timeout=0.5, trust_env=False)
         else:
             assert reasons(address, "/healthz")[part].startswith(f"{shop.orders}/1/0 does not get on for 2 s")
+            walk("A worker is stuck", worker, address)
         go_on.touch()
         worker.until("worker.unstuck")
         assert reasons(address, "/healthz") == {}

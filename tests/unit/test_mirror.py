@@ -36,6 +36,7 @@ WITHOUT_A_MODULE: Final = {
     "test_makefile.py": "the checks of `make setup`",
     "test_mirror.py": "this file",
     "test_names.py": "names in documents: settings, metrics, log events, links",
+    "test_runbook.py": "the states of docs/runbook.md, shown by all hooks of a worker together",
     "cli/test_early_signals.py": "the first second of a whole worker process",
     "fetcher/test_fetch_against_stand_in.py": "the fetcher and the HTTP client together, on the stand-in API",
 }

@@ -455,14 +455,15 @@ class SummaryHook:
 
 
 class FailingHook:
-    """Reports in /readyz and the log that every request fails. `monotonic` is in seconds."""
+    """Reports in /readyz and the log that every request fails, unless the gate says so. `monotonic` is in seconds."""
 
-    follows: Final = (RequestEnded, OrdersWaiting)
+    follows: Final = (RequestEnded, OrdersWaiting, GateChanged)
 
     def __init__(self, health: Health, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._health = health
         self._monotonic = monotonic
         self._requests = FailingRequests()
+        self._is_down = False
         self._is_failing = False
 
     def __call__(self, happening: Happening) -> None:
@@ -472,15 +473,17 @@ class FailingHook:
                 self._requests.ended(outcome, self._monotonic(), detail)
             case OrdersWaiting():
                 self._look()
+            case GateChanged(reasons):
+                self._is_down = "down" in reasons
             case _:
                 pass
 
     def _look(self) -> None:
-        why = self._requests.why(self._monotonic())
+        why = None if self._is_down else self._requests.why(self._monotonic())
         self._health.degraded("failing", why)
         if why is not None and not self._is_failing:
             log("api.failing", reason=why)
-        elif why is None and self._is_failing:
+        elif why is None and self._is_failing and not self._is_down:
             log("api.recovered")
         self._is_failing = why is not None
 

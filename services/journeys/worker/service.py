@@ -140,7 +140,9 @@ class Service:
             ForeignHook(self._health),
         )
         self._rules = rules_of(settings)
-        self._keeper = make_keeper(self._rules, self._gate_changed)
+        self._keeper = keeper = make_keeper(self._rules, self._gate_changed)
+        self._metrics.watch("gate", lambda: {(name,): name in keeper.reasons for name in REASONS})
+        self._metrics.watch("rate", lambda: keeper.rate)
 
     async def main(self) -> int:
         """Work until a signal comes. Returns 0; raises as `run` does."""
@@ -276,14 +278,12 @@ class Service:
 
     def _watch(self, parts: Parts) -> None:
         """Let each scrape read what the parts know."""
-        watch, keeper, admission, ages = self._metrics.watch, self._keeper, parts.admission, parts.ages
+        watch, admission, ages = self._metrics.watch, parts.admission, parts.ages
         watch("requests.in_flight", lambda: parts.fetcher.in_flight)
         watch("orders.in_hand", lambda: admission.in_hand)
         watch("orders.oldest.seconds", lambda: _ages(ages.commits(), ages.oldest()))
         watch("orders.waiting", lambda: admission.not_due)
         watch("orders.next_due", lambda: admission.next_due or 0)
-        watch("gate", lambda: {(name,): name in keeper.reasons for name in REASONS})
-        watch("rate", lambda: keeper.rate)
         watch("bytes.in_hand", lambda: admission.bytes_in_hand)
         watch("partitions", lambda: len(parts.assignments.ledgers))
         watch("commit.age.seconds", lambda: _ages(ages.commits(), ages.commits()))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from tests.support.librdkafka import FATAL, REFUSED_JOINS
+from tests.support.runbook import walk_end
 
 from journeys.consumer.consumer import UNREADABLE_HEADERS, OrderConsumer, Partition
 from journeys.consumer.groups import OrderConsumers
@@ -235,6 +236,15 @@ def test_refusal_names_the_topic_or_the_group(code: int, name: str) -> None:
         bench.consumer.poll(0.1, 1)
     with pytest.raises(HaltError, match=name):
         bench.consumer.committed(A, timeout_s=1.0)
+
+
+def test_offset_out_of_range_halts() -> None:
+    """The reason says so. To start over could publish everything again, and to skip could lose orders."""
+    bench = Bench()
+    bench.kafka.gives = everywhere(KafkaError(KafkaError._AUTO_OFFSET_RESET, "out of range"))
+    with pytest.raises(HaltError) as raised:
+        bench.consumer.poll(0.1, 1)
+    walk_end("An offset is out of range", str(raised.value))
 
 
 @pytest.mark.parametrize("name", JOINS_THAT_HALT)

@@ -390,6 +390,28 @@ def test_worker_is_degraded_while_every_request_fails() -> None:
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["api.failing", "api.recovered"]
 
 
+def test_shut_gate_is_the_only_reason_while_the_api_is_down() -> None:
+    """The gate reports the outage and its end, also if single requests failed before."""
+    out = io.StringIO()
+    configure(log_format="json", stream=out)
+    now = [0.0]
+    health = Health()
+    hooks = Hooks(LogHook(rejected_topic="rejected"), FailingHook(health, monotonic=lambda: now[0]))
+    hooks.request("connect", 0.1, "")
+    seen = []
+    gates: list[dict[Reason, str]] = [{}, {"down": "20 in a row failed"}, {"down": "20 in a row failed"}]
+    for now[0], reasons in zip((31.0, 32.0, 90.0), gates, strict=True):
+        hooks.gate(reasons)
+        hooks.notify(OrdersWaiting(0, None))
+        seen.append("failing" in health.readiness().degraded)
+    hooks.request("ok", 0.1, "")
+    hooks.gate({})
+    hooks.notify(OrdersWaiting(0, None))
+    assert (seen, health.readiness().degraded) == ([True, False, False], {})
+    events = [json.loads(line)["event"] for line in out.getvalue().splitlines()]
+    assert events == ["api.failing", "api.failing", "api.recovered"]
+
+
 def test_few_orders_with_an_unreachable_api_degrade_the_worker() -> None:
     """Four requests for an order each 20 s are too few to shut the gate. Each of them fails."""
     health = Health()

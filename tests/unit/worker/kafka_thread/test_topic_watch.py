@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.support.kafka_thread import STAMP, A, B, Thread
+from tests.support.runbook import walk_end
 from tests.support.worker_fakes import Complaints, FakeTopics
 
 from journeys.clock import Clock
@@ -34,6 +35,7 @@ def test_recreated_topic_stops_a_running_worker() -> None:
     with pytest.raises(SetupError, match="orders was deleted and created again") as raised:
         thread.turn(2)
     assert raised.value.remedy == REMEDY
+    walk_end("A topic was created again", str(raised.value))
     assert thread.published() == []
 
 

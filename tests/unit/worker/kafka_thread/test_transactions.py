@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from tests.support.kafka_thread import ABORTED, STAMP, UNKNOWN, A, B, Thread, at
+from tests.support.runbook import walk_end
 
 from journeys.errors import HaltError
 from journeys.worker.kafka_thread.intake import Bounds
@@ -85,8 +86,9 @@ def test_third_fence_halts() -> None:
     thread.place(A, 0)
     thread.publisher.answers.extend([replace(UNKNOWN, fenced=True)] * 3)
     thread.finish(A, 0)
-    with pytest.raises(HaltError, match="INSTANCE_ID"):
+    with pytest.raises(HaltError, match="INSTANCE_ID") as raised:
         thread.turn(6)
+    walk_end("Two workers, one instance id", str(raised.value))
 
 
 def test_oversized_record_dead_letters_only_its_own_order() -> None:
