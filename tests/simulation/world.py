@@ -269,22 +269,19 @@ class World:
         self.story.tell("orders", f"{place[0]}/{place[1]}/{entry.offset} asks for {value!r} ({kind})")
 
     def _keep_company(self) -> None:
-        """Place one more order each second: a bad order ends only if the same worker gets answers for others.
+        """Place one more order every 2.5 s: a bad order ends only if the same worker gets answers for others.
 
-        Each has no journey at first, so that it goes through both retry tiers: a worker may have partitions of one
-        topic only.
+        None has a journey, so that each goes through both retry tiers: a worker may have partitions of one topic only.
         """
         if not self._company.issuperset(self.audit.owed()):
             place = (ORDERS, self.random.randrange(len(self.cluster.partitions([ORDERS]))))
             log = self.cluster.logs[place]
             order_id = f"company-{len(self._company)}"
-            self.api.journeys[order_id] = Journey(
-                order_id, "late", 2, (self.scheduler.now + self.settings.settle + 5.0,)
-            )
+            self.api.journeys[order_id] = Journey(order_id, "absent", 0)
             entry = log.append(order_id.encode(), order_id.encode(), [], self.cluster.wall_ms())
             self.audit.placed(place, entry.offset, is_null=False)
             self._company.add(f"{ORDERS}/{place[1]}/{entry.offset}")
-        self.scheduler.after(1.0, self._keep_company)
+        self.scheduler.after(2.5, self._keep_company)
 
     def _quieten(self) -> None:
         """The disasters stop."""
