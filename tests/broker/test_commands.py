@@ -139,7 +139,6 @@ def test_every_order_is_found_where_it_is(shop: Shop, capsys: pytest.CaptureFixt
     assert (failing["place"], retry["reason"], retry["open"]) == ("retry", "status-503", True)
     assert retry["due"] == lag["next_retry"]
     assert found(NEW)["place"] == "open"
-    assert found("n1-never-sent", 1)["place"] == "nowhere"
 
     def events(*options: str) -> list[dict[str, Any]]:
         assert main(["tail", "--since", "1h", "--json", *options]) == 0

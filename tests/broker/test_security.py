@@ -375,17 +375,21 @@ def test_doctor_names_missing_rights(
     assert "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" in lacking["rights.transaction"]["detail"]
 
 
+WAITING = "n1-waiting"
+"""An order in the order topic and in a retry tier."""
 COMMANDS = {
     "journeys topics create": ["topics", "create"],
     "journeys topics create --grow": ["topics", "create", "--grow", "--dry-run", "--partitions", "3"],
     "journeys dead-letters list, show, export": ["dead-letters", "list"],
     "journeys dead-letters replay": ["dead-letters", "replay", "--execute"],
     "journeys send": ["send", "n1-sent"],
+    "journeys show": ["show", WAITING],
+    "journeys tail": ["tail", "--no-follow"],
 }
 
 
 def run(cluster: Cluster, command: str, environment: dict[str, str]) -> Ended:
-    """A command with something to do: a topic to create, a dead letter to show or to replay."""
+    """A command with something to do: a topic to create, an order to show, a dead letter to show or to replay."""
     mark = uuid4().hex[:8]
     headers: list[tuple[str, str | bytes | None]] = [
         ("error-reason", "status-400"),
@@ -393,6 +397,8 @@ def run(cluster: Cluster, command: str, environment: dict[str, str]) -> Ended:
     ]
     servers = cluster.broker.bootstrap_servers
     produce_orders(servers, "orders.dead-letter", [f"order-{mark}"], headers=headers)
+    for topic in ("orders.completed", "journeys.retry.1s") if WAITING in COMMANDS[command] else ():
+        produce_orders(servers, topic, [WAITING])
     new = {
         "JOURNEYS_ORDERS__TOPICS": f"orders.{mark}",
         "JOURNEYS_ORDERS__RETRY_PREFIX": f"journeys.retry.{mark}.",

@@ -55,7 +55,7 @@ def lag(
     with LagMeter(settings) as meter, stop_on_signals() as stopped:
         reports = (
             report.as_json(settings.kafka.group_id, settings.settle, new, old)
-            for new, old in _measurements(meter, pause_s, stopped, forever=watch)
+            for new, old in measurements(meter, pause_s, stopped, forever=watch)
         )
         for latest in reports if as_json else _shown(reports, live=watch):
             if as_json:
@@ -65,7 +65,7 @@ def lag(
         raise typer.Exit(1)
 
 
-def _measurements(
+def measurements(
     meter: LagMeter, pause_s: float, stopped: Callable[[], bool], *, forever: bool
 ) -> Iterator[tuple[Measurement, Measurement | None]]:
     """Each measurement with the one before it. Without `forever`, only the last of two, or the first without orders."""

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from journeys.cli import main
-from journeys.cli.lag import view
+from journeys.cli.lag import measurements, view
 from journeys.tools.commit import Commit
 from journeys.tools.lag import report
+from journeys.tools.lag.measure import LagMeter
 from journeys.tools.lag.progress import OpenOrder, Progress
 from journeys.tools.lag.report import Measurement
 
@@ -77,3 +78,42 @@ def test_group_that_publishes_nothing_makes_the_report_ask_for_a_worker() -> Non
     out = io.StringIO()
     Console(file=out, width=80).print(view(report.as_json("journeys", 0.0, new, still)))
     assert "No order was published meanwhile: does a worker run?" in out.getvalue()
+
+
+class Meter(LagMeter):
+    """A meter that gives these measurements, and asks to stop after the last one."""
+
+    def __init__(self, *measurements: Measurement) -> None:
+        self._left = list(measurements)
+
+    def measure(self) -> Measurement:
+        """The next measurement."""
+        return self._left.pop(0)
+
+    def stopped(self) -> bool:
+        """Whether all were given."""
+        return not self._left
+
+
+def at(seconds: int, *partitions: Progress) -> Measurement:
+    """A measurement at this time."""
+    return Measurement(at_ms=NOW_MS + 1000 * seconds, orders=partitions, retries=())
+
+
+def test_second_measurement_is_made_only_if_orders_are_open() -> None:
+    """A group that is done has no pace to wait for."""
+    done, behind, later = at(0, partition(999, counted=0)), at(0, partition(10)), at(5, partition(20))
+    meter = Meter(done)
+    assert [*measurements(meter, 0.0, lambda: False, forever=False)] == [(done, None)]
+    meter = Meter(behind, later)
+    assert [*measurements(meter, 0.0, lambda: False, forever=False)] == [(later, behind)]
+    meter = Meter(behind)
+    assert [*measurements(meter, 60.0, meter.stopped, forever=False)] == [(behind, None)], "a signal ends the pause"
+
+
+def test_watching_measures_until_a_signal() -> None:
+    """Each report has the pace since the one before it."""
+    first, second, third = at(0, partition(10)), at(5, partition(20)), at(10, partition(30))
+    meter = Meter(first, second, third)
+    found = [*measurements(meter, 0.0, meter.stopped, forever=True)]
+    assert found == [(first, None), (second, first), (third, second)]
