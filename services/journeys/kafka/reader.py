@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -104,18 +104,20 @@ class PartitionReader:
             raise HaltError(f"Kafka does not say where {topic}/{partition} begins and ends")
         return range(*bounds)
 
-    def offset_at(self, topic: str, partition: int, at_ms: int) -> int | None:
-        """The offset of the first record that is as young as this time, in milliseconds since the epoch.
+    def offsets_at(self, places: Iterable[Partition], at_ms: int) -> dict[Partition, int]:
+        """The offset of the first record of each partition that is as young as this time, milliseconds since the epoch.
 
-        None if all are older. Raises HaltError.
+        A partition whose records are all older is left out. Raises HaltError.
         """
+        asked = [TopicPartition(*place, at_ms) for place in places]
         try:
-            [found] = self._consumer.offsets_for_times([TopicPartition(topic, partition, at_ms)], timeout=_REPLY_S)
+            found = self._consumer.offsets_for_times(asked, timeout=_REPLY_S) if asked else []
         except KafkaException as error:
-            raise _halt(topic, error.args[0], self._group) from error
-        if found.error is not None:
-            raise _halt(topic, found.error, self._group)
-        return found.offset if found.offset >= 0 else None
+            raise _halt("Kafka", error.args[0], self._group) from error
+        for each in found:
+            if each.error is not None:
+                raise _halt(each.topic, each.error, self._group)
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def committed(self, topic: str, partition: int, *, patience_s: float) -> tuple[int, str] | None:
         """Offset and metadata that the group last committed; None if it has committed nothing.

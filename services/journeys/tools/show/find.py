@@ -79,13 +79,16 @@ class OrderFinder:
 
     def find(self, order: str, on: Progress) -> Story:
         """Everything about this order. Raises HaltError, and SetupError if the registry does not answer."""
-        topics = [*self._settings.orders.topics, *self._tiers]
-        keyed = {} if self._everywhere else self._keyed(topics)
+        wanted = self._bounds(self._places([*self._settings.orders.topics, *self._tiers]))
+        if not self._everywhere:
+            keyed = self._keyed(wanted)
+            wanted = {
+                (topic, number): bounds
+                for (topic, number), bounds in wanted.items()
+                if not keyed[topic] or number == partition_of(order.encode(), self._existing[topic])
+            }
         summaries = self._topic(schemas.SUMMARY)
-        wanted: dict[Partition, range] = {}
-        for topic in (*topics, summaries):
-            one = not self._everywhere and (topic == summaries or keyed[topic])
-            wanted |= self._bounds(topic, [partition_of(order.encode(), self._existing[topic])] if one else None)
+        wanted |= self._bounds(self._own_places([summaries], order))
         letters = self._letters.scan(Filter(order=order), on).letters
         messages, looked = self._read(order, wanted, on)
         return Story(
@@ -97,27 +100,31 @@ class OrderFinder:
             looked=looked,
         )
 
-    def _keyed(self, topics: Iterable[str]) -> dict[str, bool]:
+    def _places(self, topics: Iterable[str]) -> list[Partition]:
+        """All partitions of these topics."""
+        return [(topic, number) for topic in topics for number in range(self._existing[topic])]
+
+    def _own_places(self, topics: Iterable[str], order: str) -> list[Partition]:
+        """The partitions of the order's key, in topics that the workers write to; all of them with `everywhere`."""
+        if self._everywhere:
+            return self._places(topics)
+        return [(topic, partition_of(order.encode(), self._existing[topic])) for topic in topics]
+
+    def _keyed(self, places: Mapping[Partition, range]) -> dict[str, bool]:
         """For each topic, whether the newest records have the order id as their key, in the key's partition."""
-        newest: dict[Partition, range] = {}
-        samples: dict[str, list[tuple[OrderMessage, str | None]]] = {topic: [] for topic in topics}
-        for topic in samples:
-            for place, bounds in self._bounds(topic, None).items():
-                newest[place] = range(max(bounds.start, bounds.stop - _SAMPLED), bounds.stop)
+        samples: dict[str, list[tuple[OrderMessage, str | None]]] = {topic: [] for topic, _ in places}
+        newest = {place: bounds[-_SAMPLED:] for place, bounds in places.items()}
         for message in self._reader.read(newest):
             samples[message.position.topic].append((message, self._orders.order_id(message)))
         return {topic: is_keyed(found, self._existing[topic]) for topic, found in samples.items()}
 
-    def _bounds(self, topic: str, partitions: list[int] | None) -> dict[Partition, range]:
-        """The offsets of these partitions, None for all, from `since_ms` on."""
-        found = {}
-        for number in range(self._existing[topic]) if partitions is None else partitions:
-            bounds = self._reader.bounds(topic, number)
-            if self._since_ms is not None:
-                start = self._reader.offset_at(topic, number, self._since_ms)
-                bounds = range(bounds.stop if start is None else start, bounds.stop)
-            found[topic, number] = bounds
-        return found
+    def _bounds(self, places: list[Partition]) -> dict[Partition, range]:
+        """The offsets of these partitions, from `since_ms` on."""
+        found = {place: self._reader.bounds(*place) for place in places}
+        if self._since_ms is None:
+            return found
+        starts = self._reader.offsets_at(places, self._since_ms)
+        return {place: range(starts.get(place, bounds.stop), bounds.stop) for place, bounds in found.items()}
 
     def _read(
         self, order: str, wanted: Mapping[Partition, range], on: Progress
@@ -183,13 +190,17 @@ class OrderFinder:
         """The events and rejected items of one edition, with their channels."""
         written_ms = summary.timestamp_ms or 0
         channels = {self._topic(name): name for name in schemas.RECORDS if name != schemas.SUMMARY}
-        wanted = {}
-        for topic in channels:
-            for number in range(self._existing[topic]) if self._everywhere else [summary.position.partition]:
-                end = self._reader.bounds(topic, number).stop
-                start = self._reader.offset_at(topic, number, written_ms - _AROUND_MS)
-                stop = self._reader.offset_at(topic, number, written_ms + _AROUND_MS)
-                wanted[topic, number] = range(end if start is None else start, end if stop is None else stop)
+        places = [
+            (topic, number)
+            for topic, number in self._places(channels)
+            if self._everywhere or number == summary.position.partition
+        ]
+        starts = self._reader.offsets_at(places, written_ms - _AROUND_MS)
+        stops = self._reader.offsets_at(starts, written_ms + _AROUND_MS)
+        wanted = {
+            place: range(start, stops[place] if place in stops else self._reader.bounds(*place).stop)
+            for place, start in starts.items()
+        }
         for message in self._reader.read(wanted):
             if message.key == order.encode() and (message.header("edition") or b"").decode() == edition:
                 yield channels[message.position.topic], self._decoded(message)

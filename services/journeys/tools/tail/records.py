@@ -63,11 +63,11 @@ class JourneyTopics:
             if topic in self._channels
             for number in (range(count) if wanted.order is None else [partition_of(wanted.order.encode(), count)])
         ]
+        starts = {} if since_ms is None else self._reader.offsets_at(places, since_ms)
         bounds = {}
         for place in places:
             end = self._reader.bounds(*place).stop
-            start = None if since_ms is None else self._reader.offset_at(*place, since_ms)
-            bounds[place] = range(end if start is None else start, end)
+            bounds[place] = range(starts.get(place, end), end)
         read = self._reader.follow({place: each.start for place, each in bounds.items()}) if follow else None
         for message in read or self._reader.read(bounds):
             if stopped():
