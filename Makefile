@@ -90,5 +90,5 @@ lock: ## resolve the dependencies again into requirements/*.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra demo --group dev -c requirements/run.txt pyproject.toml requirements/build.in -o requirements/dev.txt
 
-clean: ## remove the environment and the caches (downloads included)
+clean: ## remove the environment and the caches of this checkout
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

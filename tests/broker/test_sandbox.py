@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -97,4 +99,30 @@ def test_the_broker_ends_with_its_killed_parent(tmp_path: Path) -> None:
     for end in ends:
         assert select.select([end], [], [], 20)[0], "a process is still there"
         os.close(end)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_command_starts_kafka_registry_and_api(tmp_path: Path) -> None:
+    """`python -m journeys_sandbox` prints the addresses of all three. Ctrl-C ends them and removes their files."""
+    ports = ("--kafka-port=0", "--registry-port=0", "--api-port=0")
+    sandbox = subprocess.Popen(  # noqa: S603  # our own command line
+        [sys.executable, "-m", "journeys_sandbox", *ports],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        text=True,
+    )
+    with sandbox:
+        assert sandbox.stdout is not None
+        try:
+            exports = dict(sandbox.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(3))
+            assert "Ctrl-C" in sandbox.stdout.readline()
+            create_topics(exports["JOURNEYS_KAFKA__BOOTSTRAP_SERVERS"], "orders", partitions=1)
+            with SchemaRegistryClient({"url": exports["JOURNEYS_REGISTRY__URL"]}) as client:
+                assert client.get_subjects() == []
+            api = f"{exports['JOURNEYS_API__BASE_URL']}/_stats"
+            with urllib.request.urlopen(api, timeout=10) as answer:  # noqa: S310  # our own stand-in
+                assert answer.status == 200
+        finally:
+            sandbox.send_signal(signal.SIGINT)
+    assert sandbox.returncode == 0
     assert list(tmp_path.iterdir()) == []

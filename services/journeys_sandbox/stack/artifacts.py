@@ -79,12 +79,15 @@ def _pin(sha256: str, size: int, coordinates: str) -> Pin:
 
 
 def cache_directory() -> Path:
-    """The directory of downloads: JOURNEYS_SANDBOX_CACHE, else `.cache/` of the checkout, else the user's cache."""
+    """The directory of downloads: JOURNEYS_SANDBOX_CACHE, else the user's cache, which all checkouts share.
+
+    A checkout that has downloads in its own `.cache/` uses those.
+    """
     if chosen := os.environ.get("JOURNEYS_SANDBOX_CACHE"):
         return Path(chosen).expanduser().resolve()
-    checkout = Path(__file__).resolve().parents[3]
-    if (checkout / "pyproject.toml").exists():
-        return checkout / ".cache"
+    own = Path(__file__).resolve().parents[3] / ".cache"
+    if (own / "files").exists():
+        return own
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "journeys"
 

@@ -69,17 +69,20 @@ DEFAULTS: Mapping[str, str] = {
 class Broker:
     """One Kafka broker. `config` overrides `DEFAULTS`; `jvm` adds flags. Use it as a context manager.
 
-    `listeners` adds listeners to the plain one: each one's name (in capitals) and its security protocol.
+    `listeners` adds listeners to the plain one: each one's name (in capitals) and its security protocol. `port` is the
+    plain one's; 0 is any free one.
     """
 
     def __init__(
         self,
         *,
+        port: int = 0,
         config: Mapping[str, str] | None = None,
         listeners: Mapping[str, str] | None = None,
         jvm: tuple[str, ...] = (),
         progress: Progress | None = None,
     ) -> None:
+        self._port = port
         self._config = {**DEFAULTS, **(config or {})}
         self._listeners = dict(listeners or {})
         self._ports: dict[str, int] = {}
@@ -187,6 +190,8 @@ class Broker:
         """Choose the ports, write the properties and format an empty storage."""
         protocols = {"CONTROLLER": "PLAINTEXT", "PLAINTEXT": "PLAINTEXT", **self._listeners}
         self._ports = dict(zip(protocols, free_ports(len(protocols)), strict=True))
+        if self._port:
+            self._ports["PLAINTEXT"] = self._port
         listeners = {name: f"{name}://{self.address(name)}" for name in protocols}
         config = {
             **self._config,

@@ -57,6 +57,19 @@ def free_ports(count: int) -> list[int]:
     raise SetupError(f"no {count} free ports on 127.0.0.1")
 
 
+def require_free(port: int) -> None:
+    """Raise SetupError if the port of 127.0.0.1 is taken. Port 0 stands for any free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections do not count
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SetupError(
+                f"port {port} of 127.0.0.1 cannot be used: {error.strerror}",
+                remedy="stop the program that uses it, or choose another port; see --help",
+            ) from error
+
+
 class Workplace:
     """A temporary directory with a log file. `close` or the guard removes it."""
 

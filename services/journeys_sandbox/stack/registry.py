@@ -1,4 +1,4 @@
-"""A real schema registry with a Confluent-compatible API, in memory, on a free port."""
+"""A real schema registry with a Confluent-compatible API, in memory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _DIRECT = build_opener(ProxyHandler({}))
 
 
 class Registry:
-    """One schema registry. Use it as a context manager."""
+    """One schema registry. Port 0 is any free one. Use it as a context manager."""
 
-    def __init__(self, *, progress: Progress | None = None) -> None:
+    def __init__(self, *, port: int = 0, progress: Progress | None = None) -> None:
         self._progress = progress
         self._place: Workplace | None = None
         self._process: JavaProcess | None = None
-        self._port = 0
+        self._port = port
 
     @property
     def url(self) -> str:
@@ -45,7 +45,8 @@ class Registry:
         """Download missing files and start the process."""
         home = registry_home(self._progress)
         self._place = Workplace("registry")
-        self._port, management = free_ports(2)
+        free, management = free_ports(2)
+        self._port = self._port or free
         options = (
             f"-Dquarkus.http.port={self._port}",
             "-Dquarkus.http.host=127.0.0.1",

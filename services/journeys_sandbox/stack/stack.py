@@ -15,12 +15,19 @@ class Stack:
     """A broker and a registry that end with the `with` block, or with this process.
 
     If this process ends without leaving the `with` block (SIGKILL, for example), the guard of each part kills that part
-    and removes its directory (see `guard`).
+    and removes its directory (see `guard`). Port 0 is any free one.
     """
 
-    def __init__(self, *, config: Mapping[str, str] | None = None, progress: Progress | None = None) -> None:
-        self.broker = Broker(config=config, progress=progress)
-        self.registry = Registry(progress=progress)
+    def __init__(
+        self,
+        *,
+        kafka_port: int = 0,
+        registry_port: int = 0,
+        config: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.broker = Broker(port=kafka_port, config=config, progress=progress)
+        self.registry = Registry(port=registry_port, progress=progress)
 
     @property
     def environment(self) -> dict[str, str]:

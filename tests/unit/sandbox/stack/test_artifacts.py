@@ -88,8 +88,10 @@ def test_a_damaged_cache_mends_itself(tmp_path: Path) -> None:
 
 
 def test_the_cache_directory_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """JOURNEYS_SANDBOX_CACHE names the directory; a checkout keeps its own otherwise."""
+    """JOURNEYS_SANDBOX_CACHE names the directory. Otherwise it is the user's, unless this checkout has downloads."""
     monkeypatch.setenv("JOURNEYS_SANDBOX_CACHE", str(tmp_path))
     assert cache_directory() == tmp_path
     monkeypatch.delenv("JOURNEYS_SANDBOX_CACHE")
-    assert cache_directory().name == ".cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = Path(__file__).parents[4] / ".cache"
+    assert cache_directory() == (own if (own / "files").exists() else tmp_path / "journeys")
