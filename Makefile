@@ -63,7 +63,7 @@ lint: $(READY) ## run ruff, and check the import contracts
 	$(BIN)/lint-imports
 
 types: $(READY) ## run mypy, strict, over code and tests
-	$(BIN)/mypy services tests benchmarks
+	$(BIN)/mypy services tests benchmarks examples
 
 format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,12 @@
+-- The newest reading of each order. It replaces the older ones whole.
+create or replace view newest_editions as
+select
+    account, order_id, edition, fetched_at_ms, expected_events, conversion_seen,
+    order_total, order_currency, order_shop_currency_total, shop_currency
+from (
+    select
+        summaries.*,
+        row_number() over (partition by account, order_id order by fetched_at_ms desc, edition desc) as newness
+    from summaries
+) as readings
+where newness = 1;
