@@ -337,7 +337,7 @@ class ModelConsumer:
         if self._closed or not self.link.process.alive:
             return
         now = self.link.scheduler.now
-        if now - self.polled_at >= self.patience:
+        if now >= self.polled_at + self.patience:  # as below: a difference may be rounded to less, for ever
             if not self.link.process.frozen:
                 self.overdue += not self.link.process.was_frozen_after(self.polled_at)
                 self.group.leave(self._member_id)
