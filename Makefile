@@ -38,7 +38,7 @@ test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=
 unit: $(READY) ## run the tests that need no broker and no other process, in seconds
 	$(BIN)/pytest -q -m "not slow" tests/unit tests/selftest
 
-test-extra: $(READY) ## test with programs that are not everywhere: a JDK for the schemas, promtool for the alerts
+test-extra: $(READY) ## run the tests that need a JDK, or PostgreSQL for the SQL of the example
 	$(BIN)/pytest -m extra -rs tests/extra
 
 coverage: $(READY) ## measure the branches of offsets and transactions that quick tests take; fails below 95 %
