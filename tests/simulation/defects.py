@@ -19,7 +19,6 @@ from tests.simulation.wiring import DEAD_LETTER, ROUTES, Parts
 
 from journeys.consumer import offset_map
 from journeys.consumer.consumer import OrderConsumer, Partition
-from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.ledger import Commit, Ledger
 from journeys.errors import HaltError, SetupError
 from journeys.fetcher.account.gatekeeper import Gatekeeper
@@ -240,8 +239,8 @@ class ProducerReused(Publisher):
 class EpochNotChecked(Assignments):
     """A result of an ended assignment is taken for one of the present assignment."""
 
-    def __init__(self, consumers: OrderConsumers, **options: Any) -> None:
-        super().__init__(consumers, **options)
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        super().__init__(*parts, **options)
         self._ever: dict[int, Partition] = {}
 
     def partition_of(self, epoch: int) -> Partition | None:
