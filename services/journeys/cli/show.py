@@ -60,9 +60,10 @@ def show(
     with OrderFinder(settings, everywhere=everywhere, since_ms=since_ms) as finder, screen.progress("reading") as on:
         story = finder.find(order, on)
     if from_api:
-        from journeys.tools.show.from_api import as_edition, fetch
+        from journeys.library import fetch_journey
+        from journeys.tools.show.from_api import as_edition
 
-        story = replace(story, api=as_edition(settings, asyncio.run(fetch(settings, order))))
+        story = replace(story, api=as_edition(settings, asyncio.run(fetch_journey(order, settings))))
     if finder.registry_error is not None:
         complain(f"order messages in Avro are known by their keys: {finder.registry_error}")
     if as_json:
