@@ -91,6 +91,7 @@ def test_latest_starts_at_the_ends_once(bootstrap_servers: str, namespace: str, 
         until(lambda: have_come(2), "the orders after the start")
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})
         admin.create_partitions([NewPartitions(topic, 3)])[topic].result(30)
+        until(lambda: len(admin.list_topics(topic, timeout=10).topics[topic].partitions) == 3, "the added partition")
         produce_orders(bootstrap_servers, topic, ["new-3", "new-4", "new-5"], partitions=3)
         until(lambda: have_come(5), "the orders in the added partition, too")
         with pytest.raises(HaltError, match=r"no offset in .*other, .*UNKNOWN_MEMBER_ID.*: stop all workers once"):
