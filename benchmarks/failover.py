@@ -20,6 +20,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from random import uniform
 from statistics import median
 from typing import Final
 
@@ -37,6 +38,8 @@ TARGETS: Final[Mapping[str, float]] = {
     "SIGTERM": 2.0,
 }
 """The most seconds that the project promises."""
+_HEARTBEAT_S: Final = 2.0
+"""The default heartbeat: a member hears of a rebalance at its next one."""
 _BUSY: Final = 4000
 """Orders of the busy round."""
 
@@ -65,6 +68,7 @@ def _round(hired: Crew, bootstrap: str, names: Mapping[str, str], kind: str) -> 
     if kind == "SIGKILL, busy":
         produce_orders(bootstrap, topic, [f"n5-busy{number}" for number in range(_BUSY)], partitions=PARTITIONS)
         until(lambda: len(read_committed(bootstrap, [summaries])) > PARTITIONS, "both to publish")
+    time.sleep(uniform(0, _HEARTBEAT_S))  # else each round would begin right after a heartbeat
     began = time.time()
     ends.process.send_signal(signal.SIGTERM if kind == "SIGTERM" else signal.SIGKILL)
     if is_static:
