@@ -46,7 +46,7 @@ class Chart:
         return f'<svg viewBox="0 0 {WIDTH} {self.height}" role="img" aria-label="{label}">{self.marks()}</svg>'
 
     def marks(self) -> str:
-        """What is inside the SVG."""
+        """The elements of the picture, without the `svg` element around them."""
         return _text(0, 16, self.heading, weight="bold") + "".join(
             _text(0, top + 13, bar.name)
             + _text(WIDTH, top + 13, bar.value, anchor="end")

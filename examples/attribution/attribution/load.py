@@ -34,7 +34,7 @@ _PATIENCE_S: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where the records are."""
+    """The addresses of Kafka and the registry, and the prefix of the topics."""
 
     bootstrap_servers: str
     registry_url: str

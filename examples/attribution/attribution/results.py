@@ -1,4 +1,4 @@
-"""What the views say, as values for the table and the page, and money as text."""
+"""Rows of the views as values for the table and the page, and money as text."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _Key = TypeVar("_Key", Channel, Campaign)
 
 @dataclass(frozen=True)
 class Result:
-    """What one model gives to a channel or a campaign. `spend` is None if nothing is known of it."""
+    """The credit of one model for a channel or a campaign. `spend` is None if no spend is known."""
 
     orders: Decimal = ZERO
     revenue: Decimal | None = None

@@ -22,7 +22,7 @@ def missing(counts: Coverage) -> str:
 
 
 def reasons(counts: Coverage) -> list[tuple[str, int]]:
-    """What is not, or not fully, in the results: the reason and the number of orders."""
+    """The orders that the results leave out, wholly or in part: the reason and their number."""
     return [
         ("incomplete: some of their events are not here (yet)", counts.incomplete),
         ("without a conversion: their journey does not contain their own checkout", counts.without_conversion),

@@ -180,7 +180,7 @@ def _differences(story: Story) -> Iterator[str]:
 
 
 def _looked(story: Story) -> Iterator[str]:
-    """Where the command looked, and how far back."""
+    """A line for each topic: the partitions that the command read, and the time of the oldest record."""
     from journeys.cli.screen import some, time_of
 
     for each in story.looked:

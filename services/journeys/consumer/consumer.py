@@ -85,7 +85,7 @@ class Listener(Protocol):
 class OrderConsumer:
     """A consumer of topics with order messages, in one consumer group. It joins with `subscribe`.
 
-    `consumer` makes librdkafka's. Raises SettingsError for a setting that librdkafka refuses.
+    `consumer` makes librdkafka's. Raises SettingsError if librdkafka refuses a setting.
     """
 
     def __init__(

@@ -35,8 +35,8 @@ _TRANSACTION_S = 8.0
 class Facts:
     """Facts about everything that a worker of these settings needs. Each one blocks when it is first asked for.
 
-    They raise JourneysError. Only one thread at a time may ask for the same fact. Raises SettingsError for a property
-    that librdkafka refuses.
+    They raise JourneysError. Only one thread at a time may ask for the same fact. Raises SettingsError if
+    librdkafka refuses a property.
     """
 
     def __init__(self, settings: Settings) -> None:

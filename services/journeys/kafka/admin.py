@@ -74,7 +74,7 @@ class _Log(logging.Handler):
 class AdminConnection:
     """A connection to one cluster. `debug` names librdkafka's debug contexts whose lines are kept.
 
-    Raises SettingsError for a property that librdkafka refuses.
+    Raises SettingsError if librdkafka refuses a property.
     """
 
     def __init__(self, settings: Settings, *, debug: str = "") -> None:
@@ -120,7 +120,7 @@ class AdminConnection:
 
 
 class KafkaAdmin:
-    """Administers one cluster. Raises SettingsError for a property that librdkafka refuses."""
+    """Administers one cluster. Raises SettingsError if librdkafka refuses a property."""
 
     def __init__(self, settings: Settings) -> None:
         self._connection = AdminConnection(settings)

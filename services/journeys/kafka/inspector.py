@@ -48,7 +48,7 @@ _API = re.compile(r"ApiKey \S+ \((\d+)\) Versions \d+\.\.(\d+)")
 
 
 class Inspector:
-    """Asks one cluster. Raises SettingsError for a property that librdkafka refuses.
+    """Asks one cluster. Raises SettingsError if librdkafka refuses a property.
 
     Its methods raise HaltError if a broker refuses a question or does not answer it.
     """

@@ -220,7 +220,7 @@ class Publisher:
         """Start a new producer with the same transactional.id. Kafka fences the old one and ends its transaction.
 
         Blocks for at most `timeout_s`. Raises TimeoutError if Kafka does not answer, HaltError if it refuses the
-        producer for good, SettingsError for a property that librdkafka refuses.
+        producer for good, SettingsError if librdkafka refuses a property.
         """
         self.discard()
         deadline = self._clock() + timeout_s

@@ -288,7 +288,7 @@ def make_encoder(settings: Settings, ids: Mapping[str, int], misfit: Callable[[s
 def make_consumers(settings: Settings) -> OrderConsumers:
     """Consumers of the orders, in the group that the user named, and of the retry tiers, in a group beside it.
 
-    Raises SettingsError for a setting that librdkafka refuses.
+    Raises SettingsError if librdkafka refuses a setting.
     """
     group = settings.kafka.group_id
     topics = {group: settings.orders.topics, f"{group}.retry": tuple(topic for topic, _ in settings.orders.tiers)}

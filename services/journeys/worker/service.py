@@ -82,7 +82,7 @@ _CLOSE_S = 5.0
 def run(settings: Settings, log_output: LogOutput) -> int:
     """Run a worker until a signal stops it. Returns the exit code: 0 after a clean stop.
 
-    Raises HaltError if it cannot start or go on, SettingsError for a setting that librdkafka refuses.
+    Raises HaltError if it cannot start or go on, SettingsError if librdkafka refuses a setting.
     """
     collect_rarely()
     try:
