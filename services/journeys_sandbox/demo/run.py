@@ -196,10 +196,9 @@ def _what_next() -> list[str]:
     command = "journeys" if shutil.which("journeys") or not here.exists() else _short(here)
     python = "python" if shutil.which("journeys") else _short(Path(sys.executable))
     lines = [
-        (f"{python} -m journeys_sandbox", "run this Kafka and registry"),
-        (f"{python} -m journeys_sandbox.api", "run the stand-in for the API"),
-        (f"{command} --help", "set up topics and schemas, run"),
-        (f"{command} config show", "see the settings for your own Kafka and API key"),
+        (f"{python} -m journeys_sandbox", "run this Kafka, registry and API, and print their settings"),
+        (f"{command} --help", "set up topics and schemas, run a worker, send orders"),
+        (f"{command} doctor", "check the settings for your own Kafka and API key"),
     ]
     width = max(len(line) for line, _ in lines)
     return ["[bold]Next steps[/]", *(f"  {line:<{width}}  [dim]{what}[/]" for line, what in lines)]
