@@ -6,6 +6,7 @@ The tables are written from the API document, not from the schemas; no module of
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -196,11 +197,18 @@ def _lost_value(value: Any, kept: Any, pointer: str, extra: dict[str, str]) -> I
     elif isinstance(value, dict) and isinstance(kept, dict):
         for name, item in value.items():
             yield from _lost_field(name, item, kept, pointer, extra)
-    elif isinstance(value, list) and isinstance(kept, list) and len(value) == len(kept):
-        for place, item in enumerate(value):
+    elif isinstance(kept, list) and len(items := _items(value)) == len(kept) > 0:
+        for place, item in enumerate(items):
             yield from _lost_value(item, kept[place], f"{pointer}/{place}", extra)
     elif not _keeps(value, kept) and not _is_nothing(value, kept, pointer):
         yield pointer
+
+
+def _items(value: Any) -> list[Any]:
+    """The items of a list, or of an object that stands for one: all its keys are integers."""
+    if isinstance(value, dict) and all(re.fullmatch("-?[0-9]+", name) for name in value):
+        return [*value.values()]
+    return value if isinstance(value, list) else []
 
 
 def _is_nothing(value: Any, kept: Any, pointer: str) -> bool:

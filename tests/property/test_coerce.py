@@ -70,7 +70,9 @@ def wild_events() -> st.SearchStrategy[dict[str, Any]]:
     objects: dict[str, st.SearchStrategy[Any]] = {
         name: wild_objects(fields) for name, fields in (ON_SITE | SOURCES).items()
     }
-    objects["products"] = st.lists(wild_objects(ON_SITE["products"]), max_size=3) | any_json
+    products = wild_objects(ON_SITE["products"])
+    by_place = st.dictionaries(st.integers(-1, 3).map(str), products, max_size=3)
+    objects["products"] = st.lists(products, max_size=3) | by_place | any_json
     names = st.sampled_from([*TEXTS, *OURS, "event_at"]) | any_text
     known = st.fixed_dictionaries({}, optional=objects)
     return st.builds(lambda one, other: one | other, st.dictionaries(names, any_json, max_size=6), known)
