@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,14 +26,26 @@ def write_parquet(path: Path, schema: Json, data: Iterable[Mapping[str, Any]]) -
     pq.write_table(pa.Table.from_pylist([*data], schema=columns), path)
 
 
-def query(sql: str, **tables: Path) -> list[dict[str, Any]]:
-    """The rows of a DuckDB query over Parquet files, each a table of the given name."""
+@contextmanager
+def opened(**tables: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory with Parquet files, each a table of the given name."""
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         for name, path in tables.items():
             connection.execute(f"create view {name} as select * from read_parquet('{path}')")  # noqa: S608 - tests' own
-        rows: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist(maps_as_pydicts="strict")
-    return rows
+        yield connection
+
+
+def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    """The rows of a query, each by the names of its columns."""
+    found: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist(maps_as_pydicts="strict")
+    return found
+
+
+def query(sql: str, **tables: Path) -> list[dict[str, Any]]:
+    """The rows of a DuckDB query over Parquet files, each a table of the given name."""
+    with opened(**tables) as connection:
+        return rows(connection, sql)
 
 
 def _column(name: str, avro_type: Json) -> Any:
