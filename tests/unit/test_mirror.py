@@ -35,6 +35,7 @@ TESTED_ELSEWHERE: Final = {
 WITHOUT_A_MODULE: Final = {
     "test_makefile.py": "the checks of `make setup`",
     "test_mirror.py": "this file",
+    "test_monitoring.py": "the dashboard and the alerts in deploy/monitoring",
     "test_names.py": "names in documents: settings, metrics, log events, links",
     "test_runbook.py": "the states of docs/runbook.md, shown by all hooks of a worker together",
     "cli/test_early_signals.py": "the first second of a whole worker process",
