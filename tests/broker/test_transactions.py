@@ -153,7 +153,7 @@ def work(shop: Shop, publisher: Callable[[dict[str, Any]], P], *, published: int
     settings = load(None, {**shop.crew.environment, "JOURNEYS_OPS__PORT": "0"})
     made: list[P] = []
 
-    def make(config: dict[str, Any]) -> P:
+    def make(config: dict[str, Any], **_: object) -> P:
         made.append(publisher(config))
         return made[-1]
 

@@ -57,7 +57,11 @@ ADVICE: Final[Mapping[Unready | Degraded, Advice]] = {
         "the-registry-does-not-answer",
     ),
     "auth": Advice("Orders wait; none becomes a dead letter.", "Set the right API key.", "the-key-is-refused"),
-    "down": Advice("Orders wait; none becomes a dead letter.", "Inform the API's owner.", "the-api-is-down"),
+    "down": Advice(
+        "Orders wait; none becomes a dead letter.",
+        "Inform the API's owner, unless the reason names a limit of this worker.",
+        "the-api-is-down",
+    ),
     "flood": Advice(
         "Orders wait, since many became dead letters.",
         "Find the cause, then: journeys dead-letters resume",

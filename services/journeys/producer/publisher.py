@@ -30,7 +30,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
@@ -40,11 +40,14 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from journeys.errors import HaltError, SettingsError
 from journeys.kafka_errors import described, is_fatal
 from journeys.model import GroupOffsets, OffsetCommit, Position, Record
+from journeys.producer.replicas import shortage
 
 _SLICE_S = 0.5
 """The most seconds of one call into librdkafka. After each, the deadline is checked."""
 _ANY_TOPIC = "__consumer_offsets"
 """A topic to ask about, only to be connected. The answer is small, even if it denies access."""
+_INTERNAL = ("__consumer_offsets", "__transaction_state")
+"""Kafka's own topics that a transaction writes to. A client may not see them."""
 _CAREFUL_BYTES = 64 * 1024
 """The most bytes in one batch while the refused record is searched. Every topic accepts this size."""
 
@@ -192,18 +195,21 @@ def in_thread(call: Callable[[], object], left: Callable[[], float]) -> None:
 class Publisher:
     """A transactional producer. All methods except `hurry` belong to the Kafka thread.
 
-    `producer` creates librdkafka's producer. `bounded` runs the calls that do not keep their time-out.
+    `topics` are the ones that it writes to. If Kafka gives no producer, their replicas may be the cause. `producer`
+    creates librdkafka's producer. `bounded` runs the calls that do not keep their time-out.
     """
 
     def __init__(
         self,
         config: Mapping[str, Any],
         *,
+        topics: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
         producer: Callable[..., Producer] = Producer,
         bounded: BoundedCall = in_thread,
     ) -> None:
         self._config = dict(config)
+        self._topics = topics
         self._clock = clock
         self._make = producer
         self._bounded = bounded
@@ -237,7 +243,8 @@ class Publisher:
                     name = f"transactional id {self._config.get('transactional.id')}"
                     raise HaltError(f"Kafka refuses this producer ({name}): {described(error)}") from failure
                 if self._clock() >= min(deadline, self._latest):
-                    raise TimeoutError(f"no transactional producer: {described(error)}") from failure
+                    why = f"no transactional producer: {described(error)}"
+                    raise TimeoutError("; ".join((*self._shortages(producer), why))) from failure
             else:
                 self._producer = producer
                 return
@@ -249,6 +256,24 @@ class Publisher:
         for _ in range(2):
             producer.list_topics(_ANY_TOPIC, self._slice(deadline))
         producer.init_transactions(self._slice(deadline))
+
+    def _shortages(self, producer: Producer) -> Iterator[str]:
+        """Yield the topics that may take no records, and what that means.
+
+        Then librdkafka repeats its requests without a word until the transaction times out. Kafka cannot end that
+        transaction either, and refuses a new producer with CONCURRENT_TRANSACTIONS (measured on Apache Kafka 4.1).
+        """
+        if not self._topics:
+            return
+        try:
+            known = producer.list_topics(timeout=_SLICE_S).topics
+        except KafkaException:
+            return
+        names = (topic for topic in (*self._topics, *_INTERNAL) if topic in known)
+        found = [lack for topic in names if (lack := shortage(topic, known[topic].partitions.values())) is not None]
+        if found:
+            yield from found
+            yield "Kafka takes no records without a leader, or with fewer replicas in sync than min.insync.replicas"
 
     def _slice(self, deadline: float) -> float:
         return max(0.1, min(_SLICE_S, deadline - self._clock()))

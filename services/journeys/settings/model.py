@@ -80,6 +80,8 @@ _RESERVED = frozenset(
 )
 """Properties that exactly-once depends on, librdkafka's aliases included. Without a topic's right number of partitions
 an order has no place."""
+_TAKEN_IDS = frozenset({"doctor", "replay", "start"})
+"""The instance ids of the producers that are not a worker's: a worker with one of these would be fenced by them."""
 _DOCUMENTED = frozenset({"data.api.attribuly.com", "data-api.test.attribuly.com"})
 """The servers of the API document. The vendor allows 20 requests/s and says that data is 10 to 30 minutes old."""
 _DOCUMENTED_RATE = 20.0
@@ -111,6 +113,13 @@ class KafkaSettings(_Group):
     own transactions, at most 30s."""
     config: dict[str, Scalar] = Field(default_factory=dict, repr=False)
     """More librdkafka properties, as JSON (TLS, SASL, tuning). Properties that exactly-once depends on are refused."""
+
+    @field_validator("instance_id")
+    @classmethod
+    def _is_a_name_of_its_own(cls, instance_id: str | None) -> str | None:
+        if instance_id in _TAKEN_IDS:
+            raise ValueError(f"{instance_id!r} is the name of another producer of this group: choose another one")
+        return instance_id
 
     @field_validator("static")
     @classmethod

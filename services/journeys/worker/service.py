@@ -114,7 +114,7 @@ class Service:
         settings: Settings,
         log_output: LogOutput,
         *,
-        publisher: Callable[[dict[str, Any]], Publisher] = Publisher,
+        publisher: Callable[..., Publisher] = Publisher,
     ) -> None:
         self._settings = settings
         self._publisher = publisher
@@ -232,7 +232,9 @@ class Service:
             api=client,
             consumers=make_consumers(settings),
             ask_topic_ids=KafkaAdmin(settings).ask_ids,
-            publisher=self._publisher(producer_config(settings, instance_id=self._instance_id)),
+            publisher=self._publisher(
+                producer_config(settings, instance_id=self._instance_id), topics=topics.required_topics(settings)
+            ),
             encoder=make_encoder(settings, ids, self._hooks.misfit),
             schema_text=lambda number: registry.schema_text(place.url, place.config, number),
         )

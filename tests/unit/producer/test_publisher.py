@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +45,7 @@ class Librdkafka:
         self.first_offset = 0
         self.logger: Any = None
         self.complaints: list[str] = []
+        self.topics: dict[str, Any] = {}
         self._pending: list[Delivered] = []
 
     def say(self, name: str, *answers: KafkaError | BaseException) -> None:
@@ -57,9 +59,11 @@ class Librdkafka:
             answer = self.answers[name].popleft()
             raise KafkaException(answer) if isinstance(answer, KafkaError) else answer
 
-    def list_topics(self, _topic: str, _timeout: float) -> None:
+    def list_topics(self, _topic: str | None = None, timeout: float = -1.0) -> Any:
         """As scripted."""
+        assert timeout > 0
         self._call("list_topics")
+        return SimpleNamespace(topics=self.topics)
 
     def init_transactions(self, _: float) -> None:
         """As scripted."""
@@ -144,7 +148,11 @@ class Bench:
     def __init__(self, bounded: Callable[..., None] = at_once) -> None:
         self.kafka = Librdkafka()
         self.publisher = Publisher(
-            {"transactional.id": "orders-1"}, clock=lambda: self.kafka.now, producer=self._made, bounded=bounded
+            {"transactional.id": "orders-1"},
+            topics=["journey.ads", "journey.summary", "orders.dead-letter"],
+            clock=lambda: self.kafka.now,
+            producer=self._made,
+            bounded=bounded,
         )
         self.publisher.rebuild(timeout_s=10)
         self.kafka.calls.clear()
@@ -424,6 +432,24 @@ def test_a_new_producer_gives_up_in_time(call: str) -> None:
     with pytest.raises(TimeoutError, match="no transactional producer"):
         bench.publisher.rebuild(timeout_s=10)
     assert bench.publish().outcome is Outcome.UNKNOWN
+
+
+def test_producer_that_kafka_cannot_give_names_the_topics_without_enough_replicas() -> None:
+    """Kafka's own answer only says that the last transaction does not end. Other topics of the cluster are left out."""
+    bench = Bench()
+    busy = KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, "another operation", retriable=True)
+    bench.kafka.say("init_transactions", *[busy] * 100)
+    alone = {0: SimpleNamespace(id=0, leader=1, replicas=[1, 2], isrs=[1])}
+    names = ("journey.summary", "orders.foreign", "__transaction_state")
+    bench.kafka.topics = {topic: SimpleNamespace(partitions=alone) for topic in names}
+    with pytest.raises(TimeoutError) as caught:
+        bench.publisher.rebuild(timeout_s=10)
+    assert str(caught.value).split("; ") == [
+        "journey.summary/0 has 1 of 2 replicas in sync",
+        "__transaction_state/0 has 1 of 2 replicas in sync",
+        "Kafka takes no records without a leader, or with fewer replicas in sync than min.insync.replicas",
+        "no transactional producer: CONCURRENT_TRANSACTIONS: another operation",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -156,3 +156,11 @@ def test_group_that_is_no_topic_name_must_set_the_retry_prefix() -> None:
 def test_static_membership_needs_a_name_and_the_classic_protocol(more: dict[str, str], problem: str) -> None:
     """A random name would leave a dead member behind at each start."""
     assert problems({"JOURNEYS_KAFKA__STATIC": "true", **more}) == {"JOURNEYS_KAFKA__STATIC": problem}
+
+
+@pytest.mark.parametrize("taken", ["start", "replay", "doctor"])
+def test_instance_ids_of_other_producers_are_refused(taken: str) -> None:
+    """A worker and `journeys dead-letters replay`, say, would fence each other."""
+    problem = f"{taken!r} is the name of another producer of this group: choose another one"
+    assert problems({"JOURNEYS_KAFKA__INSTANCE_ID": taken}) == {"JOURNEYS_KAFKA__INSTANCE_ID": problem}
+    assert load(None, {"JOURNEYS_KAFKA__INSTANCE_ID": f"{taken}-1"}).kafka.instance_id == f"{taken}-1"
