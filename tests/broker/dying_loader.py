@@ -5,6 +5,7 @@ python -m tests.broker.dying_loader DATABASE BOOTSTRAP_SERVERS REGISTRY_URL PREF
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from attribution.load import Source, load
 
 BATCH_SIZE: Final = 40
 _LAST: Final = 3
+_PATIENCE_S: Final = 200
+"""After this time the loader prints where it hangs, and ends."""
 
 
 class DyingConnection:
@@ -37,6 +40,7 @@ class DyingConnection:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(_PATIENCE_S, exit=True)
     path, servers, url, prefix = sys.argv[1:]
     source = Source(bootstrap_servers=servers, registry_url=url, prefix=prefix, group=f"{prefix}loader")
     dying: Any = DyingConnection(open_database(path))

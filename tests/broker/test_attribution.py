@@ -93,7 +93,6 @@ def test_a_killed_loader_continues_without_loss_or_doubles(
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "services", EXAMPLE, ROOT)))},
         check=False,
-        timeout=120,
     )
     assert done.returncode == -signal.SIGKILL
     with open_database(path) as loaded, open_database() as expected:

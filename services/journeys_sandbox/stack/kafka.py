@@ -56,8 +56,8 @@ DEFAULTS: Mapping[str, str] = {
     "group.consumer.session.timeout.ms": "6000",
     "group.consumer.min.heartbeat.interval.ms": "100",
     "group.consumer.heartbeat.interval.ms": "500",
-    # A restarted broker waits until the session of its predecessor ends: 9 s by default. A shorter session would
-    # fence a broker on a busy machine.
+    # A restarted broker waits until the session of its predecessor ends: 9 s by default. The controller fences a
+    # broker that is silent for so long, also on a machine that is too busy.
     "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "200",
     "log.cleaner.dedupe.buffer.size": "8388608",
