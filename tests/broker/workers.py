@@ -116,14 +116,7 @@ class Crew:
 
     def run(self, *command: str) -> Ended:
         """Run a command of `journeys` with this crew's settings, in this process."""
-        output, errors = StringIO(), StringIO()
-        with (
-            patch.dict(os.environ, {**_plain(), **self.environment}, clear=True),
-            redirect_stdout(output),
-            redirect_stderr(errors),
-        ):
-            code = main(command)
-        return Ended(code, output.getvalue(), errors.getvalue())
+        return run_program(main, command, self.environment)
 
     def setup(self, *command: str) -> None:
         """Run a command of `journeys`. Fails unless it exits with 0."""
@@ -138,6 +131,18 @@ class Ended:
     code: int
     stdout: str
     stderr: str
+
+
+def run_program(program: Callable[[Sequence[str]], int], words: Sequence[str], settings: Mapping[str, str]) -> Ended:
+    """Run the main function of a program in this process, with these settings and no others of the developer."""
+    output, errors = StringIO(), StringIO()
+    with (
+        patch.dict(os.environ, {**_plain(), **settings}, clear=True),
+        redirect_stdout(output),
+        redirect_stderr(errors),
+    ):
+        code = program(words)
+    return Ended(code, output.getvalue(), errors.getvalue())
 
 
 def _plain() -> dict[str, str]:
