@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from confluent_kafka import KafkaError
+
+_NOT_TRUSTED: Final = "certificate verify failed"
+"""OpenSSL's words for each fault of a broker's certificate. librdkafka adds advice about `ssl.ca.location` alone."""
 
 
 def is_fatal(error: KafkaError) -> bool:
@@ -16,5 +21,10 @@ def is_fatal(error: KafkaError) -> bool:
 
 
 def described(error: KafkaError) -> str:
-    """The error's name and its text: `INVALID_GROUP_ID: JoinGroup failed: Broker: Invalid group.id`."""
-    return f"{error.name()}: {error.str()}"
+    """The error's name and its text: `INVALID_GROUP_ID: JoinGroup failed: Broker: Invalid group.id`.
+
+    For a broker's certificate that is not trusted, the text also asks whether it has expired: librdkafka does not say
+    which fault it has (measured on librdkafka 2.16).
+    """
+    text = f"{error.name()}: {error.str()}"
+    return f"{text}; has the certificate of the broker expired?" if _NOT_TRUSTED in text else text

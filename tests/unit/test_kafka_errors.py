@@ -17,3 +17,9 @@ def test_fatal_errors_are_recognized_in_both_forms() -> None:
 def test_description_has_name_and_text() -> None:
     """Both help a search on the web."""
     assert described(KafkaError(KafkaError._TIMED_OUT, "late")) == "_TIMED_OUT: late"
+
+
+def test_certificate_that_is_not_trusted_may_have_expired() -> None:
+    """The library asks only for the right authority (`ssl.ca.location`)."""
+    refused = KafkaError(KafkaError._SSL, "SSL handshake failed: certificate verify failed: broker certificate …")
+    assert described(refused).endswith("; has the certificate of the broker expired?")

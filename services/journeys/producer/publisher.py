@@ -62,6 +62,8 @@ _MISSING = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
 )
 """The errors of a record whose topic does not exist."""
+_UNEXPLAINED = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._STATE})  # noqa: SLF001 - as above
+"""The errors of a transaction that name no topic, although a missing one may be the cause."""
 _NOT_ALLOWED = frozenset(
     {
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -321,6 +323,9 @@ class Publisher:
                 transaction.commit()
             except _AbortRequired as abort:
                 transaction.abort()
+                is_named = reports.first is not None or self._log.forbidden_topic is not None
+                if not is_named and abort.args[0].code() in _UNEXPLAINED:
+                    self._find_missing(self._producer, {record.topic for batch in batches for record in batch}, reports)
                 return self._aborted(abort.args[0], reports)
         except KafkaException as failure:
             return _unknown(failure.args[0])
@@ -328,6 +333,17 @@ class Publisher:
             return Result(outcome=Outcome.UNKNOWN, reason=str(late))
         self._care = _Care.NONE
         return Result(outcome=Outcome.COMMITTED, positions=reports.positions)
+
+    def _find_missing(self, producer: Producer, topics: Collection[str], reports: _Reports) -> None:
+        """Note a topic of the transaction that Kafka no longer has: neither its error nor a report names it.
+
+        That is so if this producer has written to the topic before (measured on librdkafka 2.16).
+        """
+        if self._topics:
+            with contextlib.suppress(KafkaException):
+                known = producer.list_topics(timeout=_SLICE_S).topics
+                for topic in sorted(set(topics) - known.keys())[:1]:
+                    reports.refused(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), topic)
 
     def _aborted(self, error: KafkaError, reports: _Reports) -> Result:
         if self._log.forbidden_topic is not None:

@@ -379,6 +379,16 @@ def test_topic_that_may_not_be_written_is_named(error: KafkaError) -> None:
     assert bench.publish().forbidden_topic is None, "the log names none this time"
 
 
+@pytest.mark.parametrize("code", [KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._STATE])
+def test_deleted_topic_that_no_error_names_is_looked_up(code: int) -> None:
+    """Kafka refuses a topic that this producer has written to before, without a report on any record."""
+    bench = Bench()
+    bench.kafka.topics = {"journey.summary": None}
+    bench.kafka.say("commit", KafkaError(code, "no partition was added", txn_requires_abort=True))
+    result = bench.publish([RECORD, Record(topic="journey.summary", key=b"A-1", value=b"v", headers=[])])
+    assert (result.outcome, result.missing_topic) == (Outcome.ABORTED, "journey.ads")
+
+
 @pytest.mark.parametrize("code", [KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC])
 def test_topic_that_does_not_exist_is_named(code: int) -> None:
     """The first abort does not know it; the transaction after that asks for reports."""
