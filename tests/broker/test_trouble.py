@@ -8,9 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count, islice
+from pathlib import Path
 
 import httpx
 import pytest
+from tests.broker import impatient
 from tests.broker.kafka_tools import Read, produce_orders
 from tests.broker.ops import address_of, control, degraded, measured, oldest_order, reasons, stay_healthy, walk
 from tests.broker.places import Found, Place, place_of_each, traces
@@ -79,6 +81,26 @@ def keep_coming(shop: Shop, coming: Iterator[str]) -> list[str]:
     shop.place(*orders)
     time.sleep(0.5)  # the pace of a shop; nothing is waited for
     return orders
+
+
+def test_few_orders_whose_every_request_fails_are_reported(stack: Stack, namespace: str) -> None:
+    """One order is too few to shut the gate. The worker is degraded until the API answers again, and loses no order."""
+    with open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__RETRY_TIERS": "1s,5s"}) as shop:
+        shop.api.change("503")
+        shop.place("n2-a")
+        worker = shop.crew.hire(str(Path(impatient.__file__)))
+        address = address_of(worker)
+        until(lambda: "failing" in degraded(address), "the reason")
+        assert re.match(r"all requests failed since the last answer \(\d+\)", degraded(address)["failing"])
+        assert "status-503" in worker.until("api.failing")[0]["reason"]
+        assert reasons(address) == {}
+        assert measured(address)["journeys_degraded"]["failing",] == 1
+        shop.api.change("")
+        shop.until_published(1)
+        until(lambda: degraded(address) == {}, "the end")
+        worker.until("api.recovered")
+        assert worker.stop() == 0
+        shop.audit(["n2-a"])
 
 
 # -- waiting
