@@ -27,8 +27,8 @@ $(READY): requirements/dev.txt pyproject.toml hatch_build.py services/journeys/p
 	@$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## run the demo: real Kafka, real registry, two workers, a few hundred orders
-	@$(BIN)/journeys demo
+demo: $(READY) ## run the demo: real Kafka, real registry, two workers, a few hundred orders; KEEP=1 leaves it running
+	@$(BIN)/journeys demo $(if $(KEEP),--keep)
 
 # Most tests on a real broker wait, so more processes than cores are busy. They share one broker.
 PROCESSES ?= 4

@@ -3,6 +3,7 @@
 Apache Kafka, the schema registry, the stand-in for the order-event API and two workers run in processes of their own.
 The orders come in all three message formats, and some of the API's answers fail on purpose. The demo then reads the
 records back from Kafka with read_committed and decodes them through the registry. It leaves only the downloads behind.
+On request everything keeps running until Ctrl-C, for commands of the user.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -32,7 +33,6 @@ from journeys_sandbox.stack.children import Child, run_command
 from journeys_sandbox.stack.processes import free_ports
 from journeys_sandbox.stack.stack import Stack
 
-KEY: Final = "demo-key"
 TOPIC: Final = "orders.completed"
 _SPECIAL: Final = (
     "n0-nothing-seen", "n1-came-and-bought", "n250-a-long-story", "n101-one-more-than-a-page", "x-503x2-n7-twice-503",
@@ -49,12 +49,15 @@ ORDERS: Final = (*_SPECIAL, *(str(5_154_899_656_917 + 32_768 * number) for numbe
 """The ids of the demo's orders."""
 
 
-def main() -> int:
-    """Run the demo. Returns 0 if every record exists exactly once, 1 if not or on an error, 130 after Ctrl-C."""
+def main(*, keep: bool = False) -> int:
+    """Run the demo; with `keep`, leave everything running until Ctrl-C.
+
+    Returns 0 if every record exists exactly once, 1 if not or on an error, 130 after Ctrl-C before that.
+    """
     screen = Screen()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        result = _run(screen)
+        result = _run(screen, keep=keep)
     except KeyboardInterrupt:
         screen.say("Stopped. Everything is cleaned up.")
         return 130
@@ -74,7 +77,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _run(screen: Screen) -> Result:
+def _run(screen: Screen, *, keep: bool) -> Result:
     screen.say("[bold]journeys[/]: completed orders in, whole customer journeys out, exactly once.", "")
     started = time.monotonic()
     with ExitStack() as running:
@@ -89,12 +92,7 @@ def _run(screen: Screen) -> Result:
         settings = {**stack.environment, **_settings(port)}
         with screen.step("topics and schemas") as step:
             step.result = _set_up(settings)
-        workers = [
-            running.enter_context(Child(f"worker-{number}", "journeys", "run", settings=settings)) for number in (1, 2)
-        ]
-        with screen.step("two workers join the consumer group"):
-            for worker in workers:
-                _until(worker, partial(_has_joined, worker), "join the consumer group")
+        workers = _start_workers(screen, running, settings)
         with screen.step(f"{len(ORDERS)} orders through two workers") as step:
             place_orders(
                 stack.broker.bootstrap_servers, TOPIC, ORDERS, register_order_schema(stack.registry.url, TOPIC)
@@ -113,18 +111,38 @@ def _run(screen: Screen) -> Result:
         screen.timeline(telling(records))
         screen.totals(result)
         screen.say(f"[dim]{time.monotonic() - started:.0f} s in all[/]", "")
+        if keep:
+            _start_workers(screen, running, settings)
+            screen.say(*_to_try({**stack.environment, "JOURNEYS_API__BASE_URL": settings["JOURNEYS_API__BASE_URL"]}))
+            _wait_for_interrupt()
     return result
 
 
+def _start_workers(screen: Screen, running: ExitStack, settings: Mapping[str, str]) -> list[Child]:
+    """Start two workers, which run as long as `running`, and wait until both have joined the group."""
+    names = ("worker-1", "worker-2")
+    workers = [running.enter_context(Child(name, "journeys", "run", settings=settings)) for name in names]
+    with screen.step("two workers join the consumer group"):
+        for worker in workers:
+            _until(worker, partial(_has_joined, worker), "join the consumer group")
+    return workers
+
+
+def _wait_for_interrupt() -> None:
+    """Return at Ctrl-C or SIGTERM."""
+    with suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()
+
+
 def _api(port: int) -> Child:
-    options = ("--port", str(port), "--latency", "0.02", "--fail-share", "0.05", "--key", KEY)
+    options = ("--port", str(port), "--latency", "0.02", "--fail-share", "0.05")
     return Child("api", "journeys_sandbox.api", *options)
 
 
 def _settings(port: int) -> dict[str, str]:
     return {
         "JOURNEYS_API__BASE_URL": f"http://127.0.0.1:{port}",
-        "JOURNEYS_API__KEY": KEY,
         "JOURNEYS_API__EMPTY_AFTER": "[]",  # an order without events is published at once, as an empty journey
         "JOURNEYS_ORDERS__TOPICS": TOPIC,
         "JOURNEYS_OPS__PORT": "0",
@@ -191,9 +209,22 @@ def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:
         update("orders published", count, len(ORDERS))
 
 
-def _what_next() -> list[str]:
+def _command() -> str:
     here = Path(sys.executable).with_name("journeys")
-    command = "journeys" if shutil.which("journeys") or not here.exists() else _short(here)
+    return "journeys" if shutil.which("journeys") or not here.exists() else _short(here)
+
+
+def _to_try(exports: Mapping[str, str]) -> list[str]:
+    commands = ("send my-order", "show my-order", "tail --since 1h", "lag", "dead-letters list", "doctor")
+    return [
+        "[bold]Everything keeps running until Ctrl-C. In another terminal:[/]",
+        *(f"  export {name}={value}" for name, value in exports.items()),
+        *(f"  {_command()} {command}" for command in commands),
+    ]
+
+
+def _what_next() -> list[str]:
+    command = _command()
     python = "python" if shutil.which("journeys") else _short(Path(sys.executable))
     lines = [
         (f"{python} -m journeys_sandbox", "run this Kafka, registry and API, and print their settings"),
