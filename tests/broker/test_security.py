@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -84,8 +85,11 @@ class Cluster:
     registry_url: str
     api: StandInThread
     admin: AdminClient
+    issuer: trustme.CA
     authority: Path
     """The certificate of the authority that signed the broker's."""
+    certificate: Path
+    """Key and certificate of the broker, which reads them when it starts."""
     identity: Path
     """Key and certificate of a client, for the principal `User:journeys`."""
 
@@ -191,7 +195,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, registry_url: str) -> Iter
             registry_url=registry_url,
             api=api,
             admin=AdminClient({"bootstrap.servers": running.bootstrap_servers}),
+            issuer=issued,
             authority=authority,
+            certificate=broker,
             identity=identity,
         )
         with crew(made.owner) as workers:
@@ -343,6 +349,31 @@ def test_password_that_expires_at_work_is_the_reason(cluster: Cluster) -> None:
         until(lambda: "Authentication failed" in reasons(address).get("group", ""), "the refused login")
         assert any("no broker answers" in line["reason"] for line in worker.lines("group.waiting"))
         cluster.set_password(user, b"s3cret")
+        until(lambda: reasons(address) == {}, "the worker to be ready again")
+        assert worker.stop() == 0, worker.raw()
+
+
+def test_broker_certificate_that_expires_is_the_reason(cluster: Cluster) -> None:
+    """The broker returns with an expired certificate. The worker names it, and continues once there is a valid one."""
+    environment = cluster.user(rights("journeys run"), listener="TLS")
+    valid = cluster.certificate.read_bytes()
+    with crew(environment) as workers:
+        worker = workers.hire()
+        address = address_of(worker)
+        until(lambda: reasons(address) == {}, "the worker to be ready")
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        expired = cluster.issuer.issue_cert("127.0.0.1", not_before=yesterday - timedelta(days=1), not_after=yesterday)
+        try:
+            _write_identity(expired, cluster.certificate)
+            cluster.broker.kill()
+            cluster.broker.restart()
+            why = "has the certificate of the broker expired?"
+            until(lambda: why in reasons(address).get("group", ""), "the certificate in /readyz")
+            assert any(why in line["reason"] for line in worker.until("group.waiting"))
+        finally:
+            cluster.certificate.write_bytes(valid)
+            cluster.broker.kill()
+            cluster.broker.restart()
         until(lambda: reasons(address) == {}, "the worker to be ready again")
         assert worker.stop() == 0, worker.raw()
 
