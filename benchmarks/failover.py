@@ -38,7 +38,7 @@ TARGETS: Final[Mapping[str, float]] = {
     "SIGTERM": 2.0,
 }
 """The most seconds that the project promises."""
-_HEARTBEAT_S: Final = 2.0
+_HEARTBEAT_S: Final = 1.5
 """The default heartbeat: a member hears of a rebalance at its next one."""
 _BUSY: Final = 4000
 """Orders of the busy round."""

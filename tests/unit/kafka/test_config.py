@@ -62,7 +62,7 @@ def test_instance_id_is_the_client_id_of_a_member(protocol: str) -> None:
 
 def test_killed_member_is_replaced_after_20_s_unless_it_is_static() -> None:
     """A static member has 45 s to restart. The user's own time-out wins, and KIP-848 leaves it to the broker."""
-    assert membership(settings()) == {"session.timeout.ms": 20_000, "heartbeat.interval.ms": 2_000}
+    assert membership(settings()) == {"session.timeout.ms": 20_000, "heartbeat.interval.ms": 1_500}
     static = membership(settings(STATIC="true", INSTANCE_ID="pod-1"))
     assert (static["session.timeout.ms"], static["group.instance.id"]) == (45_000, "pod-1")
     assert membership(settings(GROUP_PROTOCOL="consumer")) == {}
