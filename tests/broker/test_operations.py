@@ -20,6 +20,7 @@ from tests.broker.ops import address_of, measured, reasons, walk, walk_end
 from tests.broker.shop import CHANNELS, KEY, Shop, open_shop
 from tests.broker.workers import Crew, crew, until
 
+import journeys
 from journeys.producer.encoding.extension import language
 from journeys_sandbox.api.generator import journey_of
 from journeys_sandbox.stack.stack import Stack
@@ -172,7 +173,7 @@ def test_metrics_equal_the_published_records_and_requests(stack: Stack, namespac
         address = address_of(worker)
         shop.until_published(len(fine) + 1)
         until(lambda: len(shop.read(shop.dead_letters, shop.retries)) == 2, "the orders that failed")
-        until(lambda: settled(measured(address), shop), "lag 0")
+        until(lambda: settled(measured(address), shop, waiting=1), "lag 0")
         walk("Retries pile up", worker, address)
         walk("Dead letters appear", worker, address)
         found = measured(address)
@@ -191,16 +192,24 @@ def test_metrics_equal_the_published_records_and_requests(stack: Stack, namespac
         assert found["journeys_transactions_total"]["committed",] == len(worker.lines("transaction.committed"))
         assert found["journeys_transaction_seconds_count"][()] == sum(found["journeys_transactions_total"].values())
         assert found["journeys_orders_waiting"] == {(): 1}
+        assert found["journeys_orders_due"] == {(): 0}
+        assert found["journeys_order_to_commit_seconds_count"] == {(): len(fine) + 1}
+        assert (found["journeys_request_failures_total"]["status-400",], found["journeys_info"]) == (
+            1,
+            {(journeys.__version__, language(wanted=True)): 1},
+        )
         assert found["journeys_partitions"] == {(): 12}
         (started,) = worker.lines("worker.started")
         assert (started["encoder"], started["api"]) == (language(wanted=True), shop.api.url)
         assert worker.stop() == 0
 
 
-def settled(found: Mapping[str, Mapping[tuple[str, ...], float]], shop: Shop) -> bool:
-    """Whether nothing is in hand, and no order of the topic of orders is left."""
+def settled(found: Mapping[str, Mapping[tuple[str, ...], float]], shop: Shop, *, waiting: int = 0) -> bool:
+    """Whether nothing is in hand, no order of the topic of orders is left, and so many retries wait."""
     lag = [value for labels, value in found["journeys_lag"].items() if shop.orders in labels]
     in_hand = found["journeys_orders_in_hand"][()] + found["journeys_requests_in_flight"][()]
+    if found["journeys_orders_waiting"] != {(): waiting}:
+        return False
     return len(lag) == 6 and sum(lag) + in_hand == 0 and found["journeys_bytes_in_hand"][()] < 1000
 
 

@@ -23,6 +23,7 @@ Series = Mapping[str, str]
 """Series → its values, one a minute, in promtool's notation: `0+5x180` grows by 5 a minute for three hours."""
 
 STEADY: Series = {
+    "journeys_orders_due": "0x180",
     "journeys_orders_in_hand": "0x180",
     "journeys_orders_waiting": "0x180",
     "journeys_partitions": "6x180",
@@ -47,6 +48,7 @@ IDLE: Series = {
 }
 HEALTHY: Series = {
     **STEADY,
+    "journeys_orders_due": "5x180",
     'journeys_lag{topic="orders.completed",partition="0"}': "5x180",
     'journeys_orders_total{outcome="published"}': "0+100x180",
     'journeys_transactions_total{outcome="committed"}': "0+60x180",
@@ -88,7 +90,7 @@ BROKEN: Mapping[str, Series] = {
     "Retries pile up": {'journeys_orders_total{outcome="retried"}': "0+50x180"},
     "Two groups share retry topics": degraded("foreign"),
     "Dead letters appear": {'journeys_orders_total{outcome="dead-lettered"}': "0+1x180"},
-    "Lag grows": {'journeys_lag{topic="orders.completed",partition="0"}': "0+100x180"},
+    "Lag grows": {"journeys_orders_due": "0+100x180"},
     "The API drifts": {'journeys_misfits_total{field="/event_at"}': "0+5x180"},
     "Two workers, one instance id": {'journeys_transactions_total{outcome="unknown"}': "0+1x180"},
 }

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from textwrap import dedent
-from typing import get_args
 
 import pytest
 
 from journeys.logs import LEVELS
-from journeys.ops.metrics import CounterName, GaugeName, SecondsName, TotalName, prometheus_name
+from journeys.ops.definitions import series
 from journeys.settings import load
 from journeys.settings.loading import env_name, setting_names
 
@@ -62,12 +61,7 @@ def test_every_module_named_in_the_docs_exists(path: Path) -> None:
 def test_every_metric_of_the_runbook_exists() -> None:
     """An alert on a metric that does not exist never fires."""
     named = set(re.findall(r"journeys_[a-z_]+", RUNBOOK.read_text(encoding="utf-8")))
-    known = {
-        *(prometheus_name(name) + "_total" for name in (*get_args(CounterName), *get_args(TotalName))),
-        *(prometheus_name(name) + end for name in get_args(SecondsName) for end in ("_bucket", "_count", "_sum")),
-        *(prometheus_name(name) for name in get_args(GaugeName)),
-    }
-    assert named - known - {"journeys_"} == set()
+    assert named - series() - {"journeys_"} == set()
 
 
 def test_every_log_event_of_the_runbook_exists() -> None:

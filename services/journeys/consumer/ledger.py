@@ -53,6 +53,8 @@ class Ledger:
         self._beyond = set(offset_map.decode(watermark, metadata))
         self._horizon = max(self._beyond, default=watermark - 1) + 1
         self._unpublished = 0
+        self.map_bytes = len(metadata or "")
+        """The size of the last commit's metadata, which is ASCII."""
 
     @property
     def watermark(self) -> int:
@@ -68,6 +70,16 @@ class Ledger:
     def unpublished(self) -> int:
         """Orders polled and not published yet."""
         return self._unpublished
+
+    @property
+    def gaps(self) -> int:
+        """Offsets below a published one, and at or beyond the watermark, that are not published."""
+        return max(self._beyond) + 1 - self.watermark - len(self._beyond) if self._beyond else 0
+
+    def unread(self, end: int) -> int:
+        """How many offsets below `end` were not polled, without those that an earlier owner has published."""
+        inherited = sum(offset >= self._next for offset in self._beyond) if self._horizon > self._next else 0
+        return max(0, end - self._next - inherited)
 
     def polled(self, offset: int) -> bool:
         """Record a polled offset. Returns False if it needs no work, because it was published or polled before."""
@@ -117,6 +129,7 @@ class Ledger:
 
     def published(self, commit: Commit) -> None:
         """Record that `commit` took effect: the offsets that it covers are published."""
+        self.map_bytes = len(commit.metadata)
         for offset in commit.covers:
             self._offsets[offset] = _State.PUBLISHED
         self._unpublished -= len(commit.covers)

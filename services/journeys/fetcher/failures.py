@@ -76,6 +76,15 @@ FAILURES: Final = tuple(
     )
 )
 
+REQUEST_REASONS: Final = (
+    *(
+        row.reason
+        for row in FAILURES
+        if row.reason not in {ANY_STATUS, ANY_CODE, "no-journey", "journey-too-large", "journey-unsettled"}
+    ),
+    *(f"status-{status}" for status in (500, 502, 503, 504)),
+)
+"""The reasons of a failed request that are known beforehand. Other ones come from a status or a `code`."""
 _ANSWERS: Final = frozenset(
     {
         "not-decodable",

@@ -80,12 +80,17 @@ _CREATE = "journeys topics create"
 _GRANT = "give the worker's principal the right to Write to this topic"
 _DELETED = "the topic with order messages was deleted"
 _NO_CHECK = "the brokers give no topic id, so a topic that is deleted and created again is not noticed"
+_NO_FAILURES: Final = frozenset({"ok", "cancelled"})
+"""The outcomes of a request that did not fail."""
 _SETBACKS = 3
 """Transactions in a row without a commit that make the worker unready. A rebalance causes one or two."""
 
 
 class MetricsHook:
-    """Counts. `channels` maps a topic of events to its channel; `rejected_topic` takes events that are no objects."""
+    """Counts. `channels` maps a topic of events to its channel; `rejected_topic` takes events that are no objects.
+
+    `wall` is in seconds since the epoch.
+    """
 
     follows: Final = (
         RequestEnded,
@@ -97,8 +102,16 @@ class MetricsHook:
         TransactionEnded,
     )
 
-    def __init__(self, metrics: Metrics, *, channels: Mapping[str, str], rejected_topic: str) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        channels: Mapping[str, str],
+        rejected_topic: str,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._metrics = metrics
+        self._wall = wall
         self._channels = channels
         self._rejected_topic = rejected_topic
 
@@ -107,6 +120,8 @@ class MetricsHook:
         match happening:
             case RequestEnded(outcome, seconds):
                 self._metrics.observe("request.seconds", seconds, outcome)
+                if outcome not in _NO_FAILURES:
+                    self._metrics.count("request.failures", outcome)
             case JourneyFetched(journey):
                 self._fetched(journey)
             case ExtraPageRequested():
@@ -139,11 +154,16 @@ class MetricsHook:
                 self._metrics.count("events", channel, by=events)
             elif topic == self._rejected_topic:
                 self._metrics.count("events.rejected", by=events)
+        now = self._wall()
         for order in finished:
             if order.outcome not in _ORDER_EVENTS:
                 continue
             self._metrics.count("orders", order.outcome)
-            if order.outcome == "retried":
+            if order.outcome == "published":
+                if order.order is not None and order.order.timestamp_ms is not None:
+                    # A producer's clock may be ahead.
+                    self._metrics.observe("order_to_commit.seconds", max(0.0, now - order.order.timestamp_ms / 1000))
+            elif order.outcome == "retried":
                 self._metrics.count("retries", order.records[0].topic, order.reason or "")
             elif order.outcome == "dead-lettered":
                 self._metrics.count("dead_letters", order.reason or "")

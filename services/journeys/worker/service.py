@@ -21,6 +21,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, TypeVar
 
+import journeys
 from journeys.consumer.consumer import Partition
 from journeys.errors import HaltError, ThrottledError, TransientError, UnauthorizedError
 from journeys.fetcher.account.gate import REASONS, Reason
@@ -121,6 +122,8 @@ class Service:
         self._instance_id = settings.kafka.instance_id or secrets.token_hex(8)
         self._metrics = Metrics()
         self._metrics.watch_total("log.lines.lost", lambda: log_output.lost)
+        build = journeys.__version__, extension.language(wanted=settings.publish.native)
+        self._metrics.watch("info", lambda: {build: 1.0})
         self._health = Health()
         self._metrics.watch("unready", lambda: _marked(UNREADY, self._health.readiness().unready))
         self._metrics.watch("degraded", lambda: _marked(DEGRADED, self._health.readiness().degraded))
@@ -280,16 +283,24 @@ class Service:
 
     def _watch(self, parts: Parts) -> None:
         """Let each scrape read what the parts know."""
-        watch, admission, ages = self._metrics.watch, parts.admission, parts.ages
+        watch, kafka, admission, ages = self._metrics.watch, parts.kafka, parts.admission, parts.ages
         watch("requests.in_flight", lambda: parts.fetcher.in_flight)
         watch("orders.in_hand", lambda: admission.in_hand)
         watch("orders.oldest.seconds", lambda: _ages(ages.commits(), ages.oldest()))
-        watch("orders.waiting", lambda: admission.not_due)
+        watch("orders.due", lambda: sum(each.due for each in kafka.standings.values()) if self._takes_orders() else 0)
+        watch("orders.waiting", lambda: sum(each.waiting for each in kafka.standings.values()))
         watch("orders.next_due", lambda: admission.next_due or 0)
         watch("bytes.in_hand", lambda: admission.bytes_in_hand)
         watch("partitions", lambda: len(parts.assignments.ledgers))
         watch("commit.age.seconds", lambda: _ages(ages.commits(), ages.commits()))
-        watch("lag", lambda: {(topic, str(number)): lag for (topic, number), lag in parts.lag.by_partition.items()})
+        watch("lag", lambda: _labelled(parts.lag.by_partition))
+        watch("lag.seconds", lambda: _labelled({at: each.lag_s for at, each in kafka.standings.items()}))
+        watch("map.bytes", lambda: _labelled({at: each.map_bytes for at, each in kafka.standings.items()}))
+        watch("map.gaps", lambda: _labelled({at: each.map_gaps for at, each in kafka.standings.items()}))
+
+    def _takes_orders(self) -> bool:
+        """Whether the gate is open, or shut for a pause only."""
+        return not self._keeper.reasons.keys() - {"pace"}
 
     def _readiness(self) -> Readiness:
         """The reasons, and the oldest order in hand; on the event loop, which alone may read order messages."""
@@ -341,6 +352,11 @@ def _ages(partitions: Iterable[Partition], since: Mapping[Partition, float]) -> 
     """Seconds since the given time for each of these partitions; 0 without one."""
     now = time.monotonic()
     return {(topic, str(number)): now - since.get((topic, number), now) for topic, number in partitions}
+
+
+def _labelled(values: Mapping[Partition, float | None]) -> dict[tuple[str, ...], float]:
+    """The values by their labels; partitions whose value is not known are left out."""
+    return {(topic, str(number)): value for (topic, number), value in values.items() if value is not None}
 
 
 def _marked(names: Iterable[str], holding: Collection[str]) -> dict[tuple[str, ...], float]:

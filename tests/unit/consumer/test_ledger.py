@@ -52,3 +52,33 @@ def test_only_offsets_in_flight_can_finish(offset: int) -> None:
     ledger.finish(1)
     with pytest.raises(KeyError):
         ledger.finish(offset)
+
+
+def test_gaps_are_unpublished_offsets_below_a_published_one() -> None:
+    """They end with the order that held up the watermark; the map of the last commit has a size."""
+    ledger = Ledger(epoch=1, watermark=0, metadata="", limit_chars=100)
+    assert (ledger.gaps, ledger.map_bytes) == (0, 0)
+    for polled in range(6):
+        ledger.polled(polled)
+    for finished in (1, 3):
+        ledger.finish(finished)
+    commit = ledger.commit([1, 3])
+    ledger.published(commit)
+    assert (ledger.gaps, ledger.map_bytes) == (2, len(commit.metadata))
+    for finished in (0, 2):
+        ledger.finish(finished)
+    ledger.published(ledger.commit([0, 2]))
+    assert ledger.gaps == 0
+
+
+def test_unread_offsets_are_those_that_no_owner_has_published() -> None:
+    """A map of an earlier owner may name offsets that this one has not polled."""
+    metadata = offset_map.encode(3, [3, 5, 6], topic_id=offset_map.NO_ID)
+    heir = Ledger(epoch=2, watermark=3, metadata=metadata, limit_chars=100)
+    assert (heir.unread(10), heir.unread(3)) == (4, 0)
+    for polled in (3, 4):
+        heir.polled(polled)
+    assert heir.unread(10) == 3
+    for polled in (5, 6, 7):
+        heir.polled(polled)
+    assert heir.unread(10) == 2

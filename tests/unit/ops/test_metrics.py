@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from journeys.ops import metrics
-from journeys.ops.metrics import Labels, Metrics, prometheus_name
+from journeys.ops.definitions import Labels
+from journeys.ops.metrics import Metrics
 
 
 def samples(of: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -87,9 +88,3 @@ def test_label_sets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {name: value for name, value in samples(shown).items() if name[0] == "journeys_dead_letters_total"}
     assert sum(found.values()) == 10
     assert len(found) == 4
-
-
-def test_prometheus_names_follow_the_dotted_names() -> None:
-    """One rule leads from a name in the code to the one in Prometheus."""
-    assert prometheus_name("orders.in_hand") == "journeys_orders_in_hand"
-    assert prometheus_name("journeys.inconsistent") == "journeys_inconsistent"

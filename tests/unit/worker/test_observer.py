@@ -7,8 +7,10 @@ import asyncio
 import inspect
 import io
 import json
+from functools import partial
 
 import pytest
+from msgspec.structs import replace
 from tests.support.virtual_time import VirtualLoop, run
 
 from journeys.consumer.order_message import OrderMessageReader
@@ -21,7 +23,7 @@ from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.pages import Answer
 from journeys.fetcher.progress import OpenOrder
 from journeys.logs import configure
-from journeys.model import OrderMessage, Position, Record
+from journeys.model import Order, OrderMessage, Position, Record
 from journeys.ops.health import Health, Unready
 from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome, Result
@@ -173,6 +175,19 @@ def finished(outcome: str, *topics: str, reason: str | None = None) -> FinishedO
     )
 
 
+def order_of(*, written_ms: int | None) -> Order:
+    """An order whose first message has this time, in milliseconds since the epoch."""
+    return Order(
+        order_id="A-1",
+        account="default",
+        edition="orders/0/7",
+        timestamp_ms=written_ms,
+        attempt=1,
+        absences=0,
+        message=message_of("A-1"),
+    )
+
+
 ORDERS = (
     finished("published", "journey.ads", "journey.ads", "journey.rejected"),
     finished("retried", "orders.retry.1m", reason="status-503"),
@@ -200,6 +215,30 @@ def test_only_a_committed_transaction_counts_orders_and_events() -> None:
     assert shown["journeys_dead_letters_total['status-400']"] == 1
     for ended in ("committed", "aborted", "unknown"):
         assert shown[f"journeys_transactions_total['{ended}']"] == 1
+
+
+def test_time_to_commit_begins_with_the_first_order_message() -> None:
+    """A retry has its own record time, and `Order` the first one's. A clock that is ahead counts as no time."""
+    metrics = Metrics()
+    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected", wall=lambda: 1000.0)
+    plain = finished("published", "journey.ads")
+    orders = [replace(plain, order=order_of(written_ms=written_ms)) for written_ms in (970_000, 1_000_500, None)]
+    failed = replace(finished("retried", "orders.retry.1m"), order=order_of(written_ms=1))
+    hook(TransactionEnded(Result(outcome=Outcome.COMMITTED), [*orders, failed], 0.1))
+    assert metrics.registry.get_sample_value("journeys_order_to_commit_seconds_count") == 2
+    assert metrics.registry.get_sample_value("journeys_order_to_commit_seconds_sum") == 30.0
+
+
+def test_failed_requests_are_counted_by_reason_from_zero() -> None:
+    """The first failure is an increase; an answer and a cancelled request are no failures."""
+    metrics = Metrics()
+    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected")
+    value = partial(metrics.registry.get_sample_value, "journeys_request_failures_total")
+    assert value({"reason": "timeout"}) == 0
+    for outcome in ("ok", "timeout", "cancelled"):
+        hook(RequestEnded(outcome, 0.1))
+    assert value({"reason": "timeout"}) == 1
+    assert (value({"reason": "ok"}), value({"reason": "cancelled"})) == (None, None)
 
 
 def test_published_orders_are_logged_only_after_their_commit() -> None:

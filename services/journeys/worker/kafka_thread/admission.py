@@ -6,7 +6,7 @@ poll ──► ledger ──► due? ──► room and open gate? ──► poo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from journeys.clock import Clock
@@ -21,6 +21,7 @@ from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds, Intake
 from journeys.worker.kafka_thread.results import PendingResults
 from journeys.worker.kafka_thread.scheduled import Schedule, ScheduledOrders
+from journeys.worker.kafka_thread.standing import Standing, Surveyor
 
 
 @dataclass(kw_only=True, eq=False)
@@ -42,6 +43,7 @@ class Admission:
 
     def __post_init__(self) -> None:
         self._intake = Intake(self.bounds)
+        self._surveyor = Surveyor(scheduled=self._scheduled, ages=self.ages, retry_topics=self.schedule.retry_topics)
 
     @property
     def in_hand(self) -> int:
@@ -74,6 +76,10 @@ class Admission:
     def is_open(self) -> bool:
         """Whether orders are admitted, as of the last `update`."""
         return self._intake.open
+
+    def standings(self, lag: Mapping[Partition, int], paused: Collection[Partition]) -> Mapping[Partition, Standing]:
+        """How far each partition is; `lag` and `paused` as for `Surveyor.standings`."""
+        return self._surveyor.standings(self.assignments.ledgers, lag, paused=paused, now_ms=self.clock.wall_ms())
 
     def update(self, now: float) -> None:
         """Open, stop or pause the intake by the room there is; `now` is in seconds of the monotonic clock."""

@@ -48,6 +48,11 @@ class Ages:
         """The oldest order in hand of all partitions, and when it was admitted; None for no order."""
         return min(self._first().values(), key=lambda first: first[0], default=None)
 
+    def message(self, partition: Partition, offset: int) -> OrderMessage | None:
+        """The message of an order in hand; None if the order at this offset is not. For the Kafka thread."""
+        found = self._in_hand.get(partition, {}).get(offset)
+        return None if found is None else found[1]
+
     def _first(self) -> dict[Partition, tuple[float, OrderMessage]]:
         # `list` copies at once, even while the Kafka thread changes the dict.
         in_hand = {partition: list(orders.values()) for partition, orders in list(self._in_hand.items())}

@@ -24,6 +24,7 @@ from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.pace import Pace
 from journeys.worker.kafka_thread.results import PendingResults
+from journeys.worker.kafka_thread.standing import Standing
 from journeys.worker.kafka_thread.states import State
 from journeys.worker.kafka_thread.topic_watch import TopicWatch
 from journeys.worker.kafka_thread.transactions import Transactions
@@ -50,6 +51,8 @@ class KafkaLoop:
     _polled_at: float = field(init=False, default=0.0)
     _measured_at: float = field(init=False, default=0.0)
     _stopping: threading.Event = field(init=False, default_factory=threading.Event)
+    standings: Mapping[Partition, Standing] = field(init=False, default_factory=dict)
+    """How far each partition is, as of the last measurement; replaced whole. Any thread may read it."""
     turned_at: float | None = field(init=False, default=None)
     """When the last turn began, in seconds of the monotonic clock; None while it does not run."""
 
@@ -146,13 +149,14 @@ class KafkaLoop:
                 self._paused.discard(partition)
 
     def _measure(self, now: float) -> None:
-        """Measure the lag once a second; in the turns between, ask for the ends of paused partitions."""
+        """Measure all partitions once a second; in the turns between, ask for the ends of paused partitions."""
         if now - self._measured_at <= 1:
             self.lag.ask()
             return
         self._measured_at = now
         watermarks = {partition: ledger.watermark for partition, ledger in self.assignments.ledgers.items()}
         self.lag.measure(watermarks, self._paused)
+        self.standings = self.admission.standings(self.lag.by_partition, self._paused)
         self.hooks.notify(OrdersWaiting(self.admission.not_due, self.admission.next_due))
         oldest_s = now - min(self.ages.oldest().values(), default=now)
         self.hooks.notify(Measured(self.admission.in_hand, self.lag.by_partition, oldest_s))

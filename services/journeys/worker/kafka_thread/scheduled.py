@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -49,7 +49,7 @@ class ScheduledOrders:
         self._max_bytes = max_bytes
         self._heap: list[tuple[int, int, Partition, AdmittedOrder]] = []
         self._order = count()
-        self._taken: Counter[Partition] = Counter()
+        self._waiting: dict[Partition, dict[int, tuple[int, OrderMessage]]] = {}  # by offset, with the due time
         self._bytes: Counter[Partition] = Counter()
 
     def __len__(self) -> int:
@@ -60,34 +60,56 @@ class ScheduledOrders:
         """When the next order is due, in milliseconds since the epoch; None for no order."""
         return self._heap[0][0] if self._heap else None
 
+    def of(self, partition: Partition) -> int:
+        """How many orders of this partition wait here. Any thread may ask."""
+        return len(self._waiting.get(partition, ()))
+
+    def message(self, partition: Partition, offset: int) -> OrderMessage | None:
+        """The message of a waiting order; None if the order at this offset does not wait here."""
+        found = self._waiting.get(partition, {}).get(offset)
+        return None if found is None else found[1]
+
+    def due_ms(self, partition: Partition, offset: int) -> int | None:
+        """When a waiting order is due, in milliseconds since the epoch; None as for `message`."""
+        found = self._waiting.get(partition, {}).get(offset)
+        return None if found is None else found[0]
+
+    def overdue(self, now_ms: int) -> Mapping[Partition, int]:
+        """How many orders of each partition are due, and wait for room or for the gate."""
+        if self.next_due is None or self.next_due > now_ms:
+            return {}
+        return Counter(partition for due_ms, _, partition, _ in self._heap if due_ms <= now_ms)
+
     def add(self, admitted: AdmittedOrder, due_ms: int) -> None:
         """Let an order wait until `due_ms`, in milliseconds since the epoch."""
         position = admitted.message.position
         partition = (position.topic, position.partition)
         heapq.heappush(self._heap, (due_ms, next(self._order), partition, admitted))
-        self._taken[partition] += 1
-        self._bytes[partition] += admitted.message.size
+        self._keep(partition, admitted, due_ms)
 
     def due(self, now_ms: int, limit: int) -> list[AdmittedOrder]:
         """Remove and return at most `limit` orders that are due, the earliest due time first."""
         taken: list[AdmittedOrder] = []
         while self._heap and len(taken) < limit and self._heap[0][0] <= now_ms:
             _, _, partition, admitted = heapq.heappop(self._heap)
-            self._taken[partition] -= 1
+            del self._waiting[partition][admitted.message.position.offset]
             self._bytes[partition] -= admitted.message.size
             taken.append(admitted)
         return taken
 
     def is_full(self, partition: Partition) -> bool:
         """Whether no more orders of this partition may wait here."""
-        return self._taken[partition] >= self._max_orders or self._bytes[partition] >= self._max_bytes
+        return self.of(partition) >= self._max_orders or self._bytes[partition] >= self._max_bytes
 
     def forget(self, gone: Callable[[AdmittedOrder], bool]) -> None:
         """Drop the orders for which `gone` is true: their assignments have ended."""
         self._heap = [entry for entry in self._heap if not gone(entry[3])]
         heapq.heapify(self._heap)
-        self._taken.clear()
+        self._waiting.clear()
         self._bytes.clear()
-        for _, _, partition, admitted in self._heap:
-            self._taken[partition] += 1
-            self._bytes[partition] += admitted.message.size
+        for due_ms, _, partition, admitted in self._heap:
+            self._keep(partition, admitted, due_ms)
+
+    def _keep(self, partition: Partition, admitted: AdmittedOrder, due_ms: int) -> None:
+        self._waiting.setdefault(partition, {})[admitted.message.position.offset] = (due_ms, admitted.message)
+        self._bytes[partition] += admitted.message.size

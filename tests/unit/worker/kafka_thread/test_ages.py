@@ -42,6 +42,15 @@ def test_oldest_order_of_all_partitions_is_known() -> None:
     assert ages.oldest_order() == (2.0, at(B, 5))
 
 
+def test_order_in_hand_is_found_by_its_offset() -> None:
+    """Until it is published."""
+    ages = Ages()
+    ages.began(at(A, 5), 1.0)
+    assert (ages.message(A, 5), ages.message(A, 6), ages.message(B, 5)) == (at(A, 5), None, None)
+    ages.ended(A, 5)
+    assert ages.message(A, 5) is None
+
+
 def test_assignment_counts_as_a_commit() -> None:
     """A commit of the last owner counts like one of ours."""
     ages = Ages()

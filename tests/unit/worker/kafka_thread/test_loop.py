@@ -131,6 +131,7 @@ def test_lag_grows_while_the_gate_is_shut() -> None:
         thread.clock_at += 1.5
         thread.turn()
         assert thread.lag.by_partition == {A: more, B: 10}
+        assert {at: found.due for at, found in thread.loop.standings.items()} == {A: 0, B: 0}  # both are retry tiers
 
 
 def test_revoke_publishes_only_the_revoked_partitions() -> None:

@@ -47,6 +47,21 @@ def test_scheduled_orders_are_bounded_by_partition() -> None:
     assert not room.is_full(("orders.retry.1m", 0))
 
 
+def test_overdue_orders_are_counted_by_partition() -> None:
+    """An order that is due may wait for room; then it counts as due."""
+    room = ScheduledOrders()
+    room.add(waiting(1), 1000)
+    room.add(waiting(2), 3000)
+    room.add(waiting(7, partition=1), 2000)
+    partition = ("orders.retry.1m", 0)
+    assert room.overdue(999) == {}
+    assert room.overdue(2000) == {partition: 1, ("orders.retry.1m", 1): 1}
+    assert (room.of(partition), room.due_ms(partition, 2), room.due_ms(partition, 7)) == (2, 3000, None)
+    assert room.message(partition, 2) == waiting(2).message
+    room.due(2000, 1)
+    assert (room.of(partition), room.message(partition, 1)) == (1, None)
+
+
 def test_scheduled_orders_of_an_ended_assignment_are_forgotten() -> None:
     """An order that another worker owns now does not wait here."""
     room = ScheduledOrders(max_orders=1)
