@@ -9,7 +9,8 @@ import pytest
 from tests.support import dashboard
 from tests.support.runbook import states
 
-from journeys.ops.metrics import _COUNTERS, _GAUGES, _SECONDS, _TOTALS, Metrics, prometheus_name
+from journeys.ops.definitions import COUNTERS, GAUGES, SECONDS, TOTALS, prometheus_name
+from journeys.ops.metrics import Metrics
 
 EXPRESSIONS: Final = (
     *dashboard.expressions(),
@@ -22,13 +23,13 @@ TARGET: Final = {"job", "instance"}
 def labels_of_metrics() -> dict[str, set[str]]:
     """Each metric that a scrape of a worker can have, with its labels, and those of Prometheus itself."""
     known = {
-        **{prometheus_name(name) + "_total": set(labels) for name, (_, labels) in _COUNTERS.items()},
-        **{prometheus_name(name) + "_total": set() for name in _TOTALS},
-        **{prometheus_name(name): set(labels) for name, (_, labels) in _GAUGES.items()},
+        **{prometheus_name(name) + "_total": set(each.labels) for name, each in COUNTERS.items()},
+        **{prometheus_name(name) + "_total": set(each.labels) for name, each in TOTALS.items()},
+        **{prometheus_name(name): set(each.labels) for name, each in GAUGES.items()},
     }
-    for name, (_, labels) in _SECONDS.items():
-        known |= {prometheus_name(name) + end: set(labels) for end in ("_count", "_sum")}
-        known[prometheus_name(name) + "_bucket"] = {*labels, "le"}
+    for name, each in SECONDS.items():
+        known |= {prometheus_name(name) + end: set(each.labels) for end in ("_count", "_sum")}
+        known[prometheus_name(name) + "_bucket"] = {*each.labels, "le"}
     for family in Metrics().registry.collect():
         if not family.name.startswith("journeys_"):
             known |= {sample.name: set(sample.labels) for sample in family.samples}

@@ -45,10 +45,8 @@ GaugeName: TypeAlias = Literal[
     "partitions",
     "unready",
     "degraded",
-    "kafka.round_trip.seconds",
-    "kafka.queued",
 ]
-TotalName: TypeAlias = Literal["kafka.rebalances", "log.lines.lost"]
+TotalName: TypeAlias = Literal["log.lines.lost"]
 Name: TypeAlias = CounterName | SecondsName | GaugeName | TotalName
 Labels: TypeAlias = tuple[str, ...]
 
@@ -274,27 +272,8 @@ GAUGES: Final[Mapping[GaugeName, Definition]] = {
         "1 is a fault to know of; orders are published.",
         ("reason",),
     ),
-    "kafka.round_trip.seconds": Definition(
-        "Mean time from a request of the producer to the broker's answer, over the last 10 s with requests.",
-        "seconds",
-        "It grows when a broker or the network is slow.",
-        ("broker",),
-    ),
-    "kafka.queued": Definition(
-        "Messages in librdkafka's queues: fetched and not yet polled, or produced and not yet acknowledged.",
-        "messages",
-        "The queues of the consumers are full while the worker is behind. A producer's queue that stays full waits for "
-        "brokers.",
-        ("client",),
-    ),
 }
 TOTALS: Final[Mapping[TotalName, Definition]] = {
-    "kafka.rebalances": Definition(
-        "Rebalances of a consumer group that this worker took part in.",
-        "rebalances",
-        "It grows when a worker starts or ends. More than that is a worker that falls out of the group.",
-        ("group",),
-    ),
     "log.lines.lost": Definition(
         "Log lines that could not be written.", "lines", "It grows when the disk is full or the pipe is closed."
     ),
