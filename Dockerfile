@@ -7,6 +7,7 @@ RUN python -m venv /opt/journeys
 COPY requirements/run.txt requirements/build.in requirements/
 RUN /opt/journeys/bin/pip install --no-cache-dir --require-hashes --requirement requirements/run.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY docs/runbook.md docs/runbook.md
 COPY schemas schemas
 COPY services services
 # A separate environment builds the wheel. Only the worker and its dependencies reach the final image.

@@ -1,4 +1,4 @@
-"""Adds the schemas to the wheel, and compiles `journeys.producer.encoding.native` if a C compiler is available.
+"""Adds the schemas and the runbook to the wheel, and compiles `journeys.producer.encoding.native` if a C compiler is available.
 
 Without the compiled module, fastavro encodes. `schemas/released/` stays out of the wheel: only tests read it.
 """
@@ -21,13 +21,15 @@ FOLDER = "services/journeys/producer/encoding"
 
 
 class SchemasAndNativeEncoder(BuildHookInterface[Any]):
-    """Puts both into the wheel. An editable install needs only the compiled module, beside its source."""
+    """Puts all of them into the wheel. An editable install needs only the compiled module, beside its source."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a wheel is built."""
         if version != "editable":
             for schema in Path(self.root, "schemas").glob("*.avsc"):
                 build_data["force_include"][str(schema)] = f"journeys/schemas/{schema.name}"
+            runbook = Path(self.root, "docs", "runbook.md")
+            build_data["force_include"][str(runbook)] = "journeys/ops/console/runbook.md"
         self._temporary = TemporaryDirectory()
         command = self._command(self._temporary.name)
         built = Path(command.get_ext_fullpath(NAME))

@@ -13,6 +13,7 @@ import journeys
 from journeys.avro import wire
 from journeys.doctor import report
 from journeys.model import Journey
+from journeys.ops import runbook
 from journeys.producer import schemas
 from journeys.producer.encoding import extension
 from journeys.producer.encoding.journey import JourneyEncoder
@@ -27,6 +28,7 @@ def main() -> None:
     if extension.language(wanted=True) != "c":
         raise SystemExit("the wheel has no encoder in C")
     report.schema()  # a file of the package
+    runbook.page()
     ids = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS)}
     journey = Journey(
         order_id="1001",

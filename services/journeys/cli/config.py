@@ -5,32 +5,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
 from journeys.cli.options import AsJson, ConfigFile, loaded
-from journeys.redact import HIDDEN, names_secret, without_credentials
-
-if TYPE_CHECKING:
-    from journeys.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Look at the settings.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One setting as it is shown. `value` and `default` are plain JSON values without secrets."""
-
-    variable: str
-    key: str
-    value: Any
-    effective: Any
-    default: Any
-    source: str
-    description: str
 
 
 @app.command(
@@ -47,6 +29,8 @@ def show(
     if markdown:
         typer.echo(as_markdown(), nl=False)
         return
+    from journeys.settings.listing import rows_of
+
     found = loaded(config)
     rows = list(rows_of(found.settings, found.sources))
     if as_json:
@@ -61,6 +45,7 @@ def show(
 def as_markdown() -> str:
     """The text of docs/settings.md: all settings, with defaults and meanings."""
     from journeys.settings import Settings
+    from journeys.settings.listing import rows_of
 
     lines = [
         "# Settings",
@@ -83,41 +68,6 @@ def as_markdown() -> str:
         default = f"`{_text(row.default)}`" if row.default is not None else "none"
         lines.append(f"| `{row.variable}` | {default} | {row.description.replace('|', chr(92) + '|')} |")
     return "\n".join(lines) + "\n"
-
-
-def rows_of(settings: Settings, sources: Mapping[str, str]) -> Iterator[Row]:
-    """Every setting; `sources` as `Loaded` has them."""
-    from journeys.settings import Settings as AllSettings
-    from journeys.settings.loading import env_name, setting_names
-
-    values = settings.model_dump(mode="json")
-    defaults = AllSettings().model_dump(mode="json")
-    autos = settings.autos
-    for group, name, info in setting_names():
-        key = f"{group}.{name}"
-        value = _shown(name, values[group][name])
-        yield Row(
-            variable=env_name(group, name),
-            key=key,
-            value=value,
-            effective=autos.get(key, value),
-            default=_shown(name, defaults[group][name]),
-            source=sources.get(key, "default"),
-            description=" ".join((info.description or "").split()),
-        )
-
-
-def _shown(name: str, value: Any) -> Any:
-    """The value with its secrets hidden: a whole secret, an entry of a table, or the password of an address."""
-    if isinstance(value, Mapping):
-        return {key: _shown(str(key), item) for key, item in value.items()}
-    if isinstance(value, str):
-        return HIDDEN if _is_secret(name, value) else without_credentials(value)
-    return value
-
-
-def _is_secret(name: str, value: str) -> bool:
-    return name == "key" or names_secret(name) or set(value) == {"*"}
 
 
 def _text(value: Any) -> str:

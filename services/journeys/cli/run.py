@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from journeys.cli.options import ConfigFile, settings_of
+from journeys.cli.options import ConfigFile, loaded
 from journeys.errors import JourneysError, SettingsError
 
 EPILOG = (
@@ -33,7 +33,8 @@ def run(
 ) -> None:
     """Start a worker: read orders, fetch their journeys, publish their events."""
     overrides = {"JOURNEYS_LOGS__FORMAT": log_format, "JOURNEYS_LOGS__LEVEL": log_level}
-    settings = settings_of(config, {name: value for name, value in overrides.items() if value})
+    found = loaded(config, {name: value for name, value in overrides.items() if value})
+    settings = found.settings
 
     from journeys import logs
 
@@ -41,7 +42,7 @@ def run(
     try:
         from journeys.worker.service import run as work
 
-        code = work(settings, log_output)
+        code = work(settings, log_output, found.sources)
     except JourneysError as error:
         if log_output.for_people or isinstance(error, SettingsError):
             raise

@@ -15,7 +15,6 @@ from typing import Annotated
 import typer
 
 import journeys
-from journeys.cli import config as settings_command
 from journeys.cli.doctor import examined
 from journeys.cli.options import AsJson, ConfigFile, loaded
 from journeys.cli.terminal import complain
@@ -50,13 +49,12 @@ def support_bundle(
     ending = [] if log is None else _ending(log, lines)
 
     from journeys.doctor.bundle import LogScrubber
+    from journeys.settings.listing import rows_of
 
     files = {
         "about.json": json.dumps({"journeys": journeys.__version__, "python": platform.python_version()}),
         "doctor.json": json.dumps(examined(found).as_json(), indent=2),
-        "settings.json": json.dumps(
-            [asdict(row) for row in settings_command.rows_of(found.settings, found.sources)], indent=2
-        ),
+        "settings.json": json.dumps([asdict(row) for row in rows_of(found.settings, found.sources)], indent=2),
     }
     for number, address in enumerate(url or [], 1):
         files |= _pages(address, number)

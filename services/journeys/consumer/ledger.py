@@ -81,6 +81,11 @@ class Ledger:
         inherited = sum(offset >= self._next for offset in self._beyond) if self._horizon > self._next else 0
         return max(0, end - self._next - inherited)
 
+    @property
+    def published_beyond(self) -> int:
+        """Orders beyond the watermark that are published."""
+        return len(self._beyond)
+
     def polled(self, offset: int) -> bool:
         """Record a polled offset. Returns False if it needs no work, because it was published or polled before."""
         if offset < self._next:

@@ -35,13 +35,15 @@ def address_of(ops: OpsSettings) -> str:
     return f"http://[{host}]:{ops.port}" if ":" in host else f"http://{host}:{ops.port}"
 
 
-def resume(address: str) -> list[str]:
+def resume(address: str, token: str | None = None) -> list[str]:
     """Resume the worker at this address. Returns the reasons that it removed from its gate.
+
+    `token` is that of the worker's JOURNEYS_OPS__TOKEN_FILE.
 
     Raises HaltError if the worker does not answer or does not resume, ValueError for an address that is not http:// or
     https://.
     """
-    status, body = _ask("POST", address, "/resume", _RESUME)
+    status, body = _ask("POST", address, "/resume", _RESUME | ({"Authorization": f"Bearer {token}"} if token else {}))
     address = without_credentials(address)
     if status in (404, 405):
         raise HaltError(f"{address} answers {status}: this is no journeys worker, or one too old to be resumed")

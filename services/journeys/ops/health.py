@@ -26,8 +26,9 @@ DEGRADED: Final[tuple[Degraded, ...]] = get_args(Degraded)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The effect of a reason on orders, the remedy, and the section of docs/runbook.md."""
+    """A reason as part of a sentence, its effect on orders, the remedy, and the section of docs/runbook.md."""
 
+    state: str
     orders: str
     remedy: str
     section: str
@@ -35,51 +36,76 @@ class Advice:
 
 ADVICE: Final[Mapping[Unready | Degraded, Advice]] = {
     "starting": Advice(
-        "Orders wait in Kafka.", "Nothing for the first minute; then see the log.", "a-worker-does-not-start"
+        "the worker looks up its topics and schemas",
+        "Orders wait in Kafka.",
+        "Nothing for the first minute; then see the log.",
+        "a-worker-does-not-start",
     ),
-    "stopping": Advice("Orders wait in Kafka for another worker.", "Nothing.", "a-worker-does-not-start"),
+    "stopping": Advice(
+        "the worker ends", "Orders wait in Kafka for another worker.", "Nothing.", "a-worker-does-not-start"
+    ),
     "group": Advice(
+        "the worker is not in its consumer group",
         "Orders of this group wait in Kafka, or other workers publish them.",
         "Remove the obstacle that the reason names.",
         "out-of-the-group",
     ),
     "producer": Advice(
-        "Fetched orders wait in the worker; none is published.", "Look at the brokers.", "kafka-does-not-answer"
+        "Kafka does not answer",
+        "Fetched orders wait in the worker; none is published.",
+        "Look at the brokers.",
+        "kafka-does-not-answer",
     ),
     "topic": Advice(
+        "a topic takes no records",
         "Orders that need the topic wait until it takes records again.",
         "journeys topics create, or give the worker the right to Write, as the reason says.",
         "a-topic-takes-no-records",
     ),
     "registry": Advice(
+        "the schema registry does not answer",
         "Orders in Avro wait for their schemas; others are published.",
         "Look at the schema registry.",
         "the-registry-does-not-answer",
     ),
-    "auth": Advice("Orders wait; none becomes a dead letter.", "Set the right API key.", "the-key-is-refused"),
+    "auth": Advice(
+        "the API refuses the key",
+        "Orders wait; none becomes a dead letter.",
+        "Set the right API key.",
+        "the-key-is-refused",
+    ),
     "down": Advice(
+        "the API does not answer",
         "Orders wait; none becomes a dead letter.",
         "Inform the API's owner, unless the reason names a limit of this worker.",
         "the-api-is-down",
     ),
     "flood": Advice(
+        "too many orders became dead letters",
         "Orders wait, since many became dead letters.",
         "Find the cause, then: journeys dead-letters resume",
         "a-flood-of-dead-letters",
     ),
-    "held": Advice("Orders wait in Kafka.", "POST /resume to this worker.", "an-operator-holds-it"),
-    "pace": Advice("Orders are published more slowly.", "Nothing, if it is rare.", "the-api-throttles"),
+    "held": Advice(
+        "an operator holds this worker", "Orders wait in Kafka.", "POST /resume to this worker.", "an-operator-holds-it"
+    ),
+    "pace": Advice(
+        "the API asks for pauses", "Orders are published more slowly.", "Nothing, if it is rare.", "the-api-throttles"
+    ),
     "failing": Advice(
+        "every request to the API fails",
         "Orders are tried again, and then wait in a retry tier.",
         "Check whether the worker's machine reaches the API.",
         "every-request-fails",
     ),
     "slow": Advice(
+        "an order takes long",
         "The API takes long for this order; others are published.",
         "Ask the API's owner about the order that the reason names.",
         "an-order-is-slow",
     ),
     "foreign": Advice(
+        "another group uses the same retry topics",
         "Orders of this group are published. Another group keeps its retries in the same topics.",
         "Give each group its own JOURNEYS_ORDERS__RETRY_PREFIX.",
         "two-groups-share-retry-topics",

@@ -7,6 +7,7 @@ scrape reads those from them.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
@@ -111,6 +112,25 @@ class Metrics:
     def watch_total(self, name: TotalName, read: Callable[[], Reading]) -> None:
         """Show as a counter what `read` returns at each scrape: a total that another part counts; as `watch`."""
         self._read.totals[name] = read
+
+    def totals(self, name: CounterName) -> dict[Labels, float]:
+        """The values of a counter, by their labels."""
+        samples = [sample for family in self._counters[name].collect() for sample in family.samples]
+        return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name.endswith("_total")}
+
+    def durations(self, name: SecondsName) -> dict[Labels, float]:
+        """How many durations a histogram has, by their labels."""
+        samples = [sample for family in self._histograms[name].collect() for sample in family.samples]
+        return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name.endswith("_count")}
+
+    def distribution(self, name: SecondsName) -> dict[float, float]:
+        """How many durations were at most so many seconds, by that bound, over all labels."""
+        found: defaultdict[float, float] = defaultdict(float)
+        for family in self._histograms[name].collect():
+            for sample in family.samples:
+                if sample.name.endswith("_bucket"):
+                    found[float(sample.labels["le"])] += sample.value
+        return dict(found)
 
     def render(self) -> bytes:
         """The metrics in Prometheus's format. It takes milliseconds, so do not call it on the event loop."""

@@ -4,13 +4,16 @@
     GET  /readyz               the same; also 200 with `degraded`. Each reason says since when and what to do. Names
                                the oldest order in hand
     GET  /metrics              Prometheus
+    GET  /                     the page for people, with /console.js and /console.css; it polls /state.json
+    GET  /state.json           everything that the page shows, as `console/state.schema.json` describes it
+    GET  /runbook              docs/runbook.md, with an anchor for each section
     POST /hold, /resume        stop the intake of orders; continue it, also after a flood of dead letters
 
-A POST needs the header `X-Journeys`, which a web page cannot send to another site (CSRF).
+A POST needs the header `X-Journeys`, which a web page cannot send to another site (CSRF), and the token, if one is set.
 
-A stuck event loop does not answer, and so fails its probe. Another thread renders the metrics, so that a scrape does
-not delay orders. The server limits the number and the age of connections, so that clients that leave connections open
-cannot use up the file descriptors of Kafka and the API.
+A stuck event loop does not answer, and so fails its probe. Another thread renders metrics and state, so that a scrape
+does not delay orders. The server limits the number and the age of connections, so that clients that leave connections
+open cannot use up the file descriptors of Kafka and the API.
 """
 
 from __future__ import annotations
@@ -20,28 +23,36 @@ import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
+import msgspec
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-import journeys
 from journeys.errors import SetupError
+from journeys.ops import console, runbook
+from journeys.ops.guard import Guard
 from journeys.ops.health import ADVICE, Degraded, OldestOrder, Readiness, Report, Trouble, Unready
 from journeys.ops.metrics import Metrics
+from journeys.ops.state import State
 
 Control: TypeAlias = Callable[[], Mapping[str, object]]
 """Changes the worker's state. Returns the fields of the answer."""
 
+
+class StateOf(Protocol):
+    """Gathers the state of a worker from the reports of its probes. Runs on a thread of its own."""
+
+    def __call__(self, found: Readiness, alive: Report, /, *, controls: Literal["open", "token", "off"]) -> State:
+        """Return the state now. Must not block."""
+
+
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-}
-_PAGES = {
-    "/readyz": "whether this worker is ready, and each reason why not",
-    "/healthz": "whether its threads are alive",
-    "/metrics": "Prometheus metrics",
 }
 CONTROL_HEADER = "X-Journeys"
 MOST_CONNECTIONS = 64
@@ -60,14 +71,20 @@ async def serve(
     metrics: Metrics,
     ready: Callable[[], Readiness],
     alive: Callable[[], Report],
+    state: StateOf,
     controls: Mapping[str, Control] | None = None,
+    token: Callable[[], str | None] | None = None,
     patience_s: float = _PATIENCE_S,
 ) -> AsyncIterator[str]:
     """Serve while the block runs. Yields the address, such as `http://127.0.0.1:8080`. Port 0 is any free one.
 
-    Raises SetupError if the server cannot listen on the address.
+    `token` reads the token that `controls` ask for; None if none is set. Raises SetupError if the server cannot listen
+    on the address.
     """
-    application = _application(metrics, ready, alive, controls or {})
+    guard = Guard(host=host, token=token)
+    application = web.Application()
+    application.add_routes([*_probes(metrics, ready, alive), *_pages(ready, alive, state, guard)])
+    application.add_routes([web.post(path, _controlled(control, guard)) for path, control in (controls or {}).items()])
     runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=_GRACE)
     await runner.setup()
     loop = asyncio.get_running_loop()
@@ -121,9 +138,7 @@ class _Connection(web.RequestHandler):
             super().log_exception(*args, **kw)
 
 
-def _application(
-    metrics: Metrics, ready: Callable[[], Readiness], alive: Callable[[], Report], controls: Mapping[str, Control]
-) -> web.Application:
+def _probes(metrics: Metrics, ready: Callable[[], Readiness], alive: Callable[[], Report]) -> list[web.RouteDef]:
     async def readyz(_request: web.Request) -> web.Response:
         return _readiness(ready())
 
@@ -134,30 +149,51 @@ def _application(
         body = await asyncio.to_thread(metrics.render)
         return web.Response(body=body, headers={**_HEADERS, "Content-Type": Metrics.content_type})
 
-    async def index(_request: web.Request) -> web.Response:
-        return web.Response(text=_index(), content_type="text/html", headers=_HEADERS)
-
-    application = web.Application()
-    application.add_routes(
-        [
-            web.get("/readyz", readyz),
-            web.get("/healthz", healthz),
-            web.get("/metrics", show_metrics),
-            web.get("/", index),
-            *(web.post(path, _controlled(control)) for path, control in controls.items()),
-        ]
-    )
-    return application
+    return [web.get("/readyz", readyz), web.get("/healthz", healthz), web.get("/metrics", show_metrics)]
 
 
-def _controlled(control: Control) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _pages(
+    ready: Callable[[], Readiness], alive: Callable[[], Report], state: StateOf, guard: Guard
+) -> list[web.RouteDef]:
+    def render(found: Readiness, report: Report) -> bytes:
+        return msgspec.json.encode(state(found, report, controls=guard.controls))
+
+    async def show_state(request: web.Request) -> web.Response:
+        if (refusal := guard.refusal(request.host)) is not None:
+            return _refused(403, refusal)
+        body = await asyncio.to_thread(render, ready(), alive())
+        return web.Response(body=body, content_type="application/json", headers=_HEADERS)
+
+    async def show_file(request: web.Request) -> web.Response:
+        name, media_type = console.FILES[request.path]
+        return web.Response(text=console.text(name), content_type=media_type, headers=_HEADERS)
+
+    async def show_runbook(_request: web.Request) -> web.Response:
+        body = await asyncio.to_thread(runbook.page)
+        return web.Response(text=body, content_type="text/html", headers=_HEADERS)
+
+    return [
+        web.get("/state.json", show_state),
+        web.get("/runbook", show_runbook),
+        *(web.get(path, show_file) for path in console.FILES),
+    ]
+
+
+def _controlled(control: Control, guard: Guard) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         if CONTROL_HEADER not in request.headers:
-            refusal = {"ok": False, "error": f"the header {CONTROL_HEADER} is missing"}
-            return web.json_response(refusal, status=403, headers=_HEADERS)
+            return _refused(403, f"the header {CONTROL_HEADER} is missing")
+        if (refusal := guard.refusal(request.host)) is not None:
+            return _refused(403, refusal)
+        if (refusal := guard.refusal_of_control(request.headers.get("Authorization", ""))) is not None:
+            return _refused(401, refusal)
         return web.json_response({"ok": True, **control()}, headers=_HEADERS)
 
     return handle
+
+
+def _refused(status: int, error: str) -> web.Response:
+    return web.json_response({"ok": False, "error": error}, status=status, headers=_HEADERS)
 
 
 def _answer(report: Report) -> web.Response:
@@ -192,15 +228,6 @@ def _told(troubles: Mapping[Unready, Trouble] | Mapping[Degraded, Trouble]) -> d
         }
         for name, trouble in troubles.items()
     }
-
-
-def _index() -> str:
-    links = "".join(f'<li><a href="{path}">{path}</a> {text}</li>' for path, text in _PAGES.items())
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>journeys</title>'
-        "<style>body{font-family:system-ui;margin:2rem}li{margin:.4rem 0}</style>"
-        f"<h1>journeys {journeys.__version__}</h1><ul>{links}</ul></html>"
-    )
 
 
 def _address(host: str, listener: asyncio.Server) -> str:

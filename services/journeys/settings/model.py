@@ -265,7 +265,7 @@ class ApiSettings(_Group):
         if path is not None and info.data.get("key") is not None:
             raise ValueError("the key is given too: leave one of the two out")
         if path is not None:
-            _read_key(path)
+            _read_secret(path)
         return path
 
     @field_validator("zone")
@@ -301,7 +301,7 @@ class ApiSettings(_Group):
     def current_key(self) -> str | None:
         """Return the key, or None. A key file is read at each call. Raises ValueError, without the text of the key."""
         if self.key_file is not None:
-            return _read_key(self.key_file)
+            return _read_secret(self.key_file)
         return self.key.get_secret_value() if self.key is not None else None
 
 
@@ -360,8 +360,22 @@ class OpsSettings(_Group):
     """Address to listen on; 0.0.0.0 in a container."""
     port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0: any free one, named in the log."""
+    token_file: Path | None = None
+    """File with a token that `hold` and `resume` then ask for: `Authorization: Bearer TOKEN`. It is read at each
+    request. Without a token, the page has its buttons only if the server listens on a loopback address."""
     stalled_after: Duration = Field(default=60.0, ge=1)
     """A thread that is silent for this long counts as stuck: the worker logs it, and /healthz fails."""
+
+    @field_validator("token_file")
+    @classmethod
+    def _holds_a_token(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            _read_secret(path)
+        return path
+
+    def current_token(self) -> str | None:
+        """Read the token file; None without one. Raises ValueError, without the text of the token."""
+        return None if self.token_file is None else _read_secret(self.token_file)
 
 
 class Settings(_Group):
@@ -422,7 +436,7 @@ def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)  # UTC needs no time zone database
 
 
-def _read_key(path: Path) -> str:
+def _read_secret(path: Path) -> str:
     try:
         key = path.read_text(encoding="ascii").strip()
     except OSError as error:

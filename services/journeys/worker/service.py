@@ -55,6 +55,7 @@ from journeys.worker.assembly import (
     patience,
     rules_of,
 )
+from journeys.worker.console import Console, ProblemsHook
 from journeys.worker.hooks import Hooks
 from journeys.worker.observer import (
     FailingHook,
@@ -80,14 +81,15 @@ _CLOSE_S = 5.0
 """The longest wait for leaving the groups."""
 
 
-def run(settings: Settings, log_output: LogOutput) -> int:
+def run(settings: Settings, log_output: LogOutput, sources: Mapping[str, str] | None = None) -> int:
     """Run a worker until a signal stops it. Returns the exit code: 0 after a clean stop.
 
+    `sources` says where the settings come from, as `Loaded` has it; the page shows it.
     Raises HaltError if it cannot start or go on, SettingsError if librdkafka refuses a setting.
     """
     collect_rarely()
     try:
-        return asyncio.run(Service(settings, log_output).main())
+        return asyncio.run(Service(settings, log_output, sources).main())
     finally:
         # At exit, Python drops handlers but leaves ignored signals ignored: a late signal must not kill it.
         for number in _SIGNALS:
@@ -114,6 +116,7 @@ class Service:
         self,
         settings: Settings,
         log_output: LogOutput,
+        sources: Mapping[str, str] | None = None,
         *,
         publisher: Callable[..., Publisher] = Publisher,
     ) -> None:
@@ -133,6 +136,18 @@ class Service:
         prefix = settings.publish.topic_prefix
         channels = {f"{prefix}{channel}": channel.value for channel in Channel}
         rejected = f"{prefix}rejected"
+        self._rules = rules_of(settings)
+        self._keeper = keeper = make_keeper(self._rules, self._gate_changed)
+        problems = ProblemsHook()
+        self._console = Console(
+            settings,
+            sources or {},
+            instance=self._instance_id,
+            metrics=self._metrics,
+            keeper=keeper,
+            parts=lambda: self._parts,
+            problems=problems,
+        )
         self._hooks = Hooks(
             MetricsHook(self._metrics, channels=channels, rejected_topic=rejected),
             LogHook(rejected_topic=rejected, settle_s=settings.settle),
@@ -141,9 +156,9 @@ class Service:
             FailingHook(self._health),
             SlowHook(self._health, slow_s=settings.orders.slow, open_orders=self._open_orders),
             ForeignHook(self._health),
+            problems,
+            self._console.history_hook,
         )
-        self._rules = rules_of(settings)
-        self._keeper = keeper = make_keeper(self._rules, self._gate_changed)
         self._metrics.watch("gate", lambda: {(name,): name in keeper.reasons for name in REASONS})
         self._metrics.watch("rate", lambda: keeper.rate)
 
@@ -221,7 +236,9 @@ class Service:
             metrics=self._metrics,
             ready=self._readiness,
             alive=watchdog.report,
+            state=self._console.state,
             controls={"/hold": self._hold, "/resume": self._resume},
+            token=ops.current_token if ops.token_file else None,
         ) as address:
             log("ops.listening", address=address)
             with watchdog.watching():

@@ -24,6 +24,7 @@ class Stub(HTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status, self.body = status, body
         self.asked: list[tuple[str, str, str | None]] = []
+        self.tokens: list[str | None] = []
 
     @property
     def address(self) -> str:
@@ -39,6 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append((self.command, self.path, self.headers.get("X-Journeys")))
+        self.server.tokens.append(self.headers.get("Authorization"))
         self.send_response(self.server.status)
         self.end_headers()
         self.wfile.write(self.server.body.encode())
@@ -175,3 +177,10 @@ def test_any_free_port_has_to_be_named() -> None:
     """The error names the setting; the worker logs the port that it got."""
     with pytest.raises(SetupError, match="JOURNEYS_OPS__PORT"):
         address_of(OpsSettings(port=0))
+
+
+def test_a_token_goes_with_the_request() -> None:
+    """The worker asks for it if JOURNEYS_OPS__TOKEN_FILE is set."""
+    with worker() as stub:
+        assert resume(stub.address, "secret") == ["flood"]
+        assert stub.tokens == ["Bearer secret"]

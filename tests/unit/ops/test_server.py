@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Literal
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from aiohttp import ClientSession
 
 from journeys.errors import SetupError
 from journeys.model import Position
+from journeys.ops import console
 from journeys.ops.health import OldestOrder, Readiness, Report, Trouble
 from journeys.ops.metrics import Metrics
 from journeys.ops.server import CONTROL_HEADER, MOST_CONNECTIONS, Control, serve
+from journeys.ops.state import GateShown, Orders, State, WorkerShown, reasons, summarize
 
 GOOD = Report(reasons={})
 READY = Readiness(unready={}, degraded={})
@@ -24,12 +29,35 @@ WHOLE = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = WHOLE[:-2]
 
 
+def state(found: Readiness, alive: Report, *, controls: Literal["open", "token", "off"]) -> State:
+    """The state of a worker that knows nothing but its reasons."""
+    orders = msgspec.convert(
+        dict.fromkeys(Orders.__struct_fields__, 0) | {"next_due": None, "lag_s": None}, Orders, strict=False
+    )
+    return State(
+        at=0.0,
+        worker=WorkerShown(version="1", group="journeys", instance="a", started_at=0.0),
+        summary=summarize(found, alive, orders, partitions=1, now=0.0),
+        reasons=reasons(found),
+        orders=orders,
+        history=[],
+        partitions=[],
+        gate=GateShown(reasons={}, rate_per_s=None, in_flight=0, throttled=0, throttled_lately=0),
+        channels=[],
+        problems=[],
+        oldest_order=None,
+        settings=[],
+        controls=controls,
+    )
+
+
 def ask(
     use: Callable[[ClientSession, str], Awaitable[None]],
     *,
     ready: Readiness = READY,
     alive: Report = GOOD,
     controls: Mapping[str, Control] | None = None,
+    token: Callable[[], str | None] | None = None,
     patience_s: float = 10.0,
 ) -> None:
     """Run `use` with a client and the server's address."""
@@ -44,7 +72,9 @@ def ask(
                 metrics=metrics,
                 ready=lambda: ready,
                 alive=lambda: alive,
+                state=state,
                 controls=controls,
+                token=token,
                 patience_s=patience_s,
             ) as address,
             ClientSession() as client,
@@ -140,22 +170,82 @@ def test_metrics_are_served_as_prometheus_reads_them() -> None:
     ask(use)
 
 
-def test_the_first_page_links_to_the_others() -> None:
-    """People find the rest from `/`."""
+def test_the_page_loads_only_from_the_worker() -> None:
+    """Its policy allows no script, style or request from elsewhere, and none inside the page; all is small."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        size = 0
+        for path, (_, media_type) in console.FILES.items():
+            async with client.get(address + path) as answer:
+                body = await answer.text()
+                size += len(body.encode())
+                assert answer.content_type == media_type
+                policy = answer.headers["Content-Security-Policy"]
+                assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';")
+                assert "unsafe" not in policy
+                assert not re.search(r"<style|<script(?! type=\"module\" src)|\bstyle=|https?://(?!www.w3.org)", body)
+        assert size < 40_000
+
+    ask(use)
+
+
+def test_the_page_links_to_the_others() -> None:
+    """People find the rest from `/`, and the section of the runbook from the state."""
 
     async def use(client: ClientSession, address: str) -> None:
         async with client.get(f"{address}/") as answer:
             page = await answer.text()
-            assert all(f'href="{path}"' in page for path in ("/readyz", "/healthz", "/metrics"))
+            paths = ("/readyz", "/healthz", "/metrics", "/state.json", "/runbook")
+            assert all(f'href="{path}"' in page for path in paths)
+        async with client.get(f"{address}/runbook") as answer:
+            assert '<h2 id="the-api-is-down">' in await answer.text()
 
     ask(use)
+
+
+def test_the_state_has_the_reasons_of_the_probes() -> None:
+    """They come from the same reports as /readyz and /healthz."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        async with client.get(f"{address}/state.json") as answer:
+            found = await answer.json()
+            assert (found["version"], found["summary"]["kind"], found["controls"]) == (1, "waiting", "open")
+            assert [reason["runbook"] for reason in found["reasons"]] == ["/runbook#the-key-is-refused"]
+
+    ask(use, ready=Readiness(unready={"auth": Trouble("status-401", 0.0)}, degraded={}))
+
+
+def test_a_name_that_is_not_loopback_sees_and_changes_nothing() -> None:
+    """A web page of another site could point a name of its own to the loopback address."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        foreign = {"Host": "evil.example", CONTROL_HEADER: "hold"}
+        assert (await client.get(f"{address}/state.json", headers=foreign)).status == 403
+        assert (await client.post(f"{address}/hold", headers=foreign)).status == 403
+
+    ask(use, controls={"/hold": dict})
+
+
+def test_controls_ask_for_the_token() -> None:
+    """401 without it; the probes and the page need none."""
+
+    async def use(client: ClientSession, address: str) -> None:
+        header = {CONTROL_HEADER: "hold"}
+        async with client.post(f"{address}/hold", headers=header) as answer:
+            assert (answer.status, (await answer.json())["ok"]) == (401, False)
+        async with client.post(f"{address}/hold", headers={**header, "Authorization": "Bearer secret"}) as answer:
+            assert (answer.status, (await answer.json())["ok"]) == (200, True)
+        async with client.get(f"{address}/state.json") as answer:
+            assert (answer.status, (await answer.json())["controls"]) == (200, "token")
+
+    ask(use, controls={"/hold": dict}, token=lambda: "secret")
 
 
 def test_only_get_and_head_are_answered() -> None:
     """A page that only shows something takes no POST."""
 
     async def use(client: ClientSession, address: str) -> None:
-        for path in ("/", "/healthz", "/readyz", "/metrics"):
+        for path in ("/", "/console.js", "/state.json", "/runbook", "/healthz", "/readyz", "/metrics"):
             assert (await client.head(address + path)).status == 200
             assert (await client.post(address + path)).status == 405
         assert (await client.get(f"{address}/other")).status == 404
@@ -169,7 +259,9 @@ def test_a_port_in_use_is_told_with_a_remedy() -> None:
     async def use(_client: ClientSession, address: str) -> None:
         port = urlsplit(address).port
         assert port is not None
-        second = serve(host="127.0.0.1", port=port, metrics=Metrics(), ready=lambda: READY, alive=lambda: GOOD)
+        second = serve(
+            host="127.0.0.1", port=port, metrics=Metrics(), ready=lambda: READY, alive=lambda: GOOD, state=state
+        )
         with pytest.raises(SetupError, match=f"port {port} on 127.0.0.1 is in use") as caught:
             await second.__aenter__()
         assert caught.value.remedy == f"JOURNEYS_OPS__PORT={port + 1} journeys run"
@@ -181,7 +273,7 @@ def test_an_address_that_is_not_ours_is_told() -> None:
     """The setting to look at is named."""
 
     async def use(_client: ClientSession, _address: str) -> None:
-        wrong = serve(host="192.0.2.1", port=0, metrics=Metrics(), ready=lambda: READY, alive=lambda: GOOD)
+        wrong = serve(host="192.0.2.1", port=0, metrics=Metrics(), ready=lambda: READY, alive=lambda: GOOD, state=state)
         with pytest.raises(SetupError, match="JOURNEYS_OPS__HOST"):
             await wrong.__aenter__()
 

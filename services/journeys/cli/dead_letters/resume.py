@@ -40,11 +40,12 @@ def resume(
     from journeys.ops.client import address_of
     from journeys.ops.client import resume as ask
 
+    token = settings.ops.current_token()
     answers: list[dict[str, Any]] = []
     for address in url or [address_of(settings.ops)]:
         shown = without_credentials(address)
         try:
-            answers.append({"url": shown, "ok": True, "opened": ask(address)})
+            answers.append({"url": shown, "ok": True, "opened": ask(address, token)})
         except HaltError as error:
             answers.append({"url": shown, "ok": False, "error": str(error)})
         except ValueError as error:
