@@ -1,6 +1,7 @@
-"""Adds the schemas and the runbook to the wheel, and compiles `journeys.producer.encoding.native` if a C compiler is available.
+"""Adds the schemas and the runbook to the wheel, and compiles `journeys.producer.encoding.native`.
 
-Without the compiled module, fastavro encodes. `schemas/released/` stays out of the wheel: only tests read it.
+Without a C compiler there is no compiled module, and fastavro encodes. `schemas/released/` stays out of the wheel: only
+tests read it.
 """
 
 from __future__ import annotations

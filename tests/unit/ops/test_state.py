@@ -25,7 +25,7 @@ NONE = Orders(
 )
 
 
-def orders(**changes: float) -> Orders:
+def orders(**changes: float | None) -> Orders:
     """The numbers of a quiet worker, with changes."""
     return Orders(**{**{name: getattr(NONE, name) for name in NONE.__struct_fields__}, **changes})
 
@@ -79,7 +79,7 @@ def test_a_waiting_worker_names_cause_time_loss_and_next_step() -> None:
         kind="waiting",
         text="Waiting: the API does not answer, since 11:41 UTC; 40 orders wait, none is lost",
         since=NOON - 1140,
-        remedy="Inform the API's owner.",
+        remedy="Inform the API's owner, unless the reason names a limit of this worker.",
         runbook="/runbook#the-api-is-down",
     )
 

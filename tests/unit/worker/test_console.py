@@ -42,7 +42,7 @@ def finished(offset: int, outcome: str, reason: str | None = None) -> FinishedOr
         epoch=1,
         message=message,
         outcome=outcome,
-        records=(Record(topic="t", key=None, value=b"", headers=()),),
+        records=(Record(topic="t", key=None, value=b"", headers=[]),),
         size=1,
         at=0.0,
         order=order,
