@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test unit test-extra coverage matrix simulate chaos lint types format bench bench-peers wheel lock clean
+.PHONY: help setup demo test unit test-extra pictures coverage matrix simulate chaos lint types format bench bench-peers wheel lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -40,6 +40,12 @@ unit: $(READY) ## run the tests that need no broker and no other process, in sec
 
 test-extra: $(READY) ## run the tests that need a JDK, or PostgreSQL for the SQL of the example
 	$(BIN)/pytest -m extra -rs tests/extra
+
+PICTURES := .cache/pictures
+pictures: $(READY) ## take the picture of a worker's page for the documents (needs Chromium)
+	rm -rf $(PICTURES) && mkdir -p $(PICTURES) docs/pictures
+	JOURNEYS_SANDBOX_PICTURES=$(PICTURES) $(BIN)/pytest -m extra tests/extra/test_console.py
+	cp $(PICTURES)/flood-1280-light.png docs/pictures/page.png
 
 coverage: $(READY) ## measure the branches of offsets and transactions that quick tests take; fails below 95 %
 	PYTHONHASHSEED=0 $(BIN)/coverage run -m tests.simulation --seeds 100 --jobs 1

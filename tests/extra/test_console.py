@@ -106,7 +106,7 @@ def test_the_page_names_each_state(shop: Shop, tmp_path: Path) -> None:  # noqa:
 
         shop.place(*(f"x-400-{number}" for number in range(5)))
         visitor.sees("flood", "Waiting: too many orders became dead letters", runbook="a-flood-of-dead-letters")
-        assert "journeys dead-letters show 0/" in page.text("#problems")
+        assert "journeys dead-letters show " in page.text("#problems")
         visitor.controls("resume")
         visitor.sees("resumed", "Working: ")
         visitor.controls("hold")

@@ -89,13 +89,13 @@ class History:
         first, last = samples[0], samples[-1]
         return _per_s(first, last, last.published + last.failed - first.published - first.failed)
 
-    def catch_up_s(self) -> float | None:
-        """Seconds until no order is due, if their number goes on falling as in the last minute; None if it does not."""
-        samples = self._last_minute()
-        if not samples[-1].due:
+    def catch_up_s(self, due: int) -> float | None:
+        """Seconds until none of the `due` orders is left, if they become fewer as in the last minute; None if not."""
+        if not due:
             return 0.0
+        samples = self._last_minute()
         falls_per_s = _per_s(samples[0], samples[-1], samples[0].due - samples[-1].due)
-        return samples[-1].due / falls_per_s if falls_per_s > 0 else None
+        return due / falls_per_s if falls_per_s > 0 else None
 
     def since(self) -> tuple[Sample, Sample]:
         """The oldest sample and the newest one."""

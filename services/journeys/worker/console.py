@@ -216,7 +216,7 @@ class Console:
         counts = [self._split(partition) for partition in partitions]
         due, waiting = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
         outcomes, first = self._metrics.totals("orders"), history.since()[0]
-        catch_up_s = history.catch_up_s()
+        catch_up_s = history.catch_up_s(due)
         return Orders(
             due=due,
             in_hand=sum(partition.in_hand for partition in partitions),

@@ -41,13 +41,14 @@ def test_the_oldest_slots_go_after_15_minutes() -> None:
 def test_the_time_to_catch_up_follows_the_last_minute() -> None:
     """100 due orders that fell by 20 in 10 s take 50 s; without a fall there is no time."""
     history = History()
-    assert history.catch_up_s() == 0.0
+    assert history.catch_up_s(0) == 0.0
+    assert history.catch_up_s(1000) is None  # they came after the last sample
     history.add(replace(NOTHING, at=0.0, due=120))
-    assert history.catch_up_s() is None
+    assert history.catch_up_s(120) is None
     history.add(replace(NOTHING, at=10.0, due=100))
-    assert history.catch_up_s() == 50.0
+    assert history.catch_up_s(100) == 50.0
     history.add(replace(NOTHING, at=20.0, due=130))
-    assert history.catch_up_s() is None
+    assert history.catch_up_s(130) is None
 
 
 def test_a_worker_without_a_sample_has_no_history() -> None:
