@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test unit test-extra pictures coverage matrix simulate chaos lint types format bench bench-peers wheel lock clean
+.PHONY: help setup demo stack test unit test-extra pictures coverage matrix simulate chaos lint types format bench bench-peers wheel lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ $(READY): requirements/dev.txt pyproject.toml hatch_build.py services/journeys/p
 demo: $(READY) ## run the demo: real Kafka, real registry, two workers, a few hundred orders; KEEP=1 leaves it running
 	@$(BIN)/journeys demo $(if $(KEEP),--keep)
 
+stack: $(READY) ## run Kafka, a registry, a stand-in API, two workers and Prometheus (if installed) until Ctrl-C
+	@$(BIN)/python -m journeys_sandbox --workers 2 --rules deploy/monitoring/alerts.yaml
+
 # Most tests on a real broker wait, so more processes than cores are busy. They share one broker.
 PROCESSES ?= 4
 test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=4 processes
@@ -38,7 +41,7 @@ test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=
 unit: $(READY) ## run the tests that need no broker and no other process, in seconds
 	$(BIN)/pytest -q -m "not slow" tests/unit tests/selftest
 
-test-extra: $(READY) ## run the tests that need a JDK, or PostgreSQL for the SQL of the example
+test-extra: $(READY) ## run the tests that need a JDK, PostgreSQL, Chromium or Prometheus, where these are installed
 	$(BIN)/pytest -m extra -rs tests/extra
 
 PICTURES := .cache/pictures

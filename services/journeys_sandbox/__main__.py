@@ -10,26 +10,21 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from pathlib import Path
 
 from rich.console import Console
 
 from journeys.errors import SetupError
-from journeys_sandbox.api.server import StandInThread
 from journeys_sandbox.demo.screen import Screen
-from journeys_sandbox.stack.processes import require_free
-from journeys_sandbox.stack.stack import Stack
-
-_STOPS = {signal.SIGINT, signal.SIGTERM}
+from journeys_sandbox.sandbox import STOPS, Plan, running
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start all three, print their addresses, wait for Ctrl-C, and clean up. Returns the exit code."""
-    options = _parser().parse_args(arguments)
+    """Start all parts, print their addresses, wait for Ctrl-C, and clean up. Returns the exit code."""
+    plan = Plan(**vars(_parser().parse_args(arguments)))
     try:
-        for port in (options.kafka_port, options.registry_port, options.api_port):
-            require_free(port)
-        _serve(options)
+        plan.require_free_ports()
+        _serve(plan)
     except SetupError as error:
         sys.stderr.write(f"\n{error}\n" + (f"-> {error.remedy}\n" if error.remedy else ""))
         return 1
@@ -38,27 +33,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serve(options: argparse.Namespace) -> None:
-    screen = Screen(Console(stderr=True, highlight=False))
-    with ExitStack() as running:
-        with screen.step("Apache Kafka and a schema registry") as step:
-            stack = Stack(kafka_port=options.kafka_port, registry_port=options.registry_port, progress=step.update)
-            running.enter_context(stack)
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # also for the stand-in's thread, which starts now
-        api = running.enter_context(StandInThread(port=options.api_port))
-        for name, value in {**stack.environment, "JOURNEYS_API__BASE_URL": api.url}.items():
+def _serve(plan: Plan) -> None:
+    with running(plan, Screen(Console(stderr=True, highlight=False))) as sandbox:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        for name, value in sandbox.environment.items():
             sys.stdout.write(f"export {name}={value}\n")
+        for number, address in enumerate(sandbox.workers, start=1):
+            sys.stdout.write(f"# worker {number}: {address}\n")
+        if sandbox.prometheus:
+            sys.stdout.write(f"# Prometheus: {sandbox.prometheus}\n")
         sys.stdout.write("# running until Ctrl-C\n")
         sys.stdout.flush()
-        signal.sigwait(_STOPS)
+        signal.sigwait(STOPS)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m journeys_sandbox", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for part, port in (("kafka", 9092), ("registry", 8081), ("api", 8090)):
+    for part, port in (("kafka", 9092), ("registry", 8081), ("api", 8090), ("prometheus", 9090)):
         parser.add_argument(f"--{part}-port", type=int, default=port, help=f"{port} by default; 0 is any free one")
+    parser.add_argument("--workers", type=int, default=0, help="start this many workers, too; 0 by default")
+    parser.add_argument("--ops-port", type=int, default=9101, help="of the first worker; 9101 by default, 0 is any")
+    parser.add_argument("--rules", type=Path, help="start Prometheus, too, with the alerts of this file")
     return parser
 
 

@@ -24,7 +24,7 @@ _RULE = """\
       - alert: {name}
         expr: |-
           {state.expression}
-        for: {state.lasts}
+        for: {lasts}
         labels:
           severity: {severity}
         annotations:
@@ -39,15 +39,16 @@ def alert_name(title: str) -> str:
     return "Journeys" + "".join(word.capitalize() for word in re.findall(r"[a-z]+", title.lower()))
 
 
-def rules() -> str:
-    """The file as it has to be."""
-    return _HEAD + "".join(_rule(state) for state in states().values() if state.expression is not None)
+def rules(lasts: str | None = None) -> str:
+    """The file as it has to be; with `lasts`, each alert fires once its condition has held for that time instead."""
+    found = [state for state in states().values() if state.expression is not None]
+    return _HEAD + "".join(_rule(state, lasts or state.lasts) for state in found)
 
 
-def _rule(state: State) -> str:
+def _rule(state: State, lasts: str) -> str:
     """One rule. `severity` is `critical` if a person must act now, `info` if nothing is urgent."""
     severity = {"yes": "critical", "no": "info"}.get(re.split("[ ,]", state.urgent)[0], "warning")
-    return _RULE.format(name=alert_name(state.title), state=state, severity=severity)
+    return _RULE.format(name=alert_name(state.title), state=state, lasts=lasts, severity=severity)
 
 
 if __name__ == "__main__":

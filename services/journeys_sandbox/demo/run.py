@@ -16,10 +16,9 @@ import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -31,7 +30,7 @@ from journeys_sandbox.demo.kafka import Summaries, open_reader, place_orders, re
 from journeys_sandbox.demo.revenue import EXAMPLE, attribute
 from journeys_sandbox.demo.screen import Screen
 from journeys_sandbox.stack.artifacts import Progress
-from journeys_sandbox.stack.children import Child, run_module
+from journeys_sandbox.stack.children import Child, set_up
 from journeys_sandbox.stack.processes import free_ports
 from journeys_sandbox.stack.stack import Stack
 
@@ -43,8 +42,6 @@ _SPECIAL: Final = (
 )  # fmt: skip
 """Orders whose ids choose the stand-in's answers (see `journeys_sandbox.api.faults`)."""
 _PATIENCE_S: Final = 120.0
-_START_S: Final = 30.0
-_LOOK_S: Final = 0.02
 _PAUSE_S: Final = 0.1
 
 ORDERS: Final = (*_SPECIAL, *(str(5_154_899_656_917 + 32_768 * number) for number in range(300 - len(_SPECIAL))))
@@ -90,16 +87,16 @@ def _run(screen: Screen, *, keep: bool) -> Result:
         with screen.step("a stand-in for the order-event API, which fails now and then"):
             port = free_ports(1)[0]
             api = running.enter_context(_api(port))
-            _until(api, lambda: _listens(port), "listen")
+            api.until(lambda: _listens(port), "listen")
         settings = {**stack.environment, **_settings(port)}
         with screen.step("topics and schemas") as step:
-            step.result = _set_up(settings)
+            step.result = set_up(settings)
         workers = [
             running.enter_context(Child(f"worker-{number}", "journeys", "run", settings=settings)) for number in (1, 2)
         ]
         with screen.step("two workers join the consumer group"):
             for worker in workers:
-                _until(worker, partial(_has_joined, worker), "join the consumer group")
+                worker.until_joined()
         with screen.step(f"{len(ORDERS)} orders through two workers") as step:
             place_orders(
                 stack.broker.bootstrap_servers, TOPIC, ORDERS, register_order_schema(stack.registry.url, TOPIC)
@@ -167,15 +164,6 @@ def _settings(port: int) -> dict[str, str]:
     }
 
 
-def _set_up(settings: Mapping[str, str]) -> str:
-    """Create topics and register schemas side by side, with the commands that users have. Returns a note."""
-    with ThreadPoolExecutor() as pool:
-        topics = pool.submit(run_module, "journeys", "topics", "create", settings=settings)
-        schemas = pool.submit(run_module, "journeys", "schemas", "register", settings=settings)
-        counts = (len(topics.result().splitlines()), len(schemas.result().splitlines()))
-    return f"{counts[0]} topics, {counts[1]} schemas"
-
-
 def _asked(port: int) -> str:
     """A note on the requests that the stand-in counted."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stats", timeout=10) as answer:
@@ -190,20 +178,6 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _has_joined(worker: Child) -> bool:
-    return '"orders.assigned"' in worker.log
-
-
-def _until(child: Child, condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition. Raises SetupError if the process ends first, or after `_START_S` seconds."""
-    deadline = time.monotonic() + _START_S
-    while not condition():
-        child.check()
-        if time.monotonic() > deadline:
-            raise SetupError(f"{child.name} does not {what}:\n{child.log}")
-        time.sleep(_LOOK_S)
 
 
 def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:

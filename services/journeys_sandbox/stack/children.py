@@ -1,4 +1,4 @@
-"""Python child processes of the demo, each with its log. None outlives the demo, even if SIGKILL ends it."""
+"""Python child processes, each with its log. None outlives its parent, even if SIGKILL ends that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +19,8 @@ from journeys_sandbox.stack.processes import Workplace
 
 _STOP_S = 15.0
 _COMMAND_S = 60.0
+_START_S = 30.0
+_LOOK_S = 0.02
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
@@ -75,6 +79,19 @@ class Child:
         if (code := self._guard.poll()) is not None:
             raise SetupError(f"{self.name} ended with exit code {code}:\n{self.log}")
 
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for a condition. Raises SetupError if the process ends first, or after 30 s: it does not do `what`."""
+        deadline = time.monotonic() + _START_S
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline:
+                raise SetupError(f"{self.name} does not {what}:\n{self.log}")
+            time.sleep(_LOOK_S)
+
+    def until_joined(self) -> None:
+        """Wait until a worker has joined its consumer group. Raises SetupError as `until` does."""
+        self.until(lambda: '"orders.assigned"' in self.log, "join the consumer group")
+
     def ask_to_stop(self) -> None:
         """Send SIGTERM without waiting."""
         self._signal(signal.SIGTERM)
@@ -108,3 +125,12 @@ def run_module(*arguments: str, settings: Mapping[str, str]) -> str:
     if done.returncode:
         raise SetupError(f"`{' '.join(arguments)}` failed:\n{done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
+
+
+def set_up(settings: Mapping[str, str]) -> str:
+    """Create topics and register schemas side by side, with the commands that users have. Returns a note."""
+    with ThreadPoolExecutor() as pool:
+        topics = pool.submit(run_module, "journeys", "topics", "create", settings=settings)
+        schemas = pool.submit(run_module, "journeys", "schemas", "register", settings=settings)
+        counts = (len(topics.result().splitlines()), len(schemas.result().splitlines()))
+    return f"{counts[0]} topics, {counts[1]} schemas"

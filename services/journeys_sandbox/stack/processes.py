@@ -1,4 +1,4 @@
-"""Java processes that cannot outlive the Python process that started them, and free ports for them."""
+"""Processes that cannot outlive the Python process that started them, and free ports for them."""
 
 from __future__ import annotations
 
@@ -88,14 +88,13 @@ class Workplace:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-class JavaProcess:
-    """One running JVM under its guard. `arguments` follow `java`. The JVM writes to the workplace's log."""
+class GuardedProcess:
+    """One running program under its guard. It writes to the workplace's log."""
 
-    def __init__(self, place: Workplace, arguments: Sequence[str]) -> None:
-        command = [sys.executable, "-I", "-S", str(_GUARD), str(place.path), *_java(place, arguments)]
+    def __init__(self, place: Workplace, command: Sequence[str]) -> None:
         with place.log.open("ab") as log:
             self._guard = subprocess.Popen(  # noqa: S603  # our own command line
-                command,
+                [sys.executable, "-I", "-S", str(_GUARD), str(place.path), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -148,13 +147,22 @@ class JavaProcess:
                 pipe.close()
 
 
+class JavaProcess(GuardedProcess):
+    """One running JVM. `arguments` follow `java`."""
+
+    def __init__(self, place: Workplace, arguments: Sequence[str]) -> None:
+        super().__init__(place, _java(place, arguments))
+
+
 def run_java(place: Workplace, arguments: Sequence[str]) -> None:
     """Run a JVM under a guard until it ends. Raises SetupError, with the log's tail, if it fails."""
     if JavaProcess(place, arguments).wait():
         raise SetupError(f"{arguments[-1]} failed:\n{place.tail()}")
 
 
-def wait_until(answers: Callable[[], bool], process: JavaProcess, place: Workplace, name: str, within_s: float) -> None:
+def wait_until(
+    answers: Callable[[], bool], process: GuardedProcess, place: Workplace, name: str, within_s: float
+) -> None:
     """Wait until `answers()` is true. Raises SetupError, with the log's tail, if the process ends or time is up."""
     deadline = time.monotonic() + within_s
     while not answers():
