@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from aiohttp import ClientSession, ClientWebSocketResponse
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 120.0
 _OPTIONS: Final = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0")
 
 Scheme = Literal["light", "dark"]
