@@ -44,11 +44,10 @@ unit: $(READY) ## run the tests that need no broker and no other process, in sec
 test-extra: $(READY) ## run the tests that need a JDK, PostgreSQL, Chromium or Prometheus, where these are installed
 	$(BIN)/pytest -m extra -rs tests/extra
 
-PICTURES := .cache/pictures
-pictures: $(READY) ## take the picture of a worker's page for the documents (needs Chromium)
-	rm -rf $(PICTURES) && mkdir -p $(PICTURES) docs/pictures
-	JOURNEYS_SANDBOX_PICTURES=$(PICTURES) $(BIN)/pytest -m extra tests/extra/test_console.py
-	cp $(PICTURES)/flood-1280-light.png docs/pictures/page.png
+pictures: $(READY) ## take the picture of a worker's page anew (needs Chromium and npm)
+	rm -rf .cache/pictures && mkdir -p .cache/pictures
+	JOURNEYS_SANDBOX_PICTURES=$(CURDIR)/.cache/pictures $(BIN)/pytest -m extra -rs tests/extra/test_console.py
+	cp .cache/pictures/console.png docs/console.png
 
 coverage: $(READY) ## measure the branches of offsets and transactions that quick tests take; fails below 95 %
 	PYTHONHASHSEED=0 $(BIN)/coverage run -m tests.simulation --seeds 100 --jobs 1

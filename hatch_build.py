@@ -1,7 +1,6 @@
-"""Adds the schemas and the runbook to the wheel, and compiles `journeys.producer.encoding.native`.
+"""Adds the schemas and the runbook to the wheel, and compiles `journeys.producer.encoding.native` with a C compiler.
 
-Without a C compiler there is no compiled module, and fastavro encodes. `schemas/released/` stays out of the wheel: only
-tests read it.
+Without the compiled module, fastavro encodes. `schemas/released/` stays out of the wheel: only tests read it.
 """
 
 from __future__ import annotations

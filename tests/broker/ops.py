@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import fastjsonschema
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from tests.broker.workers import Worker, until
 from tests.support import runbook
+
+from journeys.ops import console
 
 
 def address_of(worker: Worker) -> str:
@@ -28,6 +32,13 @@ def degraded(address: str) -> dict[str, str]:
     """The `degraded` reasons of a worker, which may be ready all the same."""
     degraded_by = httpx.get(f"{address}/readyz", trust_env=False).json()["degraded"]
     return {name: reason["why"] for name, reason in degraded_by.items()}
+
+
+def state(address: str) -> dict[str, Any]:
+    """The answer of /state.json, which is as its schema describes it."""
+    found = httpx.get(f"{address}/state.json", trust_env=False).json()
+    fastjsonschema.compile(json.loads(console.SCHEMA.read_text("utf-8")))(found)
+    return dict(found)
 
 
 def oldest_order(address: str) -> str | None:

@@ -22,7 +22,7 @@ def test_avro_orders_with_unknown_or_unsafe_schemas_are_dead_letters(stack: Stac
     good = [f"n1-{number}" for number in range(50)]
     with (
         open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__FLOOD_RUN": "0"}) as shop,
-        SchemaRegistryClient({"url": stack.registry.url}) as registry,
+        SchemaRegistryClient({"url": stack.registry.url, "timeout": 10}) as registry,
     ):
         order, endless, nulls = (
             registry.register_schema(f"{namespace}{schema['name']}", Schema(json.dumps(schema), "AVRO"))

@@ -31,7 +31,7 @@ ORDERS = [*(f"n30-{number}" for number in range(6)), "x-nullevent-n5-a"]
 def decoded(shop: Shop) -> dict[str, list[dict[str, Any]]]:
     """End of a topic's name → its committed records, decoded by confluent-kafka's deserializer."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in schemas.RECORDS}
-    with SchemaRegistryClient({"url": shop.stack.registry.url}) as client:
+    with SchemaRegistryClient({"url": shop.stack.registry.url, "timeout": 10}) as client:
         deserialize = AvroDeserializer(client)
         for record in shop.read(*map(shop.topic, found)):
             context = SerializationContext(record.topic, MessageField.VALUE)

@@ -72,7 +72,10 @@ def closed_port() -> Iterator[int]:
 def test_each_startup_error_names_the_command_that_mends_it(stack: Stack, namespace: str, closed_port: int) -> None:
     """Following the remedies, one after the other, ends with a worker that works."""
     subject = f"{namespace}journey.email-value"
-    with crew(names(stack, namespace)) as workers, SchemaRegistryClient({"url": stack.registry.url}) as registry:
+    with (
+        crew(names(stack, namespace)) as workers,
+        SchemaRegistryClient({"url": stack.registry.url, "timeout": 10}) as registry,
+    ):
         topics = refusal(workers)
         walk_end("A worker does not start", workers.workers[0])
         assert f"{namespace}orders" in topics["reason"]

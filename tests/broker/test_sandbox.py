@@ -49,7 +49,7 @@ def test_the_registry_speaks_the_confluent_api(registry_url: str, namespace: str
     subject = f"{namespace}value"
     first = _record('{"name": "a", "type": ["null", "long"], "default": null}')
     broken = _record('{"name": "b", "type": "long"}')
-    with SchemaRegistryClient({"url": registry_url}) as client:
+    with SchemaRegistryClient({"url": registry_url, "timeout": 10}) as client:
         identifier = client.register_schema(subject, first)
         assert client.lookup_schema(subject, first).schema_id == identifier
         client.set_compatibility(subject, level="FULL_TRANSITIVE")
@@ -117,7 +117,7 @@ def test_one_command_starts_kafka_registry_and_api(tmp_path: Path) -> None:
             exports = dict(sandbox.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(3))
             assert "Ctrl-C" in sandbox.stdout.readline()
             create_topics(exports["JOURNEYS_KAFKA__BOOTSTRAP_SERVERS"], "orders", partitions=1)
-            with SchemaRegistryClient({"url": exports["JOURNEYS_REGISTRY__URL"]}) as client:
+            with SchemaRegistryClient({"url": exports["JOURNEYS_REGISTRY__URL"], "timeout": 10}) as client:
                 assert client.get_subjects() == []
             api = f"{exports['JOURNEYS_API__BASE_URL']}/_stats"
             with urllib.request.urlopen(api, timeout=10) as answer:  # noqa: S310  # our own stand-in

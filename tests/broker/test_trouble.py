@@ -14,7 +14,7 @@ import httpx
 import pytest
 from tests.broker import impatient
 from tests.broker.kafka_tools import Read, produce_orders
-from tests.broker.ops import address_of, control, degraded, measured, oldest_order, reasons, stay_healthy, walk
+from tests.broker.ops import address_of, control, degraded, measured, oldest_order, reasons, state, stay_healthy, walk
 from tests.broker.places import Found, Place, place_of_each, traces
 from tests.broker.shop import CHANNELS, Shop, open_shop
 from tests.broker.workers import until
@@ -256,6 +256,12 @@ def test_a_flood_of_dead_letters_shuts_the_gate(stack: Stack, namespace: str) ->
         shop.place(*behind)
         until(lambda: lag(address, shop) >= len(behind), "the orders behind to be seen")
         assert shop.api.stats.requests == len(refused)
+        until(lambda: state(address)["orders"]["dead_lettered"] == len(refused), "the dead letters on the page")
+        shown = state(address)
+        assert shown["summary"]["runbook"] == "/runbook#a-flood-of-dead-letters"
+        assert {problem["order_id"] for problem in shown["problems"]} == set(refused)
+        assert shown["orders"]["due"] == len(behind)
+        assert {"topic": shop.orders, "waiting": 0}.items() <= shown["partitions"][0].items()
         assert httpx.post(f"{address}/resume", trust_env=False).status_code == 403
         assert "flood" in reasons(address)
         assert control(address, "/resume") == {"ok": True, "opened": ["flood"], "shut": []}

@@ -9,32 +9,29 @@ from pathlib import Path
 
 import pytest
 from tests.downstream.attribution.journeys import encoded
+from tests.support.axe import axe_script
+from tests.support.chromium import CHROMIUM
 
 from attribution.cli import main
 from attribution.database import open_database
 from attribution.load import store
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
-NPM = shutil.which("npm") or "npm"
-AXE = "axe-core@4.14.1"
 CHECK = "axe.run().then(found => { document.title = 'violations: ' + found.violations.map(each => each.id).join() })"
 
 pytestmark = [
     pytest.mark.extra,
     pytest.mark.skipif(shutil.which(CHROMIUM) is None, reason="needs Chromium: it is not on the PATH"),
-    pytest.mark.skipif(shutil.which(NPM) is None, reason="needs npm, which brings axe-core: it is not on the PATH"),
 ]
 
 
 def test_the_page_has_no_violation_of_accessibility_rules(tmp_path: Path) -> None:
     """Contrast, headings, tables and names are right in both colour schemes."""
-    subprocess.run([NPM, "pack", "--silent", AXE], cwd=tmp_path, check=True)  # noqa: S603 - our own command
-    shutil.unpack_archive(next(tmp_path.glob("*.tgz")), tmp_path, filter="data")
+    axe = axe_script(tmp_path)
     database, page = tmp_path / "a.duckdb", tmp_path / "page.html"
     with open_database(database) as connection:
         store(connection, *encoded(f"n{number}-{number}" for number in range(20)), {})
     assert main(["report", "--database", str(database), "--html", str(page)]) == 0
-    scripts = f"<script>{(tmp_path / 'package' / 'axe.min.js').read_text()}</script><script>{CHECK}</script></body>"
+    scripts = f"<script>{axe}</script><script>{CHECK}</script></body>"
     page.write_text(page.read_text().replace("</body>", scripts))
     for scheme in (1, 0):  # light, dark
         done = subprocess.run(  # noqa: S603 - our own command

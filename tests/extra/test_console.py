@@ -11,7 +11,6 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from confluent_kafka.admin import AdminClient
 from tests.broker.ops import address_of
@@ -20,7 +19,8 @@ from tests.broker.workers import Worker
 from tests.support import chromium
 from tests.support.axe import axe_script
 from tests.support.chromium import CHROMIUM, Page
-from tests.support.shared_stack import own_broker, shared_stack
+
+from journeys_sandbox.stack.stack import Stack
 
 PICTURES = os.environ.get("JOURNEYS_SANDBOX_PICTURES")
 
@@ -32,14 +32,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop() -> Iterator[Shop]:
     """A shop with a broker that the test may stop, whose orders flood after five dead letters."""
-    environment = {"JOURNEYS_ORDERS__FLOOD_RUN": "5"}
-    with (
-        shared_stack(tmp_path) as stack,
-        own_broker(stack.registry, None) as own,
-        open_shop(own, "page.", environment=environment) as made,
-    ):
+    with Stack() as stack, open_shop(stack, "page.", environment={"JOURNEYS_ORDERS__FLOOD_RUN": "5"}) as made:
         yield made
 
 
@@ -47,103 +42,142 @@ class Visitor:
     """A person who sees only the page, and an expert of accessibility who looks over the shoulder."""
 
     def __init__(self, page: Page, axe: str) -> None:
-        self._page = page
+        self.page = page
         self._axe = axe
 
     def visit(self, worker: Worker) -> None:
         """Open the page of a worker."""
-        self._page.open(f"{address_of(worker)}/")
-        self._page.run(self._axe)
+        self.page.open(f"{address_of(worker)}/")
+        self.page.run(self._axe)
 
     def sees(self, name: str, sentence: str, *, runbook: str | None = None) -> None:
         """Wait until the page says so. The link to the runbook leads to its section; no rule of accessibility fails."""
-        self._page.until(f"document.querySelector('#sentence').innerText.startsWith({sentence!r})")
-        hidden = self._page.run("document.querySelector('#advice').hidden")
-        link = None if hidden else self._page.run("document.querySelector('#advice a')?.getAttribute('href') ?? null")
+        self.page.until(f"document.querySelector('#sentence').innerText.startsWith({sentence!r})")
+        hidden = self.page.run("document.querySelector('#advice').hidden")
+        link = None if hidden else self.page.run("document.querySelector('#advice a')?.getAttribute('href') ?? null")
         assert link == (None if runbook is None else f"/runbook#{runbook}")
         for width, scheme in ((1280, "light"), (360, "dark")):
-            self._page.look(width, "dark" if scheme == "dark" else "light")
+            self.page.look(width, "dark" if scheme == "dark" else "light")
             if PICTURES:
-                self._page.shoot(Path(PICTURES, f"{name}-{width}-{scheme}.png"))
-            assert self._page.run("document.documentElement.scrollWidth") <= width
-            violations = "axe.run().then(found => found.violations.map(each => [each.id, each.nodes[0].html]))"
-            assert self._page.run(violations) == []
+                self.page.shoot(Path(PICTURES, f"{name}-{width}-{scheme}.png"))
+            assert self.page.run("document.documentElement.scrollWidth") <= width
+            self._finds_no_violation()
+
+    def reads_runbook(self, section: str) -> None:
+        """Follow the link to the runbook."""
+        self.page.run("document.querySelector('#advice a').click()")
+        self.page.until(f"location.pathname === '/runbook' && document.getElementById({section!r}) !== null")
+        self.page.run(self._axe)
+        self._finds_no_violation()
+
+    def _finds_no_violation(self) -> None:
+        violations = "axe.run().then(found => found.violations.map(each => [each.id, each.nodes[0].html]))"
+        assert self.page.run(violations) == []
 
     def controls(self, button: str) -> None:
         """Hold or resume the worker with the keyboard alone: the button, then the question, then Enter."""
-        self._page.until(f"!document.querySelector('#{button}').hidden")
-        self._page.run(f"document.querySelector('#{button}').focus()")
-        self._page.press("Enter")
-        assert self._page.run("document.querySelector('#question').open")
-        assert self._page.run("axe.run().then(found => found.violations.map(each => each.id))") == []
-        self._page.run("document.querySelector('#yes').focus()")
-        self._page.press("Enter")
-        self._page.until("!document.querySelector('#question').open")
+        self.page.until(f"!document.querySelector('#{button}').hidden")
+        self.page.run(f"document.querySelector('#{button}').focus()")
+        self.page.press("Enter")
+        assert self.page.run("document.querySelector('#question').open")
+        self._finds_no_violation()
+        self.page.run("document.querySelector('#yes').focus()")
+        self.page.press("Enter")
+        self.page.until("!document.querySelector('#question').open")
 
 
-def test_the_page_names_each_state(shop: Shop, tmp_path: Path) -> None:  # noqa: PLR0915 - one walk through all states
-    """State, cause, loss and next step can be read from the page alone."""
+def test_the_page_names_each_state(shop: Shop, tmp_path: Path) -> None:
+    """State, cause, loss and next step can be read from the page alone, and it asks for nothing from elsewhere."""
     axe = axe_script(tmp_path)
-    worker = shop.crew.hire()
-    worker.until_assigned()
     with chromium.page() as page:
         visitor = Visitor(page, axe)
+        worker = shop.crew.hire()
+        worker.until_assigned()
         visitor.visit(worker)
-        visitor.sees("idle", "Idle: caught up, no order waits, 0 lost")
-
-        shop.api.change("slow50")
-        shop.place(*(f"order-{number}" for number in range(3000)))
-        visitor.sees("working", "Working: ")
-        shop.until_published(3000)
-
-        shop.api.change("503")
-        shop.place(*(f"down-{number}" for number in range(40)))
-        visitor.sees("api-down", "Waiting: the API does not answer, since ", runbook="the-api-is-down")
-        shop.api.change("401")
-        visitor.sees("key-refused", "Waiting: the API refuses the key, since ", runbook="the-key-is-refused")
-        shop.api.change("")
-        shop.until_published(3040)
-
-        shop.place(*(f"x-400-{number}" for number in range(5)))
-        visitor.sees("flood", "Waiting: too many orders became dead letters", runbook="a-flood-of-dead-letters")
-        assert "journeys dead-letters show " in page.text("#problems")
-        visitor.controls("resume")
-        visitor.sees("resumed", "Working: ")
-        visitor.controls("hold")
-        visitor.sees("held", "Waiting: an operator holds this worker", runbook="an-operator-holds-it")
-        visitor.controls("resume")
-
-        missing = shop.topic("summary")
-        admin = AdminClient({"bootstrap.servers": shop.stack.broker.bootstrap_servers})
-        admin.delete_topics([missing])[missing].result()
-        shop.place("after-1")
-        visitor.sees("topic-missing", "Waiting: a topic takes no records", runbook="a-topic-takes-no-records")
-        shop.crew.setup("topics", "create")
-        visitor.sees("topic-found", "Working: ")
+        work(visitor, shop)
+        lose_the_api(visitor, shop)
+        press_buttons(visitor, shop)
+        lose_a_topic(visitor, shop)
         assert worker.stop() == 0
-        visitor.sees("silent", "No answer: the worker has not answered since ")
+        visitor.sees("no-answer", "No answer: the worker has not answered since ")
+        settle(visitor, shop)
+        lose_kafka(visitor, shop)
+        assert [each for each in page.complaints if "ERR_CONNECTION_REFUSED" not in each] == []
 
-        settling = shop.crew.hire(JOURNEYS_ORDERS__SETTLE="10m")
-        settling.until_assigned()
-        shop.place(*(f"young-{number}" for number in range(12)))
-        visitor.visit(settling)
-        visitor.sees("settling", "Settling: 12 orders wait for a due time, the next at ")
-        assert settling.stop() == 0
 
-        last = shop.crew.hire()
-        last.until_assigned()
-        visitor.visit(last)
-        broker = shop.stack.broker.pid
-        assert broker is not None
-        os.kill(broker, signal.SIGSTOP)
-        try:
-            visitor.sees("kafka-silent", "Waiting: Kafka does not answer", runbook="kafka-does-not-answer")
-        finally:
-            os.kill(broker, signal.SIGCONT)
-        state = httpx.get(f"{address_of(last)}/state.json", trust_env=False).json()
-        assert state["version"] == 1
-        page.open(f"{address_of(last)}/runbook#kafka-does-not-answer")
-        page.run(axe)
-        assert page.run("axe.run().then(found => found.violations.map(each => [each.id, each.nodes[0].html]))") == []
-        refused = [complaint for complaint in page.complaints if "ERR_CONNECTION_REFUSED" not in complaint]
-        assert refused == []
+def work(visitor: Visitor, shop: Shop) -> None:
+    """From idle to working, with a history."""
+    visitor.sees("idle", "Idle: caught up, no order waits, 0 lost")
+    shop.api.change("slow50")
+    orders = [f"order-{number}" for number in range(5000)]
+    shop.place(*orders[:100], "x-400-n1-refused", "x-503-n1-tried", *orders[100:])
+    visitor.page.until("fetch('/state.json').then(r => r.json()).then(state => state.history.length > 2)")
+    visitor.sees("working", "Working: ")
+    if PICTURES:
+        visitor.page.look(1280, "light")
+        visitor.page.shoot(Path(PICTURES, "console.png"), whole=False)
+    shop.until_published(len(orders))
+    visitor.page.until("document.querySelector('#problems').innerText.includes('journeys dead-letters show ')")
+
+
+def lose_the_api(visitor: Visitor, shop: Shop) -> None:
+    """An outage, which ends as a refused key, which ends."""
+    shop.api.change("503")
+    shop.place(*(f"down-{number}" for number in range(40)))
+    visitor.sees("api-down", "Waiting: the API does not answer, since ", runbook="the-api-is-down")
+    shop.api.change("401")
+    visitor.sees("key-refused", "Waiting: the API refuses the key, since ", runbook="the-key-is-refused")
+    shop.api.change("")
+    shop.until_published(5040)
+
+
+def press_buttons(visitor: Visitor, shop: Shop) -> None:
+    """A flood that a person resumes, and a hold that a person begins and ends, from the keyboard."""
+    shop.place(*(f"x-400-{number}" for number in range(5)))
+    visitor.sees("flood", "Waiting: too many orders became dead letters, since ", runbook="a-flood-of-dead-letters")
+    visitor.controls("resume")
+    visitor.sees("resumed", "Working: ")
+    visitor.controls("hold")
+    visitor.sees("held", "Waiting: an operator holds this worker, since ", runbook="an-operator-holds-it")
+    visitor.controls("resume")
+
+
+def lose_a_topic(visitor: Visitor, shop: Shop) -> None:
+    """A topic is deleted, and created again."""
+    missing = shop.topic("summary")
+    admin = AdminClient({"bootstrap.servers": shop.stack.broker.bootstrap_servers})
+    admin.delete_topics([missing])[missing].result()
+    shop.place("after-1")
+    visitor.sees("topic-missing", "Waiting: a topic takes no records, since ", runbook="a-topic-takes-no-records")
+    shop.crew.setup("topics", "create")
+    visitor.sees("topic-found", "Working: ")
+
+
+def settle(visitor: Visitor, shop: Shop) -> None:
+    """Orders that are too young to be fetched."""
+    worker = shop.crew.hire(JOURNEYS_ORDERS__SETTLE="10m")
+    worker.until_assigned()
+    shop.place(*(f"young-{number}" for number in range(12)))
+    visitor.visit(worker)
+    # The retried order of the first scene waits in its tier as well.
+    visitor.sees("settling", "Settling: 13 orders wait for a due time, the next at ")
+    assert worker.stop() == 0
+
+
+def lose_kafka(visitor: Visitor, shop: Shop) -> None:
+    """A broker that is silent while a transaction is open. The link leads to the runbook's section."""
+    shop.api.change("slow50")
+    worker = shop.crew.hire()
+    worker.until("transaction.committed")
+    visitor.visit(worker)
+    broker = shop.stack.broker.pid
+    assert broker is not None
+    shop.place(*(f"last-{number}" for number in range(3000)))
+    worker.until("transaction.committed", times=3)
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        visitor.sees("kafka-silent", "Waiting: Kafka does not answer, since ", runbook="kafka-does-not-answer")
+        visitor.reads_runbook("kafka-does-not-answer")
+        worker.stop()
+    finally:
+        os.kill(broker, signal.SIGCONT)

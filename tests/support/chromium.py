@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from aiohttp import ClientSession, ClientWebSocketResponse
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
-_PATIENCE_S: Final = 120.0
+_PATIENCE_S: Final = 60.0
 _OPTIONS: Final = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0")
 
 Scheme = Literal["light", "dark"]
@@ -89,9 +89,9 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def shoot(self, file: Path) -> None:
-        """Write a picture of the whole page."""
-        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True, format="png")
+    def shoot(self, file: Path, *, whole: bool = True) -> None:
+        """Write a picture of the whole page, or of its first 800 pixels."""
+        answer = self.call("Page.captureScreenshot", captureBeyondViewport=whole, format="png")
         file.write_bytes(base64.b64decode(answer["data"]))
 
 
@@ -115,20 +115,19 @@ def page() -> Iterator[Page]:
             process.wait(30)
 
 
-def _port(file: Path) -> str:
-    """Wait until a browser that is about to start has written its port, and return it."""
+def _port(file: Path) -> int:
+    """The port of a browser that is about to start: it writes it into this file."""
     deadline = time.monotonic() + _PATIENCE_S
     while not (file.exists() and "\n" in file.read_text()):
-        assert time.monotonic() < deadline, "the browser does not start"
+        assert time.monotonic() < deadline, "Chromium does not start"
         time.sleep(0.05)  # only saves CPU
-    return file.read_text().splitlines()[0]
+    return int(file.read_text().splitlines()[0])
 
 
-async def _connected(port: str) -> tuple[ClientSession, ClientWebSocketResponse]:
+async def _connected(port: int) -> tuple[ClientSession, ClientWebSocketResponse]:
     """Connect to the first page of a browser."""
-    async with asyncio.timeout(_PATIENCE_S):
-        session = ClientSession()
-        async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-            targets = await answer.json()
-        address = next(target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page")
-        return session, await session.ws_connect(address, max_msg_size=0)
+    session = ClientSession()
+    async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+        targets = await answer.json()
+    address = next(target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page")
+    return session, await session.ws_connect(address, max_msg_size=0)

@@ -29,6 +29,7 @@ SUMMARY: Final = "summary"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _PATIENCE_S: Final = 60.0
+"""Kafka and the registry may be silent for so long. The registry's client has no time-out of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def load(
     count = 0
     with (
         closing(_consumer(source)) as consumer,
-        SchemaRegistryClient({"url": source.registry_url, **source.registry}) as registry,
+        SchemaRegistryClient({"url": source.registry_url, "timeout": _PATIENCE_S, **source.registry}) as registry,
     ):
         deserialize = AvroDeserializer(registry)
         unread = _assign(consumer, connection, source.prefix)

@@ -12,7 +12,7 @@ from journeys.consumer.groups import OrderConsumers
 
 
 class Lag:
-    """Measures on the Kafka thread; any thread may read `by_partition` and `watermarks`."""
+    """Measures on the Kafka thread; any thread may read `by_partition`."""
 
     def __init__(self, consumers: OrderConsumers) -> None:
         self._consumers = consumers
@@ -20,12 +20,9 @@ class Lag:
         self._to_ask: set[Partition] = set()
         self.by_partition: Mapping[Partition, int] = {}
         """Orders not published yet, as of the last `measure`; replaced whole."""
-        self.watermarks: Mapping[Partition, int] = {}
-        """The watermarks of that moment; replaced whole."""
 
     def measure(self, watermarks: Mapping[Partition, int], paused: Collection[Partition]) -> None:
         """Compute the lag from the ends that are known. Never blocks."""
-        self.watermarks = watermarks
         ends = {partition: self._end(partition) for partition in watermarks}
         self.by_partition = {
             partition: max(0, end - watermarks[partition]) for partition, end in ends.items() if end is not None

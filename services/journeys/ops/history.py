@@ -83,30 +83,32 @@ class History:
             for before, after in pairwise(self._copy())
         ]
 
-    def pace_per_s(self) -> float:
+    def pace_per_s(self, now: Sample) -> float:
         """Orders per second that left the worker in the last minute."""
-        samples = self._last_minute()
-        first, last = samples[0], samples[-1]
-        return _per_s(first, last, last.published + last.failed - first.published - first.failed)
+        first = self._last_minute(now)[0]
+        return _per_s(first, now, now.published + now.failed - first.published - first.failed)
 
-    def catch_up_s(self, due: int) -> float | None:
-        """Seconds until none of the `due` orders is left, if they become fewer as in the last minute; None if not."""
-        if not due:
+    def catch_up_s(self, now: Sample) -> float | None:
+        """Seconds until no order is due, if their number goes on falling as since its peak in the last minute.
+
+        None if it does not fall, or has fallen for less than a slot.
+        """
+        if not now.due:
             return 0.0
-        samples = self._last_minute()
-        falls_per_s = _per_s(samples[0], samples[-1], samples[0].due - samples[-1].due)
-        return due / falls_per_s if falls_per_s > 0 else None
+        peak = max(self._last_minute(now), key=lambda each: (each.due, each.at))
+        if now.at - peak.at < SLOT_S or peak.due <= now.due:
+            return None
+        return now.due / _per_s(peak, now, peak.due - now.due)
 
-    def since(self) -> tuple[Sample, Sample]:
-        """The oldest sample and the newest one."""
-        samples = self._copy()
-        return samples[0], samples[-1]
+    def first(self) -> Sample:
+        """The oldest sample."""
+        return self._copy()[0]
 
     def _copy(self) -> Sequence[Sample]:
         return list(self._samples) or [NOTHING]
 
-    def _last_minute(self) -> Sequence[Sample]:
-        return self._copy()[-_PACE_SLOTS - 1 :]
+    def _last_minute(self, now: Sample) -> Sequence[Sample]:
+        return [*self._samples][-_PACE_SLOTS:] or [now]
 
 
 def quantile(share: float, before: Mapping[float, float], after: Mapping[float, float]) -> float | None:

@@ -13,7 +13,7 @@ _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _HEAD: Final = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Runbook of journeys</title>'
     '<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="stylesheet" href="/console.css">'
-    '</head><body class="runbook"><p><a href="/">Back to the worker</a></p><main>'
+    '</head><body class="runbook"><nav><a href="/">Back to the worker</a></nav><main>'
 )
 _EMPTY_HEAD: Final = re.compile(r"<thead>\s*<tr>\s*(<th></th>\s*)+</tr>\s*</thead>")
 

@@ -64,8 +64,9 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """Orders of this worker's partitions.
 
     `due` are not published although it is their time, in hand or still in Kafka. `waiting` wait for their due time, of
-    which `next_due` is the earliest. `lag` counts both. `lag_s` is how long the oldest order in hand has been due; null
-    for none. `catch_up_s` is null while the due orders do not become fewer. `per_s` is the pace of the last minute.
+    which `next_due` is the earliest. `lag` counts both. `lag_s` is the age of the oldest of them; null for none.
+    `catch_up_s` is 0 for a worker that is caught up, and null while the due orders do not get fewer. `per_s` is the
+    pace of the last minute.
     """
 
     due: int
@@ -84,7 +85,10 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartitionShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A partition: orders done beyond the watermark, in hand, waiting for their due time, and not read yet."""
+    """A partition: orders done beyond the watermark, in hand, waiting for their due time, and not read yet.
+
+    `unread` is 0 in retry tiers, where transaction markers look like orders.
+    """
 
     topic: str
     partition: int
@@ -259,10 +263,10 @@ def _pace(orders: Orders) -> str:
 
 
 def _caught_up(orders: Orders) -> str:
-    if orders.due <= max(orders.per_s, 1):  # what a second brings is no backlog
-        return "caught up"
     if orders.catch_up_s is None:
-        return f"{orders.due} orders due, and not becoming fewer"
+        return f"{_orders(orders.due)}, not getting fewer"
+    if not orders.catch_up_s:
+        return "caught up"
     return f"caught up in {duration(orders.catch_up_s)}"
 
 

@@ -337,13 +337,12 @@ class Publisher:
     def _find_missing(self, producer: Producer, topics: Collection[str], reports: _Reports) -> None:
         """Note a topic of the transaction that Kafka no longer has: neither its error nor a report names it.
 
-        That is so if this producer has written to the topic before (measured on librdkafka 2.16).
+        Such an error comes if this producer has written to the topic before (measured on librdkafka 2.16).
         """
-        if self._topics:
-            with contextlib.suppress(KafkaException):
-                known = producer.list_topics(timeout=_SLICE_S).topics
-                for topic in sorted(set(topics) - known.keys())[:1]:
-                    reports.refused(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), topic)
+        with contextlib.suppress(KafkaException):
+            known = producer.list_topics(timeout=_SLICE_S).topics
+            for topic in sorted(set(topics) - known.keys())[:1]:
+                reports.refused(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), topic)
 
     def _aborted(self, error: KafkaError, reports: _Reports) -> Result:
         if self._log.forbidden_topic is not None:

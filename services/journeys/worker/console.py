@@ -9,10 +9,11 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import journeys
+from journeys.consumer.consumer import Partition
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.ops.health import Readiness, Report
 from journeys.ops.history import History, Sample
@@ -36,6 +37,7 @@ from journeys.settings import Settings
 from journeys.settings.listing import rows_of
 from journeys.worker.assembly import Parts
 from journeys.worker.hooks import Happening, Measured, TransactionEnded
+from journeys.worker.kafka_thread.standing import Standing
 
 _MOST_PROBLEMS: Final = 20
 
@@ -139,7 +141,6 @@ class Console:
         self._parts = parts
         self._problems = problems
         self._wall = wall
-        self._retry_topics = frozenset(topic for topic, _ in settings.orders.tiers)
         self._worker = WorkerShown(
             version=journeys.__version__, group=settings.kafka.group_id, instance=instance, started_at=wall()
         )
@@ -152,19 +153,20 @@ class Console:
     def state(self, found: Readiness, alive: Report, *, controls: Literal["open", "token", "off"]) -> State:
         """The state now; `found` and `alive` are the reports of the probes. It takes milliseconds."""
         now = self._wall()
-        partitions = self._partitions()
-        orders = self._orders(partitions, now)
+        standings = self._standings()
+        present = sample(self._metrics, at=now, due=sum(standing.due for standing in standings.values()))
+        orders = self._orders(standings.values(), present, is_ready=found.good)
         oldest = found.oldest
         return State(
             at=now,
             worker=self._worker,
-            summary=summarize(found, alive, orders, partitions=len(partitions), now=now),
+            summary=summarize(found, alive, orders, partitions=len(standings), now=now),
             reasons=reasons(found),
             orders=orders,
             history=self.history_hook.history.points(),
-            partitions=partitions,
-            gate=self._gate(),
-            channels=self._channels(),
+            partitions=[_partition(partition, standing) for partition, standing in sorted(standings.items())],
+            gate=self._gate(present),
+            channels=self._channels(present),
             problems=self._problems.problems(),
             oldest_order=None
             if oldest is None
@@ -173,92 +175,63 @@ class Console:
             controls=controls,
         )
 
-    def _partitions(self) -> list[PartitionShown]:
-        """The assigned partitions, by topic and number."""
+    def _standings(self) -> Mapping[Partition, Standing]:
         parts = self._parts()
-        if parts is None:
-            return []
-        lag, watermarks = parts.lag.by_partition, parts.lag.watermarks
-        found = []
-        for (topic, number), ledger in sorted(parts.assignments.ledgers.items()):
-            waiting = parts.admission.not_due_of((topic, number))
-            watermark = watermarks.get((topic, number), ledger.next_offset)
-            end = watermark + lag.get((topic, number), 0)
-            found.append(
-                PartitionShown(
-                    topic=topic,
-                    partition=number,
-                    watermark=watermark,
-                    done_beyond=ledger.published_beyond,
-                    in_hand=max(0, ledger.unpublished - waiting),
-                    waiting=waiting,
-                    unread=max(0, end - ledger.next_offset),
-                )
-            )
-        return found
+        return {} if parts is None else parts.kafka.standings
 
     def _due(self) -> int:
-        return sum(self._split(partition)[0] for partition in self._partitions())
+        return sum(standing.due for standing in self._standings().values())
 
-    def _split(self, partition: PartitionShown) -> tuple[int, int]:
-        """The orders of a partition that are due, and those that are not.
-
-        Orders behind one that waits for its due time are younger, so they wait as well. Retry tiers have transaction
-        markers, so only what was read of them counts.
-        """
-        unread = 0 if partition.topic in self._retry_topics else partition.unread
-        if partition.waiting:
-            return partition.in_hand, partition.waiting + unread
-        return partition.in_hand + unread, 0
-
-    def _orders(self, partitions: Sequence[PartitionShown], now: float) -> Orders:
+    def _orders(self, standings: Collection[Standing], present: Sample, *, is_ready: bool) -> Orders:
         parts, history = self._parts(), self.history_hook.history
-        counts = [self._split(partition) for partition in partitions]
-        due, waiting = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
-        outcomes, first = self._metrics.totals("orders"), history.since()[0]
-        catch_up_s = history.catch_up_s(due)
+        waiting = sum(standing.waiting for standing in standings)
+        per_s = history.pace_per_s(present)
+        catch_up_s = history.catch_up_s(present)
+        if present.due <= max(per_s, 1):  # what a second brings is no backlog
+            catch_up_s = 0.0
         return Orders(
-            due=due,
-            in_hand=sum(partition.in_hand for partition in partitions),
+            due=present.due,
+            in_hand=sum(standing.in_hand for standing in standings),
             waiting=waiting,
             next_due=None if parts is None else parts.admission.next_due,
-            lag=due + waiting,
-            lag_s=_lag_s(parts, now),
-            catch_up_s=None if catch_up_s is None else round(catch_up_s, 1),
-            per_s=round(history.pace_per_s(), 2),
-            published=int(outcomes["published",]),
-            retried=int(outcomes["retried",]),
-            dead_lettered=int(outcomes["dead-lettered",]),
-            dead_lettered_lately=int(outcomes["dead-lettered",] - first.dead),
+            lag=present.due + waiting,
+            lag_s=max((round(each.lag_s, 1) for each in standings if each.lag_s), default=None),
+            catch_up_s=None if catch_up_s is None or (present.due and not is_ready) else round(catch_up_s, 1),
+            per_s=round(per_s, 2),
+            published=int(present.published),
+            retried=int(present.failed - present.dead),
+            dead_lettered=int(present.dead),
+            dead_lettered_lately=int(present.dead - history.first().dead),
         )
 
-    def _gate(self) -> GateShown:
+    def _gate(self, present: Sample) -> GateShown:
         parts, keeper = self._parts(), self._keeper
-        throttled = self._metrics.durations("request.seconds").get(("status-429",), 0)
         return GateShown(
             reasons={str(name): why for name, why in keeper.reasons.items()},
             rate_per_s=round(keeper.rate, 2) if math.isfinite(keeper.rate) else None,
             in_flight=0 if parts is None else parts.fetcher.in_flight,
-            throttled=int(throttled),
-            throttled_lately=int(throttled - self.history_hook.history.since()[0].throttled),
+            throttled=int(present.throttled),
+            throttled_lately=int(present.throttled - self.history_hook.history.first().throttled),
         )
 
-    def _channels(self) -> list[ChannelShown]:
-        first = self.history_hook.history.since()[0].events
+    def _channels(self, present: Sample) -> list[ChannelShown]:
+        first = self.history_hook.history.first().events
         return [
             ChannelShown(channel=channel, events=int(events), lately=int(events - first.get(channel, 0)))
-            for (channel,), events in sorted(self._metrics.totals("events").items())
+            for channel, events in sorted(present.events.items())
         ]
 
 
-def _lag_s(parts: Parts | None, now: float) -> float | None:
-    """How long ago the oldest order in hand was due, in seconds; None for no order."""
-    oldest = None if parts is None else parts.ages.oldest_order()
-    if parts is None or oldest is None:
-        return None
-    message = oldest[1]
-    due_ms = parts.admission.schedule.due_ms(message, int(now * 1000)) or message.timestamp_ms
-    return None if due_ms is None else round(max(0.0, now - due_ms / 1000), 1)
+def _partition(partition: Partition, standing: Standing) -> PartitionShown:
+    return PartitionShown(
+        topic=partition[0],
+        partition=partition[1],
+        watermark=standing.watermark,
+        done_beyond=standing.published_beyond,
+        in_hand=standing.in_hand,
+        waiting=standing.scheduled,
+        unread=standing.unread,
+    )
 
 
 def _text(value: Any) -> str:

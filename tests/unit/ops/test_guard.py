@@ -1,4 +1,4 @@
-"""Who may see the state of a worker, and who may hold and resume it."""
+"""The guard of the ops server: it decides by address and token who sees, holds and resumes a worker."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def test_each_slot_has_the_rates_between_two_samples() -> None:
     history.add(replace(NOTHING, at=105.0, published=60, failed=2))
     [point] = history.points()
     assert (point.at, point.published_per_s, point.failed_per_s) == (105.0, 10.0, 0.2)
-    assert history.pace_per_s() == 10.2
+    assert history.pace_per_s(replace(NOTHING, at=110.0, published=111, failed=2)) == 10.2
 
 
 def test_a_sample_is_due_every_five_seconds() -> None:
@@ -38,23 +38,28 @@ def test_the_oldest_slots_go_after_15_minutes() -> None:
     assert points[-1].at == (SLOTS + 49) * SLOT_S
 
 
-def test_the_time_to_catch_up_follows_the_last_minute() -> None:
-    """100 due orders that fell by 20 in 10 s take 50 s; without a fall there is no time."""
+def test_the_time_to_catch_up_follows_the_fall_since_the_peak() -> None:
+    """100 due orders that fell by 20 in 10 s take 50 s, also when they came in the same minute."""
     history = History()
-    assert history.catch_up_s(0) == 0.0
-    assert history.catch_up_s(1000) is None  # they came after the last sample
-    history.add(replace(NOTHING, at=0.0, due=120))
-    assert history.catch_up_s(120) is None
-    history.add(replace(NOTHING, at=10.0, due=100))
-    assert history.catch_up_s(100) == 50.0
-    history.add(replace(NOTHING, at=20.0, due=130))
-    assert history.catch_up_s(130) is None
+    history.add(replace(NOTHING, at=0.0, due=0))
+    history.add(replace(NOTHING, at=5.0, due=120))
+    assert history.catch_up_s(replace(NOTHING, at=15.0, due=100)) == 50.0
+    assert history.catch_up_s(replace(NOTHING, at=15.0, due=0)) == 0.0
+
+
+def test_due_orders_that_do_not_fall_have_no_time_to_catch_up() -> None:
+    """Neither do those that have fallen for a moment only."""
+    history = History()
+    assert history.catch_up_s(replace(NOTHING, at=0.0, due=5)) is None
+    history.add(replace(NOTHING, at=5.0, due=120))
+    assert history.catch_up_s(replace(NOTHING, at=15.0, due=130)) is None
+    assert history.catch_up_s(replace(NOTHING, at=8.0, due=119)) is None
 
 
 def test_a_worker_without_a_sample_has_no_history() -> None:
     """Its pace is 0."""
     history = History()
-    assert (history.points(), history.pace_per_s(), history.since()) == ([], 0.0, (NOTHING, NOTHING))
+    assert (history.points(), history.pace_per_s(NOTHING), history.first()) == ([], 0.0, NOTHING)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def summary(
         (
             orders(per_s=20.0, due=9000, catch_up_s=None),
             "working",
-            "Working: 20 orders/s, 0 lost, 9000 orders due, and not becoming fewer",
+            "Working: 20 orders/s, 0 lost, 9000 orders wait, not getting fewer",
         ),
         (
             orders(waiting=12, next_due=NOON + 600),
@@ -79,7 +79,7 @@ def test_a_waiting_worker_names_cause_time_loss_and_next_step() -> None:
         kind="waiting",
         text="Waiting: the API does not answer, since 11:41 UTC; 40 orders wait, none is lost",
         since=NOON - 1140,
-        remedy="Inform the API's owner, unless the reason names a limit of this worker.",
+        remedy=ADVICE["down"].remedy,
         runbook="/runbook#the-api-is-down",
     )
 
@@ -114,7 +114,7 @@ def test_a_stuck_worker_says_so_before_anything_else() -> None:
 
 
 def test_a_worker_without_a_partition_stands_by() -> None:
-    """That is no fault."""
+    """A worker in reserve has no fault."""
     assert summary(partitions=0).kind == "standing-by"
 
 

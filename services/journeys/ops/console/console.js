@@ -38,10 +38,12 @@ function rows(items, width, none, cells) {
 const card = (name, value, note) =>
   el("div", {}, el("dt", {}, name), el("dd", {}, value, ...(note ? [el("small", {}, note)] : [])));
 
+/** A text whose commands stand in backquotes, as elements. */
+const withCode = (text) => text.split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
+
 // -- numbers and times
 
 const number = (value) => value.toLocaleString("en");
-const plural = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 const clock = (at, end = 16) => new Date(at * 1000).toISOString().slice(11, end);
 const pace = (value) => (value >= 10 ? value.toFixed(0) : value.toFixed(1));
 
@@ -66,7 +68,7 @@ function showSummary(state) {
   $("advice").hidden = remedy === null;
   show("reasons", state.reasons, (reasons) => reasons.map((reason) =>
     el("li", {}, el("a", { href: reason.runbook }, reason.name),
-      ` since ${clock(reason.since)} UTC: ${reason.why}. ${reason.orders}`)));
+      ` since ${clock(reason.since)} UTC: `, ...withCode(reason.why), `. ${reason.orders}`)));
   $("reasons").hidden = !state.reasons.length;
   if (kind !== lastKind) $("announcement").textContent = text;
   lastKind = kind;
@@ -85,21 +87,21 @@ function showControls(state) {
   $("resume").hidden = controls === "off" || !(shut.includes("operator") || shut.includes("flood"));
 }
 
-function showOrders(orders) {
-  show("orders", orders, () => [
-    card("Due, not published", number(orders.due), `${number(orders.in_hand)} in hand`),
+function showOrders(orders, kind) {
+  show("orders", [orders, kind], () => [
+    card("Due", number(orders.due), `${number(orders.in_hand)} in hand`),
     card("Settling", number(orders.waiting), orders.next_due ? `next due at ${clock(orders.next_due, 19)} UTC` : "none"),
-    card("Lag", number(orders.lag), orders.lag_s === null ? "none in hand" : `the oldest due for ${duration(orders.lag_s)}`),
-    card("Time to catch up", catchUp(orders), `${pace(orders.per_s)} orders/s in the last minute`),
+    card("Lag", number(orders.lag), orders.lag_s === null ? "none" : `the oldest came ${duration(orders.lag_s)} ago`),
+    card("Time to catch up", catchUp(orders, kind), `${pace(orders.per_s)} orders/s in the last minute`),
     card("Published", number(orders.published), "since the start"),
     card("Retried", number(orders.retried), "since the start"),
     card("Dead letters", number(orders.dead_lettered), `${number(orders.dead_lettered_lately)} in the last 15 minutes`),
   ]);
 }
 
-function catchUp(orders) {
-  if (orders.due <= Math.max(orders.per_s, 1)) return "caught up";
-  return orders.catch_up_s === null ? "not falling" : duration(orders.catch_up_s);
+function catchUp(orders, kind) {
+  if (orders.catch_up_s === null) return kind === "working" ? "not falling" : "waiting";
+  return orders.catch_up_s ? duration(orders.catch_up_s) : "caught up";
 }
 
 function showHistory(points) {
@@ -115,41 +117,38 @@ function showHistory(points) {
 
 /** A line chart of two series, the second one dashed. Each series is a name and the field of a point. */
 function chart(points, title, format, series) {
-  const [width, height, bottom] = [600, 160, 140];
+  const [width, height] = [900, 100];
   const values = series.flatMap(([, field]) => points.map((point) => point[field]).filter((value) => value !== null));
   const top = Math.max(...values, 0);
   const until = points.at(-1)?.at ?? Date.now() / 1000;
-  const x = (at) => width - ((until - at) / 900) * width;
-  const y = (value) => bottom - (top ? (value / top) * (bottom - 20) : 0);
-  const lines = series.map(([name, field], index) => {
+  const seconds = Math.max(60, until - (points[0]?.at ?? until));
+  const x = (at) => (width * (1 - (until - at) / seconds)).toFixed(1);
+  const y = (value) => (height - 1 - (top ? (value / top) * (height - 2) : 0)).toFixed(1);
+  const lines = series.map(([, field], index) => {
     let path = "";
-    let before = null;
+    let before = -Infinity;
     for (const point of points) {
       const value = point[field];
-      if (value !== null) {
-        const gap = before === null || point.at - before > 15;
-        path += `${gap ? "M" : "L"}${x(point.at).toFixed(1)} ${y(value).toFixed(1)}`;
-        if (gap) path += "h.1";
-        before = point.at;
-      }
+      if (value === null) continue;
+      path += point.at - before > 15 ? `M${x(point.at)} ${y(value)}h.1` : `L${x(point.at)} ${y(value)}`;
+      before = point.at;
     }
-    return svg("path", { d: path, class: index ? "second" : "first" }, svg("title", {}, name));
+    return svg("path", { d: path, class: index ? "second" : "first" });
   });
+  const highest = values.length ? `highest ${format(top)}` : "no data yet";
   const now = series.map(([name, field]) => {
     const value = points.at(-1)?.[field] ?? null;
     return `${name} ${value === null ? "none" : format(value)}`;
   });
-  const label = `${title}, last 15 minutes: highest ${values.length ? format(top) : "none"}; now ${now.join(", ")}`;
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
-    svg("path", { class: "axis", d: `M0 ${bottom}H${width}M0 20H${width}` }),
-    svg("text", { x: 0, y: 14 }, values.length ? format(top) : "no data yet"),
-    svg("text", { x: 0, y: height - 4 }, "15 minutes ago"),
-    svg("text", { x: width, y: height - 4, class: "end" }, `${clock(until)} UTC`),
-    ...lines);
-  const legend = series.map(([name], index) => el("span", {},
+  const label = `${title} in the last ${duration(seconds)}: ${highest}; now ${now.join(", ")}`;
+  const picture = svg("svg",
+    { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label }, ...lines);
+  const legend = series.map((_, index) => el("span", {},
     svg("svg", { class: "key", "aria-hidden": "true", viewBox: "0 0 24 12" },
       svg("path", { d: "M0 6H24", class: index ? "second" : "first" })), ` ${now[index]}`));
-  return el("figure", {}, el("figcaption", {}, title), picture, el("p", { class: "legend" }, ...legend));
+  return el("figure", {}, el("figcaption", {}, `${title}, ${highest}`), picture,
+    el("p", { class: "axis" }, el("span", {}, `${duration(seconds)} ago`), el("span", {}, `${clock(until)} UTC`)),
+    el("p", { class: "legend" }, ...legend));
 }
 
 function showPartitions(partitions) {
@@ -176,7 +175,7 @@ function strip(each, most) {
 function showGate(gate) {
   const reasons = Object.entries(gate.reasons);
   show("gate", gate, () => [
-    card("Gate", reasons.length ? "shut" : "open", reasons.map(([name, why]) => `${name}: ${why}`).join("; ") || "requests pass"),
+    card("Gate", reasons.length ? "shut" : "open", reasons.map(([name]) => name).join(", ") || "requests pass"),
     card("Limit", gate.rate_per_s === null ? "none" : `${gate.rate_per_s}/s`, "requests to the API"),
     card("In flight", number(gate.in_flight), "requests"),
     card("Throttled (429)", number(gate.throttled_lately), `in the last 15 minutes; ${number(gate.throttled)} since the start`),
@@ -194,7 +193,7 @@ function showOldest(order) {
 function render(state) {
   showSummary(state);
   showControls(state);
-  showOrders(state.orders);
+  showOrders(state.orders, state.summary.kind);
   showHistory(state.history);
   showPartitions(state.partitions);
   showGate(state.gate);

@@ -60,10 +60,6 @@ class Admission:
         """Orders that wait for their time."""
         return len(self._scheduled)
 
-    def not_due_of(self, partition: Partition) -> int:
-        """Orders of one partition that wait for their time."""
-        return self._scheduled.of(partition)
-
     @property
     def next_due(self) -> float | None:
         """When the next of them is due, in seconds since the epoch; None for no order."""

@@ -61,7 +61,7 @@ class ScheduledOrders:
         return self._heap[0][0] if self._heap else None
 
     def of(self, partition: Partition) -> int:
-        """How many orders of this partition wait here. Any thread may ask."""
+        """How many orders of this partition wait here."""
         return len(self._waiting.get(partition, ()))
 
     def message(self, partition: Partition, offset: int) -> OrderMessage | None:

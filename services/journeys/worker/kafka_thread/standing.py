@@ -1,4 +1,4 @@
-"""How far a partition is: its orders that are due, those that wait, and the age of the oldest. Sans-I/O.
+"""How far a partition is: its orders by what they wait for, and the age of the oldest one. Sans-I/O.
 
 The worker reads an order topic ahead until 2,000 orders wait. Orders behind them are not read yet. They are younger, so
 they wait as well if the newest order that was read waits. The offsets of a retry tier that are not read do not count,
@@ -20,16 +20,33 @@ from journeys.worker.kafka_thread.scheduled import ScheduledOrders
 class Standing:
     """One partition at one moment."""
 
-    due: int
-    """Orders that are not published, and due. The gate may be shut."""
-    waiting: int
-    """Orders that are not due yet."""
+    watermark: int
+    published_beyond: int
+    """Orders beyond the watermark that are published."""
+    in_hand: int
+    """Orders that were read, and are due."""
+    scheduled: int
+    """Orders that were read, and are not due yet."""
+    unread: int
+    """Orders that were not read yet; 0 in a retry tier."""
+    is_unread_due: bool
+    """Whether those are due."""
     lag_s: float | None
     """Seconds since the oldest unpublished order was written; 0 for none, None if its time is not known."""
     map_bytes: int
     """The size of the offset map in the last commit."""
     map_gaps: int
     """Offsets below a published one that are not published."""
+
+    @property
+    def due(self) -> int:
+        """Orders that are not published, and due. The gate may be shut."""
+        return self.in_hand + (self.unread if self.is_unread_due else 0)
+
+    @property
+    def waiting(self) -> int:
+        """Orders that are not due yet."""
+        return self.scheduled + (0 if self.is_unread_due else self.unread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +74,23 @@ class Surveyor:
         for partition, ledger in ledgers.items():
             is_retry = partition[0] in self.retry_topics
             unread = 0 if is_retry else ledger.unread(ledger.watermark + lag.get(partition, 0))
-            waiting = self.scheduled.of(partition) - overdue.get(partition, 0)
-            due = ledger.unpublished - waiting
-            newest_waits = self._newest_waits(partition, ledger, now_ms=now_ms)
+            scheduled = self.scheduled.of(partition) - overdue.get(partition, 0)
             found[partition] = Standing(
-                due=due if newest_waits else due + unread,
-                waiting=waiting + unread if newest_waits else waiting,
+                watermark=ledger.watermark,
+                published_beyond=ledger.published_beyond,
+                in_hand=ledger.unpublished - scheduled,
+                scheduled=scheduled,
+                unread=unread,
+                is_unread_due=self._is_newest_due(partition, ledger, now_ms=now_ms),
                 lag_s=self._lag_s(partition, ledger, is_unread=unread > 0 and partition in paused, now_ms=now_ms),
                 map_bytes=ledger.map_bytes,
                 map_gaps=ledger.gaps,
             )
         return found
 
-    def _newest_waits(self, partition: Partition, ledger: Ledger, *, now_ms: int) -> bool:
+    def _is_newest_due(self, partition: Partition, ledger: Ledger, *, now_ms: int) -> bool:
         due_ms = self.scheduled.due_ms(partition, ledger.next_offset - 1)
-        return due_ms is not None and due_ms > now_ms
+        return due_ms is None or due_ms <= now_ms
 
     def _lag_s(self, partition: Partition, ledger: Ledger, *, is_unread: bool, now_ms: int) -> float | None:
         if not ledger.unpublished:
