@@ -53,9 +53,11 @@ def test_commands_print_what_the_page_shows(
     monkeypatch.chdir(tmp_path)
     for command in COMMANDS:
         if command.text.endswith("journeys run"):
-            newcomer.hire().until_assigned()  # at any free port
+            newcomer.hire()  # at any free port
         elif command.text not in NOT_TYPED:
             assert_prints(newcomer, command, namespace)
+    for worker in newcomer.workers:
+        worker.until("worker.started")
 
 
 def test_commands_left_out_are_in_the_documents() -> None:
