@@ -193,7 +193,8 @@ GAUGES: Final[Mapping[GaugeName, Definition]] = {
     "orders.due": Definition(
         "Orders not published and due; 0 while the gate is shut for any reason but a pause of the API.",
         "orders",
-        "Scale on it: a growth wants more workers, as long as the API allows more requests.",
+        "Scale on it: a growth wants more workers, as long as the API allows more requests. While a worker is behind, "
+        "orders that it has not read count too, although some may still settle.",
     ),
     "orders.in_hand": Definition(
         "Orders admitted and not yet published.",
