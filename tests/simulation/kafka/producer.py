@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import SimpleNamespace
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -68,11 +69,13 @@ class ModelProducer:
         self._reached = False  # the broker knows of this transaction
         self._end: _End | None = None
 
-    def list_topics(self, _topic: str, timeout: float) -> None:
-        """Once connected."""
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> SimpleNamespace:
+        """The topics of the cluster, or the named one, as metadata without partitions."""
         self._weather.call("list_topics")
         if not self._link.wait_for_answer(timeout):
             raise timed_out("list_topics")
+        names = self._cluster.topic_ids if topic is None else [topic]
+        return SimpleNamespace(topics={name: SimpleNamespace(partitions={}) for name in names})
 
     def init_transactions(self, timeout: float) -> None:
         """Fence older producers of this id, and wait until what they left is settled."""
