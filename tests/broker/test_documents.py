@@ -26,7 +26,9 @@ NOT_TYPED = {
     "export JOURNEYS_API__KEY_FILE=/run/secrets/order-event-api-key": "a key of the reader's own",
 }
 """Commands that these tests leave out, each with the reason."""
-COMMANDS = [*commands("docs/tutorial.md"), *commands("README.md")]
+DOCUMENTS = ("docs/tutorial.md", "README.md", "docs/operations.md")
+COMMANDS = tuple(dict.fromkeys(command for document in DOCUMENTS for command in commands(document)))
+"""Each command that the documents show, once."""
 
 
 @pytest.fixture

@@ -362,7 +362,8 @@ class OpsSettings(_Group):
     """Port to listen on; 0: any free one, named in the log."""
     token_file: Path | None = None
     """File with a token that `hold` and `resume` then ask for: `Authorization: Bearer TOKEN`. It is read at each
-    request. Without a token, the page has its buttons only if the server listens on a loopback address."""
+    request. Without a token, every client that reaches the server may hold and resume the worker. The page has its
+    buttons then only if the server listens on a loopback address."""
     stalled_after: Duration = Field(default=60.0, ge=1)
     """A thread that is silent for this long counts as stuck: the worker logs it, and /healthz fails."""
 
