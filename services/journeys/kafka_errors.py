@@ -1,10 +1,15 @@
-"""The meaning of confluent_kafka's KafkaError. Sans-I/O."""
+"""The meaning of confluent_kafka's KafkaError, and the logger of librdkafka."""
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from confluent_kafka import KafkaError
+
+LOGGER: Final = logging.getLogger("librdkafka")
+"""Takes the log lines of a client. A worker writes them (`logs`). Commands do not: they report an error in one line."""
+LOGGER.addHandler(logging.NullHandler())  # else Python writes warnings to stderr
 
 _NOT_TRUSTED: Final = "certificate verify failed"
 """OpenSSL's words for each fault of a broker's certificate. librdkafka adds advice about `ssl.ca.location` alone."""

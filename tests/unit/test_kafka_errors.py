@@ -1,11 +1,14 @@
-"""Reading librdkafka's errors."""
+"""Reading librdkafka's errors, and its log lines."""
 
 from __future__ import annotations
 
+import logging
+
+import pytest
 from confluent_kafka import KafkaError
 from tests.support.librdkafka import FATAL, FATAL_PRODUCE, FATAL_TRANSACTION, REFUSED_JOINS
 
-from journeys.kafka_errors import described, is_fatal
+from journeys.kafka_errors import LOGGER, described, is_fatal
 
 
 def test_fatal_errors_are_recognized_in_both_forms() -> None:
@@ -23,3 +26,13 @@ def test_certificate_that_is_not_trusted_may_have_expired() -> None:
     """The library asks only for the right authority (`ssl.ca.location`)."""
     refused = KafkaError(KafkaError._SSL, "SSL handshake failed: certificate verify failed: broker certificate …")
     assert described(refused).endswith("; has the certificate of the broker expired?")
+
+
+def test_commands_write_no_log_line_of_librdkafka(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python writes a warning to stderr if its logger has no handler. A command sets up no logging."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logging.getLogger("other").warning("seen")
+    LOGGER.warning("GETPID [%s] %s", "rdkafka#producer-1", "Coordinator load in progress")
+    assert capsys.readouterr().err == "seen\n"

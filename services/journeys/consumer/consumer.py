@@ -16,7 +16,6 @@ thread. This module rests on facts that were measured on Apache Kafka 4.1 throug
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -24,7 +23,7 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from journeys.errors import HaltError, SettingsError
-from journeys.kafka_errors import described, is_fatal
+from journeys.kafka_errors import LOGGER, described, is_fatal
 from journeys.model import TIMES_MS, OrderMessage, Position
 
 Partition = tuple[str, int]
@@ -97,7 +96,7 @@ class OrderConsumer:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         try:
-            self._consumer = consumer({**config, "error_cb": self._noted}, logger=logging.getLogger("librdkafka"))
+            self._consumer = consumer({**config, "error_cb": self._noted}, logger=LOGGER)
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
         self.group = str(config.get("group.id", ""))

@@ -13,7 +13,6 @@ Facts this module rests on, measured on Apache Kafka 4.1 through librdkafka 2.16
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -22,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from journeys.consumer.consumer import Partition, order_message
 from journeys.errors import HaltError, SettingsError
-from journeys.kafka_errors import described, is_fatal
+from journeys.kafka_errors import LOGGER, described, is_fatal
 from journeys.model import OrderMessage
 
 _REPLY_S = 10.0
@@ -61,14 +60,12 @@ class PartitionReader:
     ) -> None:
         self._group = str(config["group.id"])
         self._monotonic = monotonic
-        logger = logging.getLogger("librdkafka")
-        logger.addHandler(logging.NullHandler())  # a command reports an error itself, in one line
         prompt = {
             "fetch.wait.max.ms": 50,  # the end of a partition is reported that much later
             "fetch.queue.backoff.ms": 10,  # the default pauses reading for a second whenever enough is prefetched
         }
         try:
-            self._consumer = consumer({**prompt, **config, **_CONFIG}, logger=logger)
+            self._consumer = consumer({**prompt, **config, **_CONFIG}, logger=LOGGER)
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from journeys.errors import HaltError, SettingsError
-from journeys.kafka_errors import described
+from journeys.kafka_errors import LOGGER, described
 
 _SLICE_S = 0.5
 """The longest call, in seconds. A signal is handled between two calls."""
@@ -26,10 +25,8 @@ class OrderWriter:
 
     def __init__(self, config: Mapping[str, Any], topic: str) -> None:
         self._topic = topic
-        logger = logging.getLogger("librdkafka")
-        logger.addHandler(logging.NullHandler())  # a command reports an error itself, in one line
         try:
-            self._producer = Producer(dict(config), logger=logger)
+            self._producer = Producer(dict(config), logger=LOGGER)
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
 

@@ -24,7 +24,6 @@ so a delayed EndTxn could otherwise end a later transaction.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import queue
 import re
@@ -38,7 +37,7 @@ from typing import Any, TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from journeys.errors import HaltError, SettingsError
-from journeys.kafka_errors import described, is_fatal
+from journeys.kafka_errors import LOGGER, described, is_fatal
 from journeys.model import GroupOffsets, OffsetCommit, Position, Record
 from journeys.producer.replicas import shortage
 
@@ -159,12 +158,11 @@ class _ProducerLog:
     """Passes librdkafka's log lines on, and finds in them the topic that this client may not write to."""
 
     def __init__(self) -> None:
-        self._logger = logging.getLogger("librdkafka")
         self.forbidden_topic: str | None = None
 
     def log(self, level: int, text: str, *fields: str) -> None:
         """As `logging.Logger.log`; confluent_kafka calls it during the producer's calls."""
-        self._logger.log(level, text, *fields)
+        LOGGER.log(level, text, *fields)
         if found := _FORBIDDEN.search(text % fields):
             self.forbidden_topic = found[1]
 
