@@ -170,13 +170,15 @@ def test_a_401_shuts_the_gate_until_the_key_is_right(stack: Stack, namespace: st
 def test_metrics_equal_the_published_records_and_requests(stack: Stack, namespace: str) -> None:
     """Counters equal the records in the topics and the requests to the API; lag and orders in hand return to zero."""
     fine = [f"order-{number}" for number in range(120)]
-    with open_shop(stack, namespace, environment=QUICK_TRIES) as shop:
+    often = {"JOURNEYS_KAFKA__CONFIG": '{"statistics.interval.ms": 200}'}
+    with open_shop(stack, namespace, environment={**QUICK_TRIES, **often}) as shop:
         shop.place(*fine, "x-503-a", "x-400-a", "x-nullevent-n4-a", None)
         worker = shop.crew.hire()
         address = address_of(worker)
         shop.until_published(len(fine) + 1)
         until(lambda: len(shop.read(shop.dead_letters, shop.retries)) == 2, "the orders that failed")
         until(lambda: settled(measured(address), shop, waiting=1), "lag 0")
+        until(lambda: reported(measured(address)), "statistics of librdkafka, with an empty queue")
         walk("Retries pile up", worker, address)
         walk("Dead letters appear", worker, address)
         found = measured(address)
@@ -200,9 +202,19 @@ def test_metrics_equal_the_published_records_and_requests(stack: Stack, namespac
         assert found["journeys_request_failures_total"]["status-400",] == 1
         assert found["journeys_info"] == {(language(wanted=True), journeys.__version__): 1}
         assert found["journeys_partitions"] == {(): 12}
+        assert found["journeys_rebalances_total"]["assigned",] >= 2, "in the group of the orders, and of the retries"
+        answers, seconds = found["journeys_broker_requests_total"], found["journeys_broker_round_trip_seconds_total"]
+        assert answers.keys() == seconds.keys() == {("1",)}, "all connections count under the broker's id"
+        assert 0 < seconds["1",] < 60 * answers["1",]
         (started,) = worker.lines("worker.started")
         assert (started["encoder"], started["api"]) == (language(wanted=True), shop.api.url)
         assert worker.stop() == 0
+
+
+def reported(found: Mapping[str, Mapping[tuple[str, ...], float]]) -> bool:
+    """Whether librdkafka has reported answers of a broker, and an empty queue."""
+    queued = found.get("journeys_producer_queue_records"), found.get("journeys_producer_queue_bytes")
+    return sum(found.get("journeys_broker_requests_total", {}).values()) > 0 and queued == ({(): 0}, {(): 0})
 
 
 def settled(found: Mapping[str, Mapping[tuple[str, ...], float]], shop: Shop, *, waiting: int = 0) -> bool:

@@ -93,6 +93,18 @@ PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
             {"{{instance}}": "journeys_partitions"},
         ),
         Panel(
+            "Rebalances of the last hour",
+            "suffix: rebalances",
+            "They follow each start and stop of a worker; `lost` means that Kafka did not hear from a worker in time.",
+            {"{{change}}": "sum by (change) (increase(journeys_rebalances_total[1h]))"},
+        ),
+        Panel(
+            "Releases",
+            "suffix: workers",
+            "The workers by release and encoder; the encoder `python` is much slower than `c`.",
+            {"{{version}} {{encoder}}": "count by (version, encoder) (journeys_info)"},
+        ),
+        Panel(
             "Processors",
             "percentunit",
             "At 100 % a worker uses one whole processor; start another worker if it stays there.",
@@ -112,6 +124,24 @@ PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
         ),
     ),
     "How far behind is it?": (
+        Panel(
+            "Orders that are due",
+            "suffix: orders",
+            "The workers could publish these orders now; start more workers while this grows and the API allows it.",
+            {"due": "sum(journeys_orders_due)"},
+        ),
+        Panel(
+            "Age of the oldest order not published",
+            "s",
+            "It stays near the settle time, or near 0 without one; more is delay.",
+            {"{{topic}}": 'max by (topic) (journeys_lag_seconds{topic!~".*retry.*"})'},
+        ),
+        Panel(
+            "Time from an order to its events",
+            "s",
+            "From the order message to the commit of its journey, with settling and retries.",
+            _quantiles("journeys_order_to_commit_seconds"),
+        ),
         Panel(
             "Orders not published",
             "suffix: orders",
@@ -234,6 +264,30 @@ PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
             "reqps",
             "It sinks after a 429 and rises again slowly; there is no line while the rate has no bound.",
             {"{{instance}}": "journeys_rate"},
+        ),
+    ),
+    "What does Kafka do?": (
+        Panel(
+            "Round trip to a broker",
+            "s",
+            "The average time from a request of a producer to the broker's answer, with the copies to other brokers.",
+            {
+                "broker {{broker}}": "sum by (broker) "
+                "(rate(journeys_broker_round_trip_seconds_total[$__rate_interval]))"
+                " / sum by (broker) (rate(journeys_broker_requests_total[$__rate_interval]))"
+            },
+        ),
+        Panel(
+            "Records that wait for Kafka",
+            "suffix: records",
+            "The brokers have not acknowledged them; if a worker does not come back to 0, they are slow or silent.",
+            {"{{instance}}": "journeys_producer_queue_records"},
+        ),
+        Panel(
+            "Bytes that wait for Kafka",
+            "bytes",
+            "The size of these records.",
+            {"{{instance}}": "journeys_producer_queue_bytes"},
         ),
     ),
     "What comes out?": (

@@ -22,6 +22,9 @@ _HEAD: Final = """\
 `…_bucket`, `…_sum` and `…_count`. All values are of this worker: sum them over the workers of a group. Counters start
 at 0 with the process. The `process_*` and `python_*` metrics of Prometheus's Python client are there, too.
 
+`journeys_broker_*` and `journeys_producer_queue_*` come from the statistics of librdkafka, each 15 s. The property
+`statistics.interval.ms` of `JOURNEYS_KAFKA__CONFIG` sets another interval; 0 turns these metrics off.
+
 A label that comes from outside has at most 500 values; later ones count as `other`. The [runbook](runbook.md) has the
 alerts on these metrics.
 """

@@ -150,6 +150,7 @@ class FakePublisher(Publisher):
         self.takes_effect = False  # what an unknown outcome turns out to be
         self.published: list[tuple[int, list[OffsetCommit]]] = []
         self.rebuilt = 0
+        self.served = 0
         self.is_reachable = True
         self.hurried: float | None = None
         self.before_answer: Callable[[], object] = lambda: None
@@ -166,6 +167,10 @@ class FakePublisher(Publisher):
 
     def discard(self) -> None:
         """Nothing to drop."""
+
+    def serve(self) -> None:
+        """Count the calls."""
+        self.served += 1
 
     def publish(
         self,

@@ -15,6 +15,9 @@ _ALWAYS: Mapping[str, Any] = {
     "allow.auto.create.topics": False,
 }
 
+STATISTICS: dict[str, Any] = {"statistics.interval.ms": 15_000}
+"""The property of the worker's producer beside `producer_config`, which holds the user's own and goes last."""
+
 
 def consumer_config(settings: Settings, *, group_id: str) -> dict[str, Any]:
     """The configuration for reading orders: librdkafka never commits, stores or resets offsets by itself."""

@@ -24,6 +24,7 @@ CounterName: TypeAlias = Literal[
     "retries.foreign",
     "dead_letters",
     "transactions",
+    "rebalances",
 ]
 SecondsName: TypeAlias = Literal["order_to_commit.seconds", "request.seconds", "transaction.seconds"]
 GaugeName: TypeAlias = Literal[
@@ -43,10 +44,12 @@ GaugeName: TypeAlias = Literal[
     "map.bytes",
     "map.gaps",
     "partitions",
+    "producer.queue.records",
+    "producer.queue.bytes",
     "unready",
     "degraded",
 ]
-TotalName: TypeAlias = Literal["log.lines.lost"]
+TotalName: TypeAlias = Literal["log.lines.lost", "broker.requests", "broker.round_trip.seconds"]
 Name: TypeAlias = CounterName | SecondsName | GaugeName | TotalName
 Labels: TypeAlias = tuple[str, ...]
 
@@ -147,6 +150,13 @@ COUNTERS: Final[Mapping[CounterName, Definition]] = {
         "transactions",
         "A few `aborted` ones belong to each rebalance. `unknown` grows when Kafka does not answer in time.",
         ("outcome",),
+    ),
+    "rebalances": Definition(
+        "Rebalances that gave partitions to this worker, or took some away: `assigned`, `revoked` or `lost`.",
+        "rebalances",
+        "It grows when workers start or stop; orders and retry tiers have a group each. `lost` grows when this worker "
+        "falls out of a group, because Kafka did not hear from it in time.",
+        ("change",),
     ),
 }
 SECONDS: Final[Mapping[SecondsName, Duration]] = {
@@ -261,6 +271,16 @@ GAUGES: Final[Mapping[GaugeName, Definition]] = {
         "partitions",
         "It changes with each rebalance. 0 is a worker in reserve.",
     ),
+    "producer.queue.records": Definition(
+        "Records that Kafka has not acknowledged yet, as of the last statistics.",
+        "records",
+        "It stays above 0 while brokers are slow or do not answer.",
+    ),
+    "producer.queue.bytes": Definition(
+        "Bytes of these records.",
+        "bytes",
+        "It grows with `journeys_producer_queue_records`. At `queue.buffering.max.kbytes` a transaction has to wait.",
+    ),
     "unready": Definition(
         "1 while the worker is not ready for this reason, as /readyz says.",
         "0 or 1",
@@ -277,6 +297,19 @@ GAUGES: Final[Mapping[GaugeName, Definition]] = {
 TOTALS: Final[Mapping[TotalName, Definition]] = {
     "log.lines.lost": Definition(
         "Log lines that could not be written.", "lines", "It grows when the disk is full or the pipe is closed."
+    ),
+    "broker.requests": Definition(
+        "Requests of the producer that a broker has answered, by the broker's id, as of the last statistics.",
+        "requests",
+        "It stops growing when the broker no longer answers, or has nothing to do.",
+        ("broker",),
+    ),
+    "broker.round_trip.seconds": Definition(
+        "Seconds from each of these requests to its answer, in total.",
+        "seconds",
+        "Its rate divided by that of `journeys_broker_requests_total` is the average round trip, with the copies to "
+        "other brokers (`acks=all`). If one broker is slower than the others, look at that broker.",
+        ("broker",),
     ),
 }
 

@@ -42,6 +42,7 @@ from journeys.ops.definitions import (
 _FROM_ZERO: Final[tuple[tuple[CounterName, Labels], ...]] = (
     *(("orders", (outcome,)) for outcome in ("published", "retried", "dead-lettered")),
     *(("transactions", (outcome,)) for outcome in ("committed", "aborted", "unknown")),
+    *(("rebalances", (change,)) for change in ("assigned", "revoked", "lost")),
     *(("request.failures", (reason,)) for reason in REQUEST_REASONS),
 )
 """Series that exist from the start, so that Prometheus sees their first increase."""

@@ -40,6 +40,7 @@ from journeys.errors import HaltError, SettingsError
 from journeys.kafka_errors import LOGGER, described, is_fatal
 from journeys.model import GroupOffsets, OffsetCommit, Position, Record
 from journeys.producer.replicas import shortage
+from journeys.producer.statistics import ProducerStatistics
 
 _SLICE_S = 0.5
 """The most seconds of one call into librdkafka. After each, the deadline is checked."""
@@ -217,6 +218,8 @@ class Publisher:
         self._latest = math.inf
         self._care = _Care.NONE
         self._log = _ProducerLog()
+        self.statistics = ProducerStatistics()
+        """Its reports, if the configuration has a `statistics.interval.ms`."""
 
     def hurry(self, seconds: float) -> None:
         """Give all current and later calls at most `seconds` from now. Any thread may call it."""
@@ -231,7 +234,7 @@ class Publisher:
         self.discard()
         deadline = self._clock() + timeout_s
         try:
-            producer = self._make(self._config, logger=self._log)
+            producer = self._make({**self._config, "stats_cb": self.statistics.report}, logger=self._log)
         except KafkaException as wrong:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", wrong.args[0].str())]) from None
         while True:
@@ -289,6 +292,12 @@ class Publisher:
             with contextlib.suppress(KafkaException):
                 producer.purge()
                 producer.poll(0)
+            self.statistics.discarded()
+
+    def serve(self) -> None:
+        """Take the reports and log lines of librdkafka, which wait for a call between transactions. Never blocks."""
+        if self._producer is not None:
+            self._producer.poll(0)
 
     def publish(
         self,

@@ -97,6 +97,8 @@ class MetricsHook:
         ExtraPageRequested,
         JourneyFetched,
         FieldMisfit,
+        Assigned,
+        Revoked,
         MessageSkipped,
         ForeignRetry,
         TransactionEnded,
@@ -128,6 +130,15 @@ class MetricsHook:
                 self._metrics.count("pages.extra")
             case FieldMisfit(pointer):
                 self._metrics.misfit(pointer)
+            case _:
+                self._kafka(happening)
+
+    def _kafka(self, happening: Happening) -> None:
+        match happening:
+            case Assigned(partitions) if partitions:
+                self._metrics.count("rebalances", "assigned")
+            case Revoked(_, lost):
+                self._metrics.count("rebalances", "lost" if lost else "revoked")
             case MessageSkipped():
                 self._metrics.count("orders.skipped")
             case ForeignRetry():

@@ -31,7 +31,7 @@ from journeys.fetcher.probe import probe
 from journeys.fetcher.progress import OpenOrder
 from journeys.kafka import topics
 from journeys.kafka.admin import KafkaAdmin
-from journeys.kafka.config import producer_config
+from journeys.kafka.config import STATISTICS, producer_config
 from journeys.logs import LogOutput, log
 from journeys.model import Position
 from journeys.ops.health import DEGRADED, UNREADY, Health, OldestOrder, Readiness
@@ -42,6 +42,7 @@ from journeys.producer import registry
 from journeys.producer.channels import Channel
 from journeys.producer.encoding import extension
 from journeys.producer.publisher import Publisher
+from journeys.producer.statistics import ProducerStatistics
 from journeys.redact import without_credentials
 from journeys.settings import Settings
 from journeys.worker.assembly import (
@@ -253,7 +254,8 @@ class Service:
             consumers=make_consumers(settings),
             ask_topic_ids=KafkaAdmin(settings).ask_ids,
             publisher=self._publisher(
-                producer_config(settings, instance_id=self._instance_id), topics=topics.required_topics(settings)
+                STATISTICS | producer_config(settings, instance_id=self._instance_id),
+                topics=topics.required_topics(settings),
             ),
             encoder=make_encoder(settings, ids, self._hooks.misfit),
             schema_text=lambda number: registry.schema_text(place.url, place.config, number),
@@ -261,6 +263,7 @@ class Service:
         parts = assemble(self._rules, clients, keeper=self._keeper, hooks=self._hooks, failed=self._fail)
         self._parts, kafka = parts, parts.kafka
         self._watch(parts)
+        self._watch_producer(clients.publisher.statistics)
         thread = in_daemon_thread(kafka.run, name="kafka")
         thread.add_done_callback(lambda _: self._stop.set())
         log(
@@ -314,6 +317,13 @@ class Service:
         watch("lag.seconds", lambda: _labelled({at: each.lag_s for at, each in kafka.standings.items()}))
         watch("map.bytes", lambda: _labelled({at: each.map_bytes for at, each in kafka.standings.items()}))
         watch("map.gaps", lambda: _labelled({at: each.map_gaps for at, each in kafka.standings.items()}))
+
+    def _watch_producer(self, statistics: ProducerStatistics) -> None:
+        watch, watch_total = self._metrics.watch, self._metrics.watch_total
+        watch("producer.queue.records", lambda: {} if (queued := statistics.queued) is None else {(): queued.records})
+        watch("producer.queue.bytes", lambda: {} if (queued := statistics.queued) is None else {(): queued.bytes})
+        watch_total("broker.requests", lambda: _by_name(statistics.requests))
+        watch_total("broker.round_trip.seconds", lambda: _by_name(statistics.round_trips_s))
 
     def _takes_orders(self) -> bool:
         """Whether the gate is open, or shut for a pause only."""
@@ -374,6 +384,11 @@ def _ages(partitions: Iterable[Partition], since: Mapping[Partition, float]) -> 
 def _labelled(values: Mapping[Partition, float | None]) -> dict[tuple[str, ...], float]:
     """The values by their labels; partitions whose value is not known are left out."""
     return {(topic, str(number)): value for (topic, number), value in values.items() if value is not None}
+
+
+def _by_name(values: Mapping[str, float]) -> dict[tuple[str, ...], float]:
+    """The values by their only label."""
+    return {(name,): value for name, value in values.items()}
 
 
 def _marked(names: Iterable[str], holding: Collection[str]) -> dict[tuple[str, ...], float]:

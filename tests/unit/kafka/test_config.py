@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from journeys.kafka.config import consumer_config, membership, order_producer_config, producer_config
+from journeys.kafka.config import STATISTICS, consumer_config, membership, order_producer_config, producer_config
 from journeys.settings import Settings, load
 
 
@@ -49,6 +49,13 @@ def test_the_users_properties_replace_our_tuning() -> None:
     assert consumer_config(chosen, group_id="g")["queued.min.messages"] == 7
     config = producer_config(chosen, instance_id="i")
     assert (config["linger.ms"], config["compression.type"]) == (5, "zstd")
+
+
+def test_statistics_are_the_workers_alone_and_their_interval_may_be_the_users() -> None:
+    """The commands have no use for them. 0 turns them off."""
+    assert "statistics.interval.ms" not in producer_config(settings(), instance_id="doctor")
+    off = settings(CONFIG='{"statistics.interval.ms": 0}')
+    assert (STATISTICS | producer_config(off, instance_id="i"))["statistics.interval.ms"] == 0
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.support.librdkafka import FATAL_PRODUCE, FATAL_TRANSACTION
 from journeys.errors import HaltError, SettingsError
 from journeys.model import GroupOffsets, OffsetCommit, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result, in_thread
+from journeys.producer.statistics import Queued
 
 Delivered = Callable[[KafkaError | None, Any], None]
 
@@ -44,6 +45,8 @@ class Librdkafka:
         self.reports: deque[KafkaError | None] = deque()
         self.first_offset = 0
         self.logger: Any = None
+        self.config: Mapping[str, Any] = {}
+        self.statistics: deque[str] = deque()
         self.complaints: list[str] = []
         self.topics: dict[str, Any] = {}
         self._pending: list[Delivered] = []
@@ -96,8 +99,10 @@ class Librdkafka:
         self._call("abort")
 
     def poll(self, _: float) -> int:
-        """Nothing to serve."""
+        """Serve the reports about the producer itself."""
         self._call("poll")
+        while self.statistics:
+            self.config["stats_cb"](self.statistics.popleft())
         return 0
 
     def flush(self, _: float) -> int:
@@ -157,8 +162,9 @@ class Bench:
         self.publisher.rebuild(timeout_s=10)
         self.kafka.calls.clear()
 
-    def _made(self, _config: object, *, logger: Any) -> Any:
+    def _made(self, config: Mapping[str, Any], *, logger: Any) -> Any:
         self.kafka.logger = logger
+        self.kafka.config = config
         return self.kafka
 
     def publish(self, *batches: list[Record], timeout_s: float = 30.0) -> Result:
@@ -270,6 +276,20 @@ def test_without_a_producer_nothing_is_sent() -> None:
     bench.publisher.discard()
     bench.kafka.calls.clear()
     assert bench.publish().outcome is Outcome.UNKNOWN
+    assert bench.kafka.calls == []
+
+
+def test_statistics_are_taken_between_transactions() -> None:
+    """A call into librdkafka brings them. Without a producer there is no call, and no queue."""
+    bench = Bench()
+    bench.kafka.statistics.append('{"msg_cnt": 9, "msg_size": 900, "brokers": {}}')
+    bench.publisher.serve()
+    queues = [bench.publisher.statistics.queued]
+    bench.publisher.discard()
+    bench.kafka.calls.clear()
+    bench.publisher.serve()
+    queues.append(bench.publisher.statistics.queued)
+    assert queues == [Queued(records=9, bytes=900), None]
     assert bench.kafka.calls == []
 
 

@@ -241,6 +241,19 @@ def test_failed_requests_are_counted_by_reason_from_zero() -> None:
     assert (value({"reason": "ok"}), value({"reason": "cancelled"})) == (None, None)
 
 
+def test_rebalances_are_counted_by_what_they_change() -> None:
+    """From zero. A rebalance of the group that brings this worker nothing is none of its own."""
+    metrics = Metrics()
+    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected")
+    value = partial(metrics.registry.get_sample_value, "journeys_rebalances_total")
+    assert value({"change": "lost"}) == 0
+    for change in (Assigned([("orders", 0)]), Assigned([]), Revoked([("orders", 0)], lost=False)):
+        hook(change)
+    assert [value({"change": change}) for change in ("assigned", "revoked", "lost")] == [1, 1, 0]
+    hook(Revoked([("orders", 0)], lost=True))
+    assert [value({"change": change}) for change in ("assigned", "revoked", "lost")] == [1, 1, 1]
+
+
 def test_published_orders_are_logged_only_after_their_commit() -> None:
     """A line for each order that is retried or dead-lettered; one for each published order at the debug level."""
     out = io.StringIO()

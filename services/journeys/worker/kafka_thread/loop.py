@@ -154,6 +154,7 @@ class KafkaLoop:
             self.lag.ask()
             return
         self._measured_at = now
+        self.transactions.serve()
         watermarks = {partition: ledger.watermark for partition, ledger in self.assignments.ledgers.items()}
         self.lag.measure(watermarks, self._paused)
         self.standings = self.admission.standings(self.lag.by_partition, self._paused)

@@ -108,6 +108,10 @@ class Transactions:
         """Note that the consumer is about to be polled. Raises KeyError inside a transaction: that is a defect."""
         self._step(Step.POLL)
 
+    def serve(self) -> None:
+        """Serve the producer, as `Publisher.serve`: a quiet worker has no transaction that would."""
+        self.publisher.serve()
+
     def work(self, now: float, *, in_hand: int) -> None:
         """Recover or burst, if it is time; `in_hand` is the number of orders admitted and not published."""
         if self.state is State.IN_DOUBT:

@@ -134,6 +134,15 @@ def test_lag_grows_while_the_gate_is_shut() -> None:
         assert {at: found.due for at, found in thread.loop.standings.items()} == {A: 0, B: 0}  # both are retry tiers
 
 
+def test_quiet_worker_serves_its_producer_once_a_second() -> None:
+    """The statistics and log lines of librdkafka wait for a call, and no transaction makes one."""
+    thread = Thread(A)
+    thread.publisher.served = 0
+    for thread.clock_at in (1.5, 3.0):
+        thread.turn(3)
+    assert thread.publisher.served == 2
+
+
 def test_revoke_publishes_only_the_revoked_partitions() -> None:
     """The others' results wait for their own transaction: what ails their group must not abort this one."""
     thread = Thread(A, B)
