@@ -1,4 +1,4 @@
-"""Prometheus's own tools accept deploy/monitoring/alerts.yaml, and each alert fires in its state alone."""
+"""Prometheus's own tools accept the files in deploy/monitoring, and each alert fires in its state alone."""
 
 from __future__ import annotations
 
@@ -99,6 +99,11 @@ BROKEN: Mapping[str, Series] = {
 def test_promtool_accepts_the_rules() -> None:
     """Each expression is valid."""
     promtool("check", "rules", FILE)
+
+
+def test_promtool_accepts_the_configuration_of_docker_compose() -> None:
+    """It checks the files that the configuration names, too."""
+    promtool("check", "config", FILE.with_name("prometheus.yml"))
 
 
 @pytest.mark.parametrize("series", [HEALTHY, IDLE, SETTLING], ids=["healthy", "idle", "settling"])

@@ -1,11 +1,16 @@
-"""deploy/monitoring: the dashboard is the table's, and its expressions and those of the alerts name what exists."""
+"""deploy/monitoring: the dashboard is the table's, and its expressions and those of the alerts name what exists.
+
+docker-compose.yml hands these files to Prometheus and Grafana.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from pathlib import Path, PurePath
+from typing import Any, Final
 
 import pytest
+from msgspec import yaml
 from tests.support import dashboard
 from tests.support.runbook import states
 
@@ -16,6 +21,7 @@ EXPRESSIONS: Final = (
     *dashboard.expressions(),
     *(state.expression for state in states().values() if state.expression is not None),
 )
+ROOT: Final = Path(__file__).parents[2]
 TARGET: Final = {"job", "instance"}
 """Labels that Prometheus gives to every series it scrapes."""
 
@@ -66,3 +72,58 @@ def test_each_panel_has_a_unit_a_sentence_and_a_title_of_its_own() -> None:
         legends = " ".join(panel.queries)
         for label in re.findall(r"{{(\w+)}}", legends):
             assert any(label in expression or label == "instance" for expression in panel.queries.values())
+
+
+def services_of_compose() -> dict[str, Any]:
+    """The services of docker-compose.yml."""
+    services: dict[str, Any] = yaml.decode((ROOT / "docker-compose.yml").read_bytes())["services"]
+    return services
+
+
+def mounted(service: str) -> dict[PurePath, Path]:
+    """The files of this repository in a service's container, by their places there."""
+    found = {}
+    for volume in services_of_compose()[service]["volumes"]:
+        source, target, mode = volume.split(":")
+        assert mode == "ro"
+        found[PurePath(target)] = ROOT / source
+    return found
+
+
+@pytest.mark.parametrize("service", services_of_compose())
+def test_each_image_of_the_compose_file_has_a_version(service: str) -> None:
+    """An image without one is another one tomorrow."""
+    assert re.search(r":v?\d+\.\d+\.\d+$", services_of_compose()[service]["image"])
+
+
+def test_composed_prometheus_scrapes_the_workers_as_the_alerts_expect() -> None:
+    """It looks up the service of the workers, under the job that the alerts name, and finds the alerts."""
+    place = PurePath("/etc/prometheus/prometheus.yml")  # where the image looks
+    files = mounted("prometheus")
+    config = yaml.decode(files[place].read_bytes())
+    [job] = config["scrape_configs"]
+    assert job["job_name"] == "journeys"
+    assert set(job["dns_sd_configs"][0]["names"]) <= set(services_of_compose())
+    assert [files[place.with_name(name)] for name in config["rule_files"]] == [ROOT / "deploy/monitoring/alerts.yaml"]
+
+
+def test_composed_grafana_shows_the_dashboard() -> None:
+    """It finds Prometheus and the dashboard, which is its first page. It has visitors only, and no default password."""
+    files = mounted("grafana")
+    provisioning = PurePath("/etc/grafana/provisioning")  # where the image looks
+    [source] = yaml.decode(files[provisioning / "datasources/journeys.yaml"].read_bytes())["datasources"]
+    [provider] = yaml.decode(files[provisioning / "dashboards/journeys.yaml"].read_bytes())["providers"]
+    assert source["type"] == "prometheus"
+    assert source["url"] == "http://prometheus:9090"
+    settings = services_of_compose()["grafana"]["environment"]
+    home = PurePath(settings["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert files[home] == dashboard.FILE
+    assert PurePath(provider["options"]["path"]) == home.parent
+    assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+
+
+@pytest.mark.parametrize("service", ["prometheus", "grafana"])
+def test_composed_monitoring_is_for_this_machine_only(service: str) -> None:
+    """Neither asks for a password."""
+    assert all(port.startswith("127.0.0.1:") for port in services_of_compose()[service]["ports"])
