@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from journeys.errors import SetupError
+from journeys_sandbox.demo.run import command
 from journeys_sandbox.demo.screen import Screen
-from journeys_sandbox.sandbox import STOPS, Plan, running
+from journeys_sandbox.sandbox import STOPS, Plan, Sandbox, running
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,13 +39,22 @@ def _serve(plan: Plan) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         for name, value in sandbox.environment.items():
             sys.stdout.write(f"export {name}={value}\n")
-        for number, address in enumerate(sandbox.workers, start=1):
-            sys.stdout.write(f"# worker {number}: {address}\n")
-        if sandbox.prometheus:
-            sys.stdout.write(f"# Prometheus: {sandbox.prometheus}\n")
-        sys.stdout.write("# running until Ctrl-C\n")
+        sys.stdout.writelines(f"# {line}\n" for line in _notes(sandbox))
         sys.stdout.flush()
         signal.sigwait(STOPS)
+
+
+def _notes(sandbox: Sandbox) -> Iterator[str]:
+    """The addresses of the parts, and commands to try in another terminal, after the exports."""
+    for number, address in enumerate(sandbox.workers, start=1):
+        yield f"the page of worker {number}: {address}/"
+    if sandbox.prometheus:
+        yield f"the alerts in Prometheus: {sandbox.prometheus}/alerts"
+    if sandbox.workers:
+        yield f"send 2,000 orders: seq 2000 | {command()} send --file - --rate 20"
+        yield f"let the API fail: curl -d 503 {sandbox.api.url}/_faults"
+        yield f"let it answer again: curl -d '' {sandbox.api.url}/_faults"
+    yield "running until Ctrl-C"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -201,7 +201,8 @@ def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:
         update("orders published", count, len(ORDERS))
 
 
-def _command() -> str:
+def command() -> str:
+    """The command `journeys` as a shell in this directory finds it."""
     here = Path(sys.executable).with_name("journeys")
     return "journeys" if shutil.which("journeys") or not here.exists() else _short(here)
 
@@ -218,17 +219,17 @@ def _to_try(exports: Mapping[str, str]) -> list[str]:
     return [
         "[bold]Everything keeps running until Ctrl-C. In another terminal:[/]",
         *(f"  export {name}={value}" for name, value in exports.items()),
-        *_columns([(f"{_command()} {command}", what) for command, what in commands]),
+        *_columns([(f"{command()} {words}", what) for words, what in commands]),
     ]
 
 
 def _what_next() -> list[str]:
-    command = _command()
+    journeys = command()
     python = "python" if shutil.which("journeys") else _short(Path(sys.executable))
     lines = [
         (f"{python} -m journeys_sandbox", "run this Kafka, registry and API alone"),
-        (f"{command} --help", "all commands: set up, run, send orders"),
-        (f"{command} doctor", "check your own Kafka and API"),
+        (f"{journeys} --help", "all commands: set up, run, send orders"),
+        (f"{journeys} doctor", "check your own Kafka and API"),
     ]
     return ["[bold]Next steps[/]", *_columns(lines)]
 
