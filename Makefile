@@ -37,6 +37,8 @@ stack: $(READY) ## run Kafka, a registry, a stand-in API, two workers and Promet
 PROCESSES ?= 4
 test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=4 processes
 	$(BIN)/pytest -n $(PROCESSES)
+	@echo 'Not run: $(patsubst tests/extra/test_%.py,%,$(sort $(wildcard tests/extra/test_*.py))) in tests/extra, which need other programs: make test-extra'
+	@echo 'Not run: the whole matrix of faults, which takes half an hour: make matrix'
 
 unit: $(READY) ## run the tests that need no broker and no other process, in seconds
 	$(BIN)/pytest -q -m "not slow" tests/unit tests/selftest
@@ -44,10 +46,12 @@ unit: $(READY) ## run the tests that need no broker and no other process, in sec
 test-extra: $(READY) ## run the tests that need a JDK, PostgreSQL, Chromium or Prometheus, where these are installed
 	$(BIN)/pytest -m extra -rs tests/extra
 
-pictures: $(READY) ## take the picture of a worker's page anew (needs Chromium and npm)
-	rm -rf .cache/pictures && mkdir -p .cache/pictures
-	JOURNEYS_SANDBOX_PICTURES=$(CURDIR)/.cache/pictures $(BIN)/pytest -m extra -rs tests/extra/test_console.py
-	cp .cache/pictures/console.png docs/console.png
+PICTURES := .cache/pictures
+pictures: $(READY) ## make the pictures of the page and the dashboard anew (needs Chromium, npm and Prometheus)
+	rm -rf $(PICTURES) && mkdir -p $(PICTURES)
+	JOURNEYS_SANDBOX_PICTURES=$(CURDIR)/$(PICTURES) $(BIN)/pytest -m extra -rs tests/extra/test_console.py tests/extra/test_prometheus.py
+	cp $(PICTURES)/console.png docs/console.png
+	$(BIN)/python -m tests.support.dashboard_picture $(PICTURES)/dashboard.json docs/dashboard.svg
 
 coverage: $(READY) ## measure the branches of offsets and transactions that quick tests take; fails below 95 %
 	PYTHONHASHSEED=0 $(BIN)/coverage run -m tests.simulation --seeds 100 --jobs 1
