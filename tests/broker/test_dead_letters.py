@@ -19,6 +19,7 @@ from confluent_kafka import Producer
 from tests.broker.kafka_tools import Read, create_topics, produce_orders, read_committed
 from tests.broker.shop import open_shop
 from tests.broker.workers import until
+from tests.support.json_pages import differences
 
 from journeys.cli import main
 from journeys.dead_letters.filters import Filter
@@ -112,8 +113,10 @@ class DeadLetterBench:
         return answer.err if code else answer.out
 
     def answer(self, *arguments: str) -> Any:
-        """Run a command with --json. Returns its answer."""
-        return json.loads(self.run(*arguments, "--json"))
+        """Run a command with --json. Returns its answer, which is as its page says."""
+        found = json.loads(self.run(*arguments, "--json"))
+        assert differences(f"journeys dead-letters {arguments[0]}", found) == []
+        return found
 
     def states(self) -> Counter[tuple[str, str]]:
         """How many letters there are of each reason and state."""
@@ -157,6 +160,7 @@ def test_letters_of_a_worker_are_listed_shown_exported_and_replayed(
         def listed() -> list[dict[str, Any]]:
             assert main(["dead-letters", "list", "--json"]) == 0
             found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+            assert differences("journeys dead-letters list", found) == []
             return found
 
         until(lambda: len(letters()) == 3, "the letters")
@@ -169,6 +173,7 @@ def test_letters_of_a_worker_are_listed_shown_exported_and_replayed(
         [first] = [letter for letter in listed() if letter["order"] == mended]
         assert main(["dead-letters", "show", first["position"], "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
+        assert differences("journeys dead-letters show", shown) == []
         assert shown["value"] == {"text": mended}
         assert {"name": "error-reason", "value": {"text": "status-400"}} in shown["headers"]
         assert shown["source"].startswith(f"{shop.orders}/")
@@ -176,6 +181,7 @@ def test_letters_of_a_worker_are_listed_shown_exported_and_replayed(
         file = tmp_path / "letters.jsonl"
         assert main(["dead-letters", "export", "--output", str(file)]) == 0
         exported = [json.loads(line) for line in file.read_text().splitlines()]
+        assert [differences("journeys dead-letters show", letter) for letter in exported] == [[]] * 3
         assert Counter(
             (
                 data_of(row["key"]),

@@ -10,9 +10,11 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from tests.expectations import expected_record
+from tests.support.json_pages import differences
 from tests.support.schema_changes import CHANGES, RELEASED
 
 from journeys.avro.wire import Decoder
+from journeys.cli import main
 from journeys.errors import SetupError
 from journeys.model import Journey
 from journeys.producer import registry, schemas
@@ -52,6 +54,25 @@ def test_registered_schemas_are_found(registry_url: str, client: SchemaRegistryC
     assert all(one.created for one in done)
     assert {client.get_compatibility(name) for name in ids} == {"FULL_TRANSITIVE"}
     assert {subject.state for subject in registry.check(registry_url, {}, prefix)} == {State.OK}
+
+
+def test_commands_register_and_check_the_schemas(
+    registry_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The check fails before the registration, and passes afterwards; a second registration creates nothing."""
+    monkeypatch.setenv("JOURNEYS_REGISTRY__URL", registry_url)
+    monkeypatch.setenv("JOURNEYS_PUBLISH__TOPIC_PREFIX", prefix)
+
+    def answer(command: str, *, code: int = 0) -> list[dict[str, Any]]:
+        assert main(["schemas", command, "--json"]) == code
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+        assert differences(f"journeys schemas {command}", found) == []
+        return found
+
+    assert {each["state"] for each in answer("check", code=1)} == {"missing"}
+    registered, again = answer("register"), answer("register")
+    assert ({each["created"] for each in registered}, {each["created"] for each in again}) == ({True}, {False})
+    assert {each["subject"]: each["id"] for each in answer("check")} == registry.lookup(registry_url, {}, prefix)
 
 
 def test_records_decode_through_the_registry(registry_url: str, client: SchemaRegistryClient, prefix: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 from tests.broker.workers import until
+from tests.support.json_pages import differences
 
 from journeys.cli import main
 from journeys.errors import SetupError
@@ -36,6 +37,7 @@ def test_topics_are_created_once(settings: Settings, capsys: pytest.CaptureFixtu
     for command in ([*create, "--dry-run"], create, create):
         assert main(command) == 0
         answers.append(json.loads(capsys.readouterr().out))
+        assert differences("journeys topics create", answers[-1]) == []
     assert [sorted(answer["created"]) for answer in answers] == [sorted(wanted), sorted(wanted), []]
     assert answers[2]["existing"] == wanted
     topics = KafkaAdmin(settings).topics()

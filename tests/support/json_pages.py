@@ -1,7 +1,7 @@
 """Compares the JSON that a command prints with its table in docs/commands.md.
 
 A row names a field by its path: `partitions[].oldest.order`. `*` stands for any name. An object has exactly the fields
-of the table; one without a row for any field may hold anything.
+of the table, apart from those that may be `absent`; one without a row for any field may hold anything.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from typing import Any
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 
 
+def described() -> set[str]:
+    """The commands that have a section on the page, as a user types them."""
+    return set(re.findall(r"^### (journeys .+)$", _text(), re.MULTILINE))
+
+
 def fields(command: str) -> dict[str, set[str]]:
     """Path → the types that the table of this command allows."""
-    text = PAGE.read_text(encoding="utf-8")
-    [section] = re.findall(rf"^### {re.escape(command)}\n(.*?)(?=^#|\Z)", text, re.DOTALL | re.MULTILINE)
+    [section] = re.findall(rf"^### {re.escape(command)}\n(.*?)(?=^#|\Z)", _text(), re.DOTALL | re.MULTILINE)
     rows = re.findall(r"^\| `([^`]+)` \| ([a-z ]+) \| ", section, re.MULTILINE)
     return {path: set(types.split(" or ")) for path, types in rows}
 
@@ -28,7 +32,10 @@ def differences(command: str, value: Any) -> list[str]:
 
 
 def _differences(value: Any, path: str, known: dict[str, set[str]]) -> Iterator[str]:
-    if path and (kind := _type(value)) not in known.get(path, set()):
+    types = known.get(path, set())
+    if "any" in types:
+        return
+    if path and (kind := _type(value)) not in types:
         yield f"{path} is {kind}"
     if isinstance(value, list):
         for item in value:
@@ -42,9 +49,15 @@ def _differences(value: Any, path: str, known: dict[str, set[str]]) -> Iterator[
             for item in value.values():
                 yield from _differences(item, f"{before}*", known)
             return
-        yield from (f"{before}{name} is only on one side" for name in sorted(names ^ value.keys()))
+        required = {name for name in names if "absent" not in known[before + name]}
+        wrong = sorted((required - value.keys()) | (value.keys() - names))
+        yield from (f"{before}{name} is only on one side" for name in wrong)
         for name in names & value.keys():
             yield from _differences(value[name], f"{before}{name}", known)
+
+
+def _text() -> str:
+    return PAGE.read_text(encoding="utf-8")
 
 
 def _type(value: Any) -> str:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from tests.support.json_pages import described
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from journeys import __version__
 from journeys.cli import main
+from journeys.cli.app import app
 
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -30,29 +36,30 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["run"],
-        ["send"],
-        ["show"],
-        ["tail"],
-        ["lag"],
-        ["doctor"],
-        ["support-bundle"],
-        ["demo"],
-        ["topics", "create"],
-        ["schemas", "register"],
-        ["schemas", "check"],
-        ["schemas", "export"],
-        ["config", "show"],
-        *(["dead-letters", command] for command in ("list", "show", "replay", "export", "resume")),
-    ],
-)
-def test_each_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def commands(command: Any, *before: str) -> Iterator[tuple[str, Any]]:
+    """Each command that is no group of others, with its name as a user types it."""
+    if isinstance(command, TyperGroup):
+        for name, part in command.commands.items():
+            yield from commands(part, *before, name)
+    else:
+        yield " ".join(before), command
+
+
+COMMANDS = dict(commands(get_command(app), "journeys"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Help needs no settings, no broker and no registry."""
-    assert main([*command, "--help"]) == 0
-    assert "Usage: journeys" in capsys.readouterr().out
+    assert main([*name.split()[1:], "--help"]) == 0
+    assert f"Usage: {name} " in capsys.readouterr().out
+
+
+def test_each_command_that_prints_prints_json_as_the_page_describes() -> None:
+    """A worker logs JSON lines, an export is JSON lines, and the demo is for people."""
+    with_json = {name for name, command in COMMANDS.items() if "as_json" in {each.name for each in command.params}}
+    assert COMMANDS.keys() - with_json == {"journeys run", "journeys dead-letters export", "journeys demo"}
+    assert described() == with_json
 
 
 def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

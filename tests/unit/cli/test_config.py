@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.json_pages import differences
 
 from journeys.cli import main
 from journeys.cli.config import as_markdown
@@ -71,7 +72,9 @@ def test_config_show_hides_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert main(["config", "show", "--json"]) == 0
     shown = capsys.readouterr().out
     assert "s3cret" not in shown
-    rows = {row["key"]: row["value"] for row in json.loads(shown[shown.index("[\n") :])}
+    printed = json.loads(shown[shown.index("[\n") :])
+    assert differences("journeys config show", printed) == []
+    rows = {row["key"]: row["value"] for row in printed}
     assert rows["api.key"] == "***"
     assert rows["kafka.config"] == {"sasl.password": "***", "sasl.username": "me"}
     assert rows["registry.config"] == {"basic.auth.user.info": "***"}

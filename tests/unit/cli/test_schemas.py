@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from tests.support.json_pages import differences
 
 from journeys.cli import main
 from journeys.producer.export import files
@@ -27,6 +29,10 @@ def test_schemas_are_exported_as_files(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["schemas", "export", str(target)]) == 0
     assert [Path(line) for line in capsys.readouterr().out.splitlines()] == [target / name for name in files()]
     assert {path.name: path.read_text() for path in target.iterdir()} == files()
+    assert main(["schemas", "export", str(target), "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert differences("journeys schemas export", written) == []
+    assert written == [str(target / name) for name in files()]
 
 
 def test_export_to_an_unwritable_path_is_reported_in_one_line(
