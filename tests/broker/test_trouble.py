@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count, islice
@@ -18,6 +19,7 @@ from tests.broker.ops import address_of, control, degraded, measured, oldest_ord
 from tests.broker.places import Found, Place, place_of_each, traces
 from tests.broker.shop import CHANNELS, Shop, open_shop
 from tests.broker.workers import until
+from tests.support.json_pages import differences
 
 from journeys.ops.health import DEGRADED, UNREADY
 from journeys_sandbox.api.generator import journey_of
@@ -264,7 +266,7 @@ def test_a_flood_of_dead_letters_shuts_the_gate(stack: Stack, namespace: str) ->
         assert {"topic": shop.orders, "waiting": 0}.items() <= shown["partitions"][0].items()
         assert httpx.post(f"{address}/resume", trust_env=False).status_code == 403
         assert "flood" in reasons(address)
-        assert control(address, "/resume") == {"ok": True, "opened": ["flood"], "shut": []}
+        assert resumed_by_command(shop, address) == ["flood"]
         shop.until_published(len(behind))
 
         assert control(address, "/hold") == {"ok": True, "shut": ["operator"]}
@@ -279,9 +281,34 @@ def test_a_flood_of_dead_letters_shuts_the_gate(stack: Stack, namespace: str) ->
         assert reasons(address) == {}
         shop.place("x-429s30-n1-throttled")
         walk("The API throttles", worker, address)
+        bundle_names_no_order(shop, address, [*refused, *behind, *held, "x-429s30-n1-throttled"])
         assert worker.stop() == 0
         shop.audit(behind + held)
         assert [line["event"] for line in worker.lines() if line["event"] in TOLD] == list(TOLD)
+
+
+def resumed_by_command(shop: Shop, address: str) -> list[str]:
+    """What `journeys dead-letters resume` opened at this worker."""
+    ended = shop.crew.run("dead-letters", "resume", "--url", address, "--json")
+    [answer] = answers = json.loads(ended.stdout)
+    assert (ended.code, differences("journeys dead-letters resume", answers)) == (0, [])
+    opened: list[str] = answer["opened"]
+    return opened
+
+
+def bundle_names_no_order(shop: Shop, address: str, orders: list[str]) -> None:
+    """`journeys support-bundle` of a worker with an order in hand: it has every file, and no order id in any."""
+    file, log = shop.directory / "bundle.zip", shop.directory / "worker-0.log"
+    ended = shop.crew.run("support-bundle", str(file), "--url", address, "--log", str(log), "--json")
+    answer = json.loads(ended.stdout)
+    assert (ended.code, differences("journeys support-bundle", answer)) == (0, [])
+    with zipfile.ZipFile(file) as bundle:
+        texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
+    pages = ["worker-1/metrics.txt", "worker-1/readyz.json"]
+    assert list(texts) == answer["files"] == ["about.json", "doctor.json", "settings.json", *pages, "worker.log"]
+    assert re.fullmatch(r"order-\d+", json.loads(texts["worker-1/readyz.json"])["oldest_order"]["order_id"])
+    assert "order.published" in texts["worker.log"]
+    assert [order for order in orders if any(order in text for text in texts.values())] == []
 
 
 TOLD = ("dead_letters.flood", "dead_letters.resumed", "intake.held", "intake.resumed")

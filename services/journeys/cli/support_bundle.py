@@ -10,7 +10,7 @@ import zipfile
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from journeys.cli.options import AsJson, ConfigFile, loaded
 from journeys.cli.terminal import complain
 from journeys.errors import HaltError, SetupError
 
+if TYPE_CHECKING:
+    from journeys.doctor.bundle import Scrubber
+
 EPILOG = (
     "Examples:\n\n"
     "  journeys support-bundle bundle.zip\n\n"
@@ -28,7 +31,6 @@ EPILOG = (
     "workers, and the end of a log. Secrets are hidden, and order ids are replaced by order-1, order-2, and so on. "
     "Look at it before you send it."
 )
-_PAGES = {"metrics.txt": "/metrics", "readyz.json": "/readyz"}
 
 
 def support_bundle(
@@ -48,7 +50,7 @@ def support_bundle(
         raise typer.BadParameter(f"{file} exists already", param_hint="FILE")
     ending = [] if log is None else _ending(log, lines)
 
-    from journeys.doctor.bundle import LogScrubber
+    from journeys.doctor.bundle import Scrubber
     from journeys.settings.listing import rows_of
 
     files = {
@@ -56,10 +58,11 @@ def support_bundle(
         "doctor.json": json.dumps(examined(found).as_json(), indent=2),
         "settings.json": json.dumps([asdict(row) for row in rows_of(found.settings, found.sources)], indent=2),
     }
+    scrubber = Scrubber()
     for number, address in enumerate(url or [], 1):
-        files |= _pages(address, number)
+        files |= _pages(address, f"worker-{number}", scrubber)
     if log is not None:
-        files["worker.log"] = "\n".join([*LogScrubber().lines(ending), ""])
+        files["worker.log"] = "\n".join([*scrubber.lines(ending), ""])
     try:
         with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as bundle:
             for name, text in files.items():
@@ -81,14 +84,14 @@ def _ending(log: Path, count: int) -> list[str]:
         raise typer.BadParameter(f"{log} cannot be read: {error.strerror}", param_hint="--log") from None
 
 
-def _pages(address: str, number: int) -> dict[str, str]:
+def _pages(address: str, worker: str, scrubber: Scrubber) -> dict[str, str]:
     """The pages of a worker. If it does not answer, a line on stderr says so, and the bundle goes without them."""
     from journeys.ops.client import page
 
     found: dict[str, str] = {}
     try:
-        for name, path in _PAGES.items():
-            found[f"worker-{number}/{name}"] = page(address, path)
+        found[f"{worker}/metrics.txt"] = page(address, "/metrics")
+        found[f"{worker}/readyz.json"] = scrubber.line(page(address, "/readyz"))
     except HaltError as error:
         complain(str(error))
     except ValueError as error:

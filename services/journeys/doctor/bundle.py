@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from journeys.redact import HIDDEN, names_secret, without_credentials
@@ -17,10 +17,10 @@ _SHORTEST = 4
 """The fewest characters of an order id that is also replaced within other texts."""
 
 
-class LogScrubber:
+class Scrubber:
     """Replaces order ids by `order-1`, `order-2`, … in the order of their appearance, and hides secrets.
 
-    So an order can be followed through the lines, and its id is not in the bundle in any form.
+    So an order can be followed through the lines. Its id is not in the bundle in any form.
     """
 
     def __init__(self) -> None:
@@ -29,16 +29,17 @@ class LogScrubber:
     def lines(self, lines: Iterable[str]) -> Iterable[str]:
         """The lines of a log, without order ids, e-mail addresses and secrets."""
         for line in lines:
-            yield self._line(line.rstrip("\r\n"))
+            yield self.line(line.rstrip("\r\n"))
 
-    def _line(self, line: str) -> str:
+    def line(self, line: str) -> str:
+        """One line of a log, or a JSON object in one line, without them."""
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError):
             fields = None
         if isinstance(fields, dict):
-            if isinstance(known := fields.get(_ID), str):
-                self._name(known)
+            for order_id in _ids(fields):
+                self._name(order_id)
             return json.dumps({name: self._clean(name, value) for name, value in fields.items()})
         return self._text(_IN_TEXT.sub(lambda found: f"{_ID}={self._name(found[1].strip(chr(39)))}", line))
 
@@ -61,3 +62,14 @@ class LogScrubber:
             if len(order_id) >= _SHORTEST and order_id in text:
                 text = text.replace(order_id, name)
         return _MAIL.sub(HIDDEN, without_credentials(text))
+
+
+def _ids(value: Any) -> Iterator[str]:
+    """The order ids that a decoded JSON value holds under their name."""
+    if isinstance(value, dict):
+        if isinstance(order_id := value.get(_ID), str):
+            yield order_id
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _ids(item)
