@@ -6,6 +6,7 @@ Text from outside may hold anything, also line breaks and terminal codes: these 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,14 +20,15 @@ from rich.text import Text
 from journeys.cli.terminal import shortened
 from journeys.dead_letters.formats import iso
 
-_WIDE = 240
-"""Columns of output that is no terminal: a program reads it line by line."""
+_NO_LIMIT = 10_000
+"""Columns of output that has no width: a program reads it line by line."""
 
 
 def console() -> Console:
-    """Standard output."""
+    """Standard output, as wide as its terminal. Without a terminal a row is one line, unless COLUMNS gives a width."""
     out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=_WIDE)
+    has_width = out.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return out if has_width else Console(highlight=False, width=_NO_LIMIT)
 
 
 @contextmanager

@@ -87,8 +87,7 @@ def tail(
             if as_json:
                 typer.echo(json.dumps(record.as_json()))
             else:
-                is_terminal = out.is_terminal
-                out.print(line(record), no_wrap=is_terminal, overflow="ellipsis", soft_wrap=not is_terminal)
+                out.print(line(record), no_wrap=True, overflow="ellipsis")
             sys.stdout.flush()
     if unreadable:
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from journeys.cli.screen import console as stdout
 from journeys.cli.timeline import timeline
 from journeys.tools.event import Event
 from journeys_sandbox.demo.audit import Published, Result
@@ -44,12 +45,6 @@ class Step:
         self._progress.update(self._tasks[name], completed=done, total=total, amount=amount)
 
 
-def _console() -> Console:
-    """Standard output. Without a terminal it is 100 columns wide."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=100)
-
-
 def _amount(done: int, total: int | None) -> str:
     if total is not None and total < 100_000:
         return f"{done} of {total}"
@@ -60,7 +55,7 @@ class Screen:
     """Prints the demo's steps, tables and totals."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or _console()
+        self._console = console or stdout()
 
     def say(self, *lines: str) -> None:
         """Print lines with rich's markup."""

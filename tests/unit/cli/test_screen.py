@@ -18,6 +18,19 @@ def test_counts_use_the_plural(count: int, text: str) -> None:
     assert screen.some(count, "letter") == text
 
 
+@pytest.mark.parametrize(("columns", "lines"), [(None, 1), ("", 1), ("40", 8)])
+def test_row_is_one_line_without_a_terminal_unless_columns_gives_a_width(
+    columns: str | None, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program reads a line as a row. People who set COLUMNS want tables that fit."""
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
+    screen.table(screen.console(), ("order", "letters"), [("x" * 200, 1)])
+    assert sum("x" in line for line in capsys.readouterr().out.splitlines()) == lines
+
+
 @pytest.mark.slow
 def test_progress_bar_leaves_stdout_alone() -> None:
     """With `export > file` on a terminal, the file gets every line and nothing of the bar."""
