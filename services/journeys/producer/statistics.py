@@ -20,10 +20,12 @@ class _RoundTrips(msgspec.Struct):
 
 
 class _Connection(msgspec.Struct):
-    """A connection to a broker. The coordinator of the transactions has one of its own."""
+    """A connection to a broker."""
 
     nodeid: int
-    """The id of the broker; negative as long as it is not known."""
+    """The broker's id. It is -1 for a connection to a bootstrap server, and for that to the transaction coordinator."""
+    nodename: str
+    """The broker's address."""
     rtt: _RoundTrips
 
 
@@ -47,7 +49,8 @@ class Queued:
 class ProducerStatistics:
     """Adds up the reports of one producer after another. Any thread may read the attributes: they are replaced whole.
 
-    It keeps sums, not librdkafka's percentiles: Prometheus cannot add percentiles up over time and over workers.
+    It keeps sums, not librdkafka's percentiles. Those leave out round trips of more than half a second: an answer after
+    2 s left `p99` at 1.5 ms, and counted as `outofrange` (measured; librdkafka 2.16).
     """
 
     def __init__(self) -> None:
@@ -65,11 +68,12 @@ class ProducerStatistics:
         except msgspec.DecodeError:
             return
         requests, round_trips_s = dict(self.requests), dict(self.round_trips_s)
-        for connection in report.brokers.values():
-            if connection.nodeid >= 0:
-                broker, answered = str(connection.nodeid), connection.rtt
-                requests[broker] = requests.get(broker, 0) + answered.cnt
-                round_trips_s[broker] = round_trips_s.get(broker, 0.0) + answered.sum / 1e6
+        connections = report.brokers.values()
+        brokers = {each.nodename: str(each.nodeid) for each in connections if each.nodeid >= 0}
+        for each in connections:
+            if (broker := brokers.get(each.nodename)) is not None:
+                requests[broker] = requests.get(broker, 0) + each.rtt.cnt
+                round_trips_s[broker] = round_trips_s.get(broker, 0.0) + each.rtt.sum / 1e6
         self.queued = Queued(records=report.msg_cnt, bytes=report.msg_size)
         self.requests, self.round_trips_s = requests, round_trips_s
 
