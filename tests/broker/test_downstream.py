@@ -16,7 +16,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from tests.broker.shop import Shop, open_shop
 from tests.downstream.warehouse import opened, query, rows, write_parquet
-from tests.support.document_blocks import statements, write_files
+from tests.support.document_blocks import commands, statements, write_files
 from tests.support.schema_pages import newest_edition_sql
 
 from journeys.producer import schemas
@@ -24,8 +24,10 @@ from journeys.producer.channels import Channels
 from journeys_sandbox.api.generator import journey_of
 from journeys_sandbox.stack.stack import Stack
 
-ORDERS = [*(f"n30-{number}" for number in range(6)), "x-nullevent-n5-a"]
-"""Orders whose events are of every channel, and one with an item that is no event."""
+TUTORIAL = ["1002", "1003", "1004"]
+"""The orders of docs/tutorial.md, which docs/consume.md reads."""
+ORDERS = [*(f"n30-{number}" for number in range(6)), "x-nullevent-n5-a", *TUTORIAL]
+"""Orders whose events are of every channel, one with an item that is no event, and those of the tutorial."""
 
 
 def decoded(shop: Shop) -> dict[str, list[dict[str, Any]]]:
@@ -67,6 +69,8 @@ def reader_finds_each_whole_journey(shop: Shop, directory: Path) -> None:
         [sys.executable, "reader.py"], cwd=directory, env={**os.environ, **shop.crew.environment}, text=True, timeout=60
     )
     printed = dict(line.split(": ", 1) for line in output.splitlines())
+    [shown] = [command for command in commands("docs/consume.md") if command.text == "python reader.py"]
+    assert shown.output.splitlines() == [f"{order}: {printed[order]}" for order in TUTORIAL]
     channels = Channels()
     assert printed.keys() == {*ORDERS}
     for order, (summary, _) in shop.summaries().items():
@@ -103,10 +107,10 @@ def models_share_the_revenue(tables: dict[str, Path]) -> None:
     *views, last, linear = statements("docs/consume.md")
     with opened(**tables) as warehouse:
         for view in views:
-            warehouse.execute(view)
+            warehouse.execute(view.sql)
         assert {row["order_id"] for row in rows(warehouse, "from complete_journeys")} == {*ORDERS}
         revenue = "select currency, round(sum(revenue), 6) as revenue from {} group by currency order by currency"
         expected = rows(warehouse, revenue.format("(from journey_events where step = 1)"))
         assert expected
-        assert rows(warehouse, revenue.format(f"({last})")) == expected
-        assert rows(warehouse, revenue.format(f"({linear})")) == expected
+        assert rows(warehouse, revenue.format(f"({last.sql})")) == expected
+        assert rows(warehouse, revenue.format(f"({linear.sql})")) == expected
