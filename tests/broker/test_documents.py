@@ -14,21 +14,20 @@ from journeys_sandbox.api.server import StandInThread
 from journeys_sandbox.stack.stack import Stack
 
 NOT_TYPED = {
-    "make demo": "test_demo.py runs the demo",
+    "make demo": "test_demo.py runs the demo, and compares what it prints",
     "make test": "runs these tests",
-    "pip install .": "installs",
-    "python3 -m venv .venv && . .venv/bin/activate": "installs",
-    "pip install '.[demo]' ./examples/attribution": "installs",
-    "python -m journeys_sandbox | tee sandbox.env": "the tests share a sandbox",
+    "pip install .": "tests/extra/test_tutorial.py installs",
+    "python3 -m venv .venv && . .venv/bin/activate": "tests/extra/test_tutorial.py installs",
+    "pip install '.[demo]' ./examples/attribution": "tests/extra/test_tutorial.py installs",
+    "python -m journeys_sandbox | tee sandbox.env": "test_sandbox.py starts it, and compares what it prints",
     ". .venv/bin/activate && . ./sandbox.env": "the tests share a sandbox",
     "export JOURNEYS_KAFKA__BOOTSTRAP_SERVERS=kafka:9092": "an address of the reader's own",
     "export JOURNEYS_REGISTRY__URL=http://registry:8081": "an address of the reader's own",
     "export JOURNEYS_API__KEY_FILE=/run/secrets/order-event-api-key": "a key of the reader's own",
 }
 """Commands that these tests leave out, each with the reason."""
-DOCUMENTS = ("docs/tutorial.md", "README.md", "docs/operations.md")
-COMMANDS = tuple(dict.fromkeys(command for document in DOCUMENTS for command in commands(document)))
-"""Each command that the documents show, once."""
+SCENES = (("README.md", "docs/operations.md"), ("docs/tutorial.md",))
+"""The documents whose commands are typed in one place, one after the other."""
 
 
 @pytest.fixture
@@ -48,12 +47,16 @@ def newcomer(stack: Stack, namespace: str) -> Iterator[Crew]:
             yield workers
 
 
+@pytest.mark.parametrize("documents", SCENES)
 def test_commands_print_what_the_page_shows(
-    newcomer: Crew, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    documents: tuple[str, ...], newcomer: Crew, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each command exits with 0. Its output is the page's, apart from the prefix of the test's own names."""
+    """Typed in their order, once each, commands exit with 0. They print what the pages show, but for our own prefix."""
     monkeypatch.chdir(tmp_path)
-    for command in COMMANDS:
+    shown: dict[str, Command] = {}
+    for command in (command for document in documents for command in commands(document)):
+        shown.setdefault(command.text, command)
+    for command in shown.values():
         if command.text.endswith("journeys run"):
             newcomer.hire()  # at any free port
         elif command.text not in NOT_TYPED:
@@ -64,7 +67,8 @@ def test_commands_print_what_the_page_shows(
 
 def test_commands_left_out_are_in_the_documents() -> None:
     """The list of commands that the tests leave out has none that no document shows."""
-    assert NOT_TYPED.keys() <= {command.text for command in COMMANDS}
+    documents = (document for scene in SCENES for document in scene)
+    assert NOT_TYPED.keys() <= {command.text for document in documents for command in commands(document)}
 
 
 def assert_prints(newcomer: Crew, command: Command, namespace: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from tests.broker.kafka_tools import create_topics, produce_orders, read_committed
+from tests.support.document_blocks import commands
 
 from journeys_sandbox.stack.kafka import Broker
 
@@ -103,7 +104,7 @@ def test_the_broker_ends_with_its_killed_parent(tmp_path: Path) -> None:
 
 
 def test_one_command_starts_kafka_registry_and_api(tmp_path: Path) -> None:
-    """`python -m journeys_sandbox` prints the addresses of all three. Ctrl-C ends them and removes their files."""
+    """It prints the addresses of all three, as the tutorial shows. Ctrl-C ends them and removes their files."""
     ports = ("--kafka-port=0", "--registry-port=0", "--api-port=0")
     sandbox = subprocess.Popen(  # noqa: S603  # our own command line
         [sys.executable, "-m", "journeys_sandbox", *ports],
@@ -114,8 +115,10 @@ def test_one_command_starts_kafka_registry_and_api(tmp_path: Path) -> None:
     with sandbox:
         assert sandbox.stdout is not None
         try:
-            exports = dict(sandbox.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(3))
-            assert "Ctrl-C" in sandbox.stdout.readline()
+            lines = [sandbox.stdout.readline() for _ in range(4)]
+            [shown] = [command for command in commands("docs/tutorial.md") if "journeys_sandbox" in command.text]
+            assert shown.prints("".join(lines))
+            exports = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines[:3])
             create_topics(exports["JOURNEYS_KAFKA__BOOTSTRAP_SERVERS"], "orders", partitions=1)
             with SchemaRegistryClient({"url": exports["JOURNEYS_REGISTRY__URL"], "timeout": 10}) as client:
                 assert client.get_subjects() == []
