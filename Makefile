@@ -81,10 +81,15 @@ format: $(READY) ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# As after `pip install`: no process of a benchmark compiles its modules at its start.
+COMPILE = $(BIN)/python -m compileall -q $(VENV)/lib services
+
 bench: $(READY) ## measure the worker and every part of it; writes benchmarks/RESULTS.md
+	$(COMPILE)
 	$(BIN)/python -m benchmarks.report
 
 bench-peers: $(READY) ## compare the worker with its alternatives (some need Go or a JDK); writes benchmarks/PEERS.md
+	$(COMPILE)
 	$(BIN)/python -m benchmarks.peers --write
 
 WHEELS := .cache/wheels
