@@ -4,8 +4,10 @@ WORKDIR /src
 # The compiler builds the encoder in C. The final image has no compiler.
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/journeys
-COPY requirements/run.txt requirements/build.in requirements/
-RUN /opt/journeys/bin/pip install --no-cache-dir --require-hashes --requirement requirements/run.txt
+# `--build-arg REQUIREMENTS=otel` adds OpenTelemetry, for tracing.
+ARG REQUIREMENTS=run
+COPY requirements/run.txt requirements/otel.txt requirements/build.in requirements/
+RUN /opt/journeys/bin/pip install --no-cache-dir --require-hashes --requirement "requirements/$REQUIREMENTS.txt"
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY docs/runbook.md docs/runbook.md
 COPY schemas schemas

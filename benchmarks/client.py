@@ -41,7 +41,7 @@ class Silent:
     def extra_page(self) -> None:
         """Record a request for an extra page."""
 
-    def request(self, outcome: str, seconds: float, detail: str) -> None:
+    def request(self, outcome: str, seconds: float, detail: str, page: int) -> None:
         """A request ended."""
 
     def unauthorized(self, reason: str) -> None:

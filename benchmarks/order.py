@@ -40,10 +40,11 @@ from journeys.producer.channels import Channel
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
-from journeys.worker.handover import AdmittedOrder, ResultQueue
+from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
 from journeys.worker.hooks import Hooks
 from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
 from journeys.worker.service import collect_rarely
+from journeys.worker.tracing import Tracing
 from journeys_sandbox.api.contract import Api, ApiSettings
 
 TARGET = 200.0
@@ -86,14 +87,15 @@ class Reader:
 class Bench:
     """The parts of the event loop's side, with one method for each way. Create it on the event loop."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, tracing: Tracing | None = None) -> None:
         self.work = orders(count)
         self.client = Memory(self.work)
         channels = {f"journey.{channel}": channel.value for channel in Channel}
-        hooks = Hooks(
+        self.hooks = hooks = Hooks(
             MetricsHook(Metrics(), channels=channels, rejected_topic="journey.rejected"),
             LogHook(rejected_topic="journey.rejected"),
             ReadinessHook(Health()),
+            *([] if tracing is None else [tracing]),
         )
         keeper = Gatekeeper(Gate(), RateLimiter(), slots=128, chance=random.random, changed=lambda _: None)
         ids = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS)}
@@ -111,6 +113,7 @@ class Bench:
             keeper=keeper,
             hooks=hooks,
             failed=self.failures.append,
+            tracer=tracing,
         )
         self.admitted = [AdmittedOrder(epoch=1, message=order.message) for order in self.work]
         self.journeys: list[Journey] = []
@@ -130,15 +133,14 @@ class Bench:
         for journey in self.journeys:
             self.encoder.encode(journey)
 
-    async def all(self) -> None:
+    async def all(self) -> list[FinishedOrder]:
         """Turn order messages into finished orders."""
         self.pool.submit(self.admitted)
         while self.results.qsize() < len(self.work):
             await asyncio.sleep(0)
             if self.failures:
                 raise self.failures[0]
-        for _ in self.work:
-            self.results.get_nowait()
+        return [self.results.get_nowait() for _ in self.work]
 
     async def switch(self) -> None:
         """Run one task per order that yields once."""
@@ -148,7 +150,7 @@ class Bench:
 async def run(count: int, rounds: int) -> Mapping[str, list[float]]:
     """Microseconds per order, by way and round."""
     bench = Bench(count)
-    ways: dict[str, Callable[[], Awaitable[None]]] = {
+    ways: dict[str, Callable[[], Awaitable[object]]] = {
         "decode": bench.decode,
         "fetch": bench.fetch,
         "encode": bench.encode,

@@ -60,6 +60,13 @@ class ReplayHeader(StrEnum):
     """As `fetched-at`, when the order was replayed last; absent if the letter named no order."""
 
 
+class TraceHeader(StrEnum):
+    """Headers of an order message, and of each record that a traced order becomes: W3C Trace Context."""
+
+    PARENT = "traceparent"
+    """The span that the reader's own spans belong to. It replaces the header of the order message."""
+
+
 class RecordHeader(StrEnum):
     """Headers of a published record. Those that are null in the record are absent."""
 

@@ -68,6 +68,8 @@ EventName: TypeAlias = Literal[
     "dead_letters.resumed",
     "intake.held",
     "intake.resumed",
+    "tracing.failing",
+    "tracing.recovered",
     "library.message",
 ]
 Format: TypeAlias = Literal["auto", "json", "console"]
@@ -93,6 +95,7 @@ _NOT_INFO: Final[Mapping[EventName, Level]] = {
     "api.paused": "warning",
     "api.failing": "warning",
     "intake.held": "warning",
+    "tracing.failing": "warning",
     "dead_letters.flood": "error",
     "api.unauthorized": "error",
     "topic.missing": "error",

@@ -91,7 +91,7 @@ class Account:
     def extra_page(self) -> None:
         """Record a request for an extra page."""
 
-    def request(self, outcome: str, seconds: float, detail: str) -> None:
+    def request(self, outcome: str, seconds: float, detail: str, page: int) -> None:
         """Not remembered."""
 
     def changed(self, reasons: Mapping[Reason, str]) -> None:

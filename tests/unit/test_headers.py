@@ -6,10 +6,10 @@ from enum import StrEnum
 
 import pytest
 
-from journeys.headers import ErrorHeader, RecordHeader, ReplayHeader, RetryHeader
+from journeys.headers import ErrorHeader, RecordHeader, ReplayHeader, RetryHeader, TraceHeader
 
 
-@pytest.mark.parametrize("header", [*RetryHeader, *ErrorHeader, *ReplayHeader, *RecordHeader])
+@pytest.mark.parametrize("header", [*RetryHeader, *ErrorHeader, *ReplayHeader, *TraceHeader, *RecordHeader])
 def test_header_is_found_by_its_text(header: StrEnum) -> None:
     """Headers that were read are plain strings, and sets of ours must find them."""
     assert str(header) in frozenset(type(header))

@@ -42,8 +42,11 @@ class Client(Protocol):
 class Observer(Protocol):
     """Counts and logs requests. Called on the event loop, so it must not block."""
 
-    def request(self, outcome: str, seconds: float, detail: str) -> None:
-        """Record the end of a request: `ok`, `cancelled`, or the reason of its failure, with more in `detail`."""
+    def request(self, outcome: str, seconds: float, detail: str, page: int) -> None:
+        """Record the end of a request for a page, counted from 1; in the task of its order, or one started there.
+
+        `outcome` is `ok`, `cancelled`, or the reason of the failure, with more in `detail`.
+        """
 
     def extra_page(self) -> None:
         """Record a request for a page after the last one that `total` speaks of."""
@@ -344,7 +347,7 @@ class Fetcher:
             raise
         finally:
             self.in_flight -= 1
-            self._observer.request(outcome, self._clock.monotonic() - started, detail)
+            self._observer.request(outcome, self._clock.monotonic() - started, detail, number)
         return page
 
 

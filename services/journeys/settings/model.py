@@ -379,6 +379,16 @@ class OpsSettings(_Group):
         return None if self.token_file is None else _read_secret(self.token_file)
 
 
+class TracingSettings(_Group):
+    """Traces of single orders, sent to an OpenTelemetry collector. Needs the extra `journeys[otel]`."""
+
+    endpoint: WebAddress | None = Field(default=None, repr=False)
+    """Address of a collector that takes OTLP over HTTP, such as http://localhost:4318; none: no traces."""
+    ratio: float = Field(default=0.01, ge=0, le=1)
+    """Share of orders that are traced. An order message with a `traceparent` header is traced if its sender traces it,
+    whatever the share."""
+
+
 class Settings(_Group):
     """All settings."""
 
@@ -389,6 +399,7 @@ class Settings(_Group):
     publish: PublishSettings = PublishSettings()
     ops: OpsSettings = OpsSettings()
     logs: LogsSettings = LogsSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @property
     def settle(self) -> float:

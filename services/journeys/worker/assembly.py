@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import OrderConsumer
 from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.lag import Lag
 from journeys.consumer.order_message import Format
+from journeys.errors import SettingsError
 from journeys.fetcher.account.gate import Gate, GatePolicy, Reason
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
@@ -30,7 +32,7 @@ from journeys.producer.publisher import Publisher
 from journeys.redact import without_credentials
 from journeys.routing import Routes
 from journeys.settings import Settings
-from journeys.worker.event_loop.order_pool import Encoder, OrderPool
+from journeys.worker.event_loop.order_pool import Encoder, OrderPool, Tracer
 from journeys.worker.event_loop.order_reader import OrderReader
 from journeys.worker.handover import Backlog
 from journeys.worker.hooks import Hooks
@@ -44,6 +46,9 @@ from journeys.worker.kafka_thread.results import PendingResults
 from journeys.worker.kafka_thread.scheduled import Schedule
 from journeys.worker.kafka_thread.topic_watch import TopicWatch
 from journeys.worker.kafka_thread.transactions import Transactions
+
+if TYPE_CHECKING:  # OpenTelemetry may not be installed
+    from journeys.worker.tracing import Tracing
 
 _SLOTS = 2
 """Orders being worked on for each request that may be in flight: while one encodes or waits, another asks."""
@@ -157,7 +162,13 @@ def make_keeper(
 
 
 def assemble(
-    rules: Rules, clients: Clients, *, keeper: Gatekeeper, hooks: Hooks, failed: Callable[[BaseException], None]
+    rules: Rules,
+    clients: Clients,
+    *,
+    keeper: Gatekeeper,
+    hooks: Hooks,
+    failed: Callable[[BaseException], None],
+    tracer: Tracer | None = None,
 ) -> Parts:
     """Build the parts, on the event loop. The pool calls `failed` with a defect, there too."""
     clock, backlog = clients.clock, Backlog()
@@ -194,6 +205,7 @@ def assemble(
         keeper=keeper,
         hooks=hooks,
         failed=failed,
+        tracer=tracer,
         clock=clock,
     )
     topics = TopicWatch(
@@ -271,6 +283,31 @@ def make_client(settings: Settings) -> ApiClient:
         max_page_bytes=api.max_page_bytes,
     )
     return ApiClient(endpoint, key=api.current_key)
+
+
+def make_tracing(settings: Settings, *, instance_id: str) -> Tracing | None:
+    """The traces of a worker; None where no collector is set, and then OpenTelemetry is not imported.
+
+    Raises SettingsError if it is not installed.
+    """
+    tracing = settings.tracing
+    if tracing.endpoint is None:
+        return None
+    try:
+        from journeys.worker.tracing import Tracing, exporter  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        raise SettingsError(
+            [("JOURNEYS_TRACING__ENDPOINT", f"needs journeys[otel], which is not installed: {missing}")]
+        ) from None
+    return Tracing(
+        exporter(tracing.endpoint),
+        ratio=tracing.ratio,
+        group=settings.kafka.group_id,
+        api=settings.api.base_url,
+        instance=instance_id,
+        chance=random.random,
+        clock=Clock(),
+    )
 
 
 def make_encoder(settings: Settings, ids: Mapping[str, int], misfit: Callable[[str], None]) -> JourneyEncoder:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from journeys.model import Order, OrderMessage, Record
+from journeys.trace_context import TraceContext
 
 _RECORD_BYTES: Final = 400
 """Memory of a record beside its key and value, most of it headers (270 to 430 bytes measured)."""
@@ -42,6 +43,8 @@ class FinishedOrder(msgspec.Struct, frozen=True, kw_only=True):
     """None for a message without a readable order id."""
     reason: str | None = None
     """Why the order was not published; None for a published one."""
+    trace: TraceContext | None = None
+    """The span of the order; None if it is not traced."""
 
 
 def taken_by(records: Sequence[Record]) -> int:

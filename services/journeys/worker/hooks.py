@@ -25,6 +25,8 @@ class RequestEnded(msgspec.Struct, frozen=True):
     seconds: float
     detail: str = ""
     """More about the failure, for people."""
+    page: int = 1
+    """The number of the requested page, counted from 1."""
 
 
 class ExtraPageRequested(msgspec.Struct, frozen=True):
@@ -193,9 +195,9 @@ class Hooks:
 
     # The fetcher, the gatekeeper, the encoder and the schema lookups know these methods instead of the records.
 
-    def request(self, outcome: str, seconds: float, detail: str) -> None:
+    def request(self, outcome: str, seconds: float, detail: str, page: int) -> None:
         """As `RequestEnded`."""
-        self.notify(RequestEnded(outcome, seconds, detail))
+        self.notify(RequestEnded(outcome, seconds, detail, page))
 
     def extra_page(self) -> None:
         """As `ExtraPageRequested`."""

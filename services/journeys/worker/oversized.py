@@ -6,6 +6,7 @@ from msgspec import structs
 
 from journeys.errors import HaltError, RejectedOrderError
 from journeys.routing import Routes, route_failure, strip_letter
+from journeys.trace_context import stamp
 from journeys.worker.handover import FinishedOrder, taken_by
 
 
@@ -20,11 +21,13 @@ def replace_oversized(finished: FinishedOrder, routes: Routes, *, now_ms: int) -
         [letter] = finished.records
         if (stripped := strip_letter(letter, finished.order)) is None:
             raise HaltError(f"Kafka does not take the dead letter of {position}: raise max.message.bytes of its topic")
-        return structs.replace(finished, records=[stripped], size=taken_by([stripped]))
+        records = stamp([stripped], finished.trace)
+        return structs.replace(finished, records=records, size=taken_by(records))
     error = RejectedOrderError(
         f"Kafka does not take a record of the journey of {position}: it is too large (max.message.bytes)",
         reason="record-too-large",
         stage="publish",
     )
     record, outcome = route_failure(finished.message, finished.order, error, routes, now_ms=now_ms)
-    return structs.replace(finished, outcome=outcome, records=[record], size=taken_by([record]), reason=error.reason)
+    records = stamp([record], finished.trace)
+    return structs.replace(finished, outcome=outcome, records=records, size=taken_by(records), reason=error.reason)

@@ -53,6 +53,7 @@ from journeys.worker.assembly import (
     make_consumers,
     make_encoder,
     make_keeper,
+    make_tracing,
     patience,
     rules_of,
 )
@@ -80,6 +81,8 @@ _SETTLE_S = 4.5
 """The longest wait for the Kafka thread's last transaction; the thread itself allows 4 s."""
 _CLOSE_S = 5.0
 """The longest wait for leaving the groups."""
+_SEND_S = 2.0
+"""The longest wait for a collector that gets the last spans. What it has not got by then is lost."""
 
 
 def run(settings: Settings, log_output: LogOutput, sources: Mapping[str, str] | None = None) -> int:
@@ -149,6 +152,7 @@ class Service:
             parts=lambda: self._parts,
             problems=problems,
         )
+        self._tracing = make_tracing(settings, instance_id=self._instance_id)
         self._hooks = Hooks(
             MetricsHook(self._metrics, channels=channels, rejected_topic=rejected),
             LogHook(rejected_topic=rejected, settle_s=settings.settle),
@@ -159,6 +163,7 @@ class Service:
             ForeignHook(self._health),
             problems,
             self._console.history_hook,
+            *([] if self._tracing is None else [self._tracing]),
         )
         self._metrics.watch("gate", lambda: {(name,): name in keeper.reasons for name in REASONS})
         self._metrics.watch("rate", lambda: keeper.rate)
@@ -260,7 +265,14 @@ class Service:
             encoder=make_encoder(settings, ids, self._hooks.misfit),
             schema_text=lambda number: registry.schema_text(place.url, place.config, number),
         )
-        parts = assemble(self._rules, clients, keeper=self._keeper, hooks=self._hooks, failed=self._fail)
+        parts = assemble(
+            self._rules,
+            clients,
+            keeper=self._keeper,
+            hooks=self._hooks,
+            failed=self._fail,
+            tracer=self._tracing,
+        )
         self._parts, kafka = parts, parts.kafka
         self._watch(parts)
         self._watch_producer(clients.publisher.statistics)
@@ -285,7 +297,10 @@ class Service:
             raise HaltError(
                 f"Kafka did not let go within {_SETTLE_S:g} s; what is not committed goes to another worker"
             )
-        await _within(_CLOSE_S, in_daemon_thread(kafka.leave, name="kafka-leave"))
+        closing = [_within(_CLOSE_S, in_daemon_thread(kafka.leave, name="kafka-leave"))]
+        if self._tracing is not None:
+            closing.append(_within(_SEND_S, in_daemon_thread(self._tracing.close, name="tracing-close")))
+        await asyncio.gather(*closing)
         thread.result()
         if self._failure is not None:
             raise HaltError(f"a defect stopped the worker: {self._failure!r}") from self._failure

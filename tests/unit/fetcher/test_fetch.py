@@ -69,9 +69,10 @@ class Script:
 
 @dataclass
 class Notes:
-    """The observed outcomes and the states of the gate."""
+    """The observed outcomes and pages of requests, and the states of the gate."""
 
     outcomes: list[str] = field(default_factory=list)
+    pages: list[int] = field(default_factory=list)
     extra_pages: int = 0
     states: list[str] = field(default_factory=list)
 
@@ -79,9 +80,10 @@ class Notes:
         """Record a request for an extra page."""
         self.extra_pages += 1
 
-    def request(self, outcome: str, seconds: float, detail: str) -> None:
+    def request(self, outcome: str, seconds: float, detail: str, page: int) -> None:
         """A request ended."""
         assert seconds >= 0
+        self.pages.append(page)
         assert (detail == "") == (outcome in ("ok", "cancelled"))
         self.outcomes.append(outcome)
 
@@ -159,13 +161,14 @@ def fetch(
 
 def test_pages_of_one_order_are_fetched_side_by_side_within_their_bound() -> None:
     """The first page alone, then the others together, as many as the policy allows."""
-    script = Script(journey_of(19))
+    script, notes = Script(journey_of(19)), Notes()
     policy = Policy(tries=TRIES, pages_per_order=4)
-    journey = fetch(script, policy=policy)
+    journey = fetch(script, notes, policy=policy)
     assert [event["event_id"] for event in journey.events][:3] == ["1-0", "1-1", "2-0"]
     assert (len(journey.events), journey.pages, journey.consistent) == (19, 10, True)
     assert script.most_together == 4
     assert dict(script.asked) == dict.fromkeys(range(1, 11), 1)
+    assert sorted(notes.pages) == [*range(1, 11)]
 
 
 def test_requests_in_flight_are_bounded_over_everything() -> None:

@@ -38,9 +38,10 @@ class Notes:
     def extra_page(self) -> None:
         """Record a request for an extra page."""
 
-    def request(self, outcome: str, seconds: float, detail: str) -> None:
+    def request(self, outcome: str, seconds: float, detail: str, page: int) -> None:
         """A request ended."""
         assert seconds >= 0
+        assert page >= 1
         assert (detail == "") == (outcome in ("ok", "cancelled"))
         self.outcomes.append(outcome)
 

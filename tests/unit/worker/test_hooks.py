@@ -43,12 +43,12 @@ def test_methods_of_other_packages_make_the_same_records() -> None:
     """The fetcher, the gatekeeper, the encoder and the schema lookups know no record."""
     seen: list[Happening] = []
     hooks = Hooks(seen.append)
-    hooks.request("timeout", 0.2, "no answer in time")
+    hooks.request("timeout", 0.2, "no answer in time", 2)
     hooks.misfit("/price")
     hooks.gate({"down": "10 in a row failed"})
     hooks.registry("it answers HTTP 503")
     assert seen == [
-        RequestEnded("timeout", 0.2, "no answer in time"),
+        RequestEnded("timeout", 0.2, "no answer in time", 2),
         FieldMisfit("/price"),
         GateChanged({"down": "10 in a row failed"}),
         RegistryAwaited("it answers HTTP 503"),

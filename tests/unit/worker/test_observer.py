@@ -449,14 +449,14 @@ def test_shut_gate_is_the_only_reason_while_the_api_is_down() -> None:
     now = [0.0]
     health = Health()
     hooks = Hooks(LogHook(rejected_topic="rejected"), FailingHook(health, monotonic=lambda: now[0]))
-    hooks.request("connect", 0.1, "")
+    hooks.request("connect", 0.1, "", 1)
     seen = []
     gates: list[dict[Reason, str]] = [{}, {"down": "20 in a row failed"}, {"down": "20 in a row failed"}]
     for now[0], reasons in zip((31.0, 32.0, 90.0), gates, strict=True):
         hooks.gate(reasons)
         hooks.notify(OrdersWaiting(0, None))
         seen.append("failing" in health.readiness().degraded)
-    hooks.request("ok", 0.1, "")
+    hooks.request("ok", 0.1, "", 1)
     hooks.gate({})
     hooks.notify(OrdersWaiting(0, None))
     assert (seen, health.readiness().degraded) == ([True, False, False], {})

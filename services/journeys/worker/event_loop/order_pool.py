@@ -60,6 +60,16 @@ class Keeper(Protocol):
         """Whether the API answered for another order since then, in seconds of the monotonic clock."""
 
 
+class Tracer(Protocol):
+    """Traces orders; see `Tracing`. Nothing here blocks or raises."""
+
+    def begin(self, message: OrderMessage, /) -> None:
+        """Decide whether this order is traced. Called in the task that works on the order, before anything else."""
+
+    def end(self, finished: FinishedOrder, /) -> FinishedOrder:
+        """Note how the order of this task ended. Returns it with a `traceparent` in its records, if it is traced."""
+
+
 @dataclass(kw_only=True, eq=False)
 class OrderPool:
     """Fetches and encodes the orders in hand, at most `slots` of them side by side, paused ones not counted.
@@ -79,6 +89,7 @@ class OrderPool:
     keeper: Keeper
     hooks: Hooks
     failed: Callable[[BaseException], None]
+    tracer: Tracer | None = None
     clock: Clock = field(default_factory=Clock)
     _loop: asyncio.AbstractEventLoop = field(init=False, default_factory=asyncio.get_running_loop)
     _waiting: deque[AdmittedOrder] = field(init=False, default_factory=deque)
@@ -147,6 +158,8 @@ class OrderPool:
 
     async def _work(self, admitted: AdmittedOrder) -> None:
         message = admitted.message
+        if self.tracer is not None:
+            self.tracer.begin(message)
         order: Order | None = None
         reason: str | None = None
         is_refused = False
@@ -178,7 +191,7 @@ class OrderPool:
             order=order,
             reason=reason,
         )
-        self.results.put(finished)
+        self.results.put(finished if self.tracer is None else self.tracer.end(finished))
 
 
 def _used_up_tiers(order: Order | None, error: OrderError) -> bool:
