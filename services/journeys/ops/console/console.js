@@ -19,12 +19,15 @@ function fill(node, attributes, children) {
 const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-/** Renders a part of the page only when its data have changed, so that focus and selection stay. */
+/** Renders a part of the page only when its data have changed, so that a selection stays. Keeps the focus on a link. */
 function show(id, data, render) {
   const text = JSON.stringify(data);
   if (shown.get(id) === text) return;
   shown.set(id, text);
-  $(id).replaceChildren(...render(data));
+  const part = $(id);
+  const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  part.replaceChildren(...render(data));
+  [...part.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
 }
 
 /** The rows of a table; the first cell of each is its heading. Without rows, one cell says so. */
@@ -233,6 +236,7 @@ function ask(control) {
   asked = control;
   [$("question-title").textContent, $("question-text").textContent, $("yes").textContent] = QUESTIONS[control];
   $("token-line").hidden = controls !== "token";
+  $("token").value = "";
   $("refusal").textContent = "";
   $("question").showModal();
 }
@@ -247,6 +251,7 @@ async function answer(event) {
     if (ok) {
       $("question").close();
       await poll();
+      $(asked === "hold" ? "resume" : "hold").focus(); // the button that was pressed is hidden now
     } else $("refusal").textContent = `Refused: ${error}.`;
   } catch {
     $("refusal").textContent = "The worker does not answer.";
