@@ -156,6 +156,18 @@ def _load(found: Found) -> list[str]:
     return [*table(["load", *columns], rows), "", told]
 
 
+def _watched(found: Found) -> list[str]:
+    rows = [
+        [f"`{row['path']}`", f"{row['bytes']}", *(f"{row[name]:.2f}" for name in ("median", "min", "max"))]
+        for row in found["rows"]
+    ]
+    told = (
+        f"Two open pages and a scrape every 5 s take {found['share']:.2%} of a core, at most {found['share_max']:.2%};"
+        f" the target is {found['target']:.0%}."
+    )
+    return [*table(["CPU ms of an answer", "bytes", "median", "from", "to"], rows), "", told]
+
+
 def _memory(found: Found) -> list[str]:
     columns = ("before MiB", "after MiB", "most MiB", "drift", "orders/s", "µs per order", "µs per event", "ratio")
     digits = {"drift": ".1%", "ratio": ".2f", "µs per event": ".1f"}
@@ -205,6 +217,7 @@ SECTIONS: Final = (
         plot=_memory_plot,
     ),
     Section(title="Start", command=("start",), write=_start),
+    Section(title="The cost of watching", command=("watched",), write=_watched),
 )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -61,27 +60,21 @@ class History:
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=SLOTS + 1)
+        self._points: deque[Point] = deque(maxlen=SLOTS)
 
     def is_due(self, at: float) -> bool:
         """Whether the next sample is wanted at this time, or the clock was set back."""
         return not self._samples or not 0 <= at - self._samples[-1].at < SLOT_S
 
     def add(self, sample: Sample) -> None:
-        """Add a sample; the oldest one goes."""
+        """Add a sample, and the slot that it ends; the oldest ones go."""
+        if self._samples:
+            self._points.append(_point(self._samples[-1], sample))
         self._samples.append(sample)
 
     def points(self) -> list[Point]:
         """All slots, the oldest first."""
-        return [
-            Point(
-                at=after.at,
-                published_per_s=round(_per_s(before, after, after.published - before.published), 2),
-                failed_per_s=round(_per_s(before, after, after.failed - before.failed), 2),
-                median_s=quantile(0.5, before.latency, after.latency),
-                p95_s=quantile(0.95, before.latency, after.latency),
-            )
-            for before, after in pairwise(self._copy())
-        ]
+        return list(self._points)
 
     def pace_per_s(self, now: Sample) -> float:
         """Orders per second that left the worker in the last minute."""
@@ -102,10 +95,7 @@ class History:
 
     def first(self) -> Sample:
         """The oldest sample."""
-        return self._copy()[0]
-
-    def _copy(self) -> Sequence[Sample]:
-        return list(self._samples) or [NOTHING]
+        return self._samples[0] if self._samples else NOTHING
 
     def _last_minute(self, now: Sample) -> Sequence[Sample]:
         return [*self._samples][-_PACE_SLOTS:] or [now]
@@ -126,6 +116,16 @@ def quantile(share: float, before: Mapping[float, float], after: Mapping[float, 
             return round(low + (bound - low) * (rank - below) / (count - below or 1.0), 4)
         low, below = bound, count
     return low
+
+
+def _point(before: Sample, after: Sample) -> Point:
+    return Point(
+        at=after.at,
+        published_per_s=round(_per_s(before, after, after.published - before.published), 2),
+        failed_per_s=round(_per_s(before, after, after.failed - before.failed), 2),
+        median_s=quantile(0.5, before.latency, after.latency),
+        p95_s=quantile(0.95, before.latency, after.latency),
+    )
 
 
 def _per_s(before: Sample, after: Sample, amount: float) -> float:
