@@ -376,7 +376,7 @@ class ModelConsumer:
 
     def _call(self, name: str, places: frozenset[Place]) -> None:
         self._callbacks[name](self, [TopicPartition(*place) for place in sorted(places)])
-        if name == "on_assign":
+        if name in {"on_assign", "on_lost"}:  # the group had taken it in, whatever it has refused before
             self.refusal = None
         if name != "on_assign":  # librdkafka does it where the callback does not
             for place in places:
