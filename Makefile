@@ -43,7 +43,7 @@ test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=
 unit: $(READY) ## run the tests that need no broker and no other process, in seconds
 	$(BIN)/pytest -q -m "not slow" tests/unit tests/selftest
 
-test-extra: $(READY) ## run the tests that need a JDK, PostgreSQL, Chromium or Prometheus, where these are installed
+test-extra: $(READY) ## type the tutorial in an empty home; run the tests that need a JDK, PostgreSQL, Chromium or Prometheus
 	$(BIN)/pytest -m extra -rs tests/extra
 
 PICTURES := .cache/pictures
@@ -93,7 +93,7 @@ bench-peers: $(READY) ## compare the worker with its alternatives (some need Go 
 	$(BIN)/python -m benchmarks.peers --write
 
 WHEELS := .cache/wheels
-wheel: $(READY) ## build a wheel, install it into an empty environment, and encode an event with it
+wheel: $(READY) ## build a wheel, install it into an empty environment, and run its commands there
 	rm -rf $(WHEELS)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(WHEELS) .
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(WHEELS)/venv

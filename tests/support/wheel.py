@@ -1,12 +1,15 @@
-"""Checks an installed wheel: the command runs, the schemas are there, and the encoder in C encodes an event.
+"""Checks an installed wheel: its commands run, the schemas are there, and the encoder in C encodes an event.
 
 Run it with the interpreter of an environment that has the wheel and nothing of this checkout.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import journeys
@@ -23,8 +26,7 @@ def main() -> None:
     """Raise an error, or exit with one, if the wheel is not whole."""
     if "site-packages" not in journeys.__file__:
         raise SystemExit(f"{journeys.__file__} is a checkout, not an installed wheel")
-    command = Path(sys.executable).with_name("journeys")
-    subprocess.run([command, "--help"], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
+    _run_commands()
     if extension.language(wanted=True) != "c":
         raise SystemExit("the wheel has no encoder in C")
     report.schema()  # a file of the package
@@ -51,6 +53,39 @@ def main() -> None:
     decoder = wire.Decoder({ids["journey.ads-value"]: schemas.text("AdsEvent")}.__getitem__, trusted=True)
     datum = decoder.decode(records[0].value or b"")
     print(f"{Path(journeys.__file__).parent}: encoded in C: {datum['event_type']} at {datum['event_at']}")  # noqa: T201
+
+
+def _run_commands() -> None:
+    """Run commands that need more of the package than code. `doctor` finds nothing at its addresses, and says so."""
+    if "Usage: journeys" not in _run("--help"):
+        raise SystemExit("`journeys --help` has no help")
+    with tempfile.TemporaryDirectory() as directory:
+        written = _run("schemas", "export", directory).splitlines()
+        if sorted(written) != sorted(map(str, Path(directory).iterdir())) or len(written) <= len(schemas.RECORDS):
+            raise SystemExit(f"`journeys schemas export` wrote {written}")
+    checks = json.loads(_run("doctor", "--json", code=1))["checks"]
+    failed = {check["id"] for check in checks if check["status"] == "fail"}
+    if failed != {"kafka.brokers", "registry.answer", "api.answer"}:
+        raise SystemExit(f"`journeys doctor` found these failures: {failed}")
+
+
+def _run(*arguments: str, code: int = 0) -> str:
+    """The output of a command of the wheel, with addresses where nothing listens."""
+    nowhere = {
+        "JOURNEYS_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "JOURNEYS_REGISTRY__URL": "http://127.0.0.1:1",
+        "JOURNEYS_API__BASE_URL": "http://127.0.0.1:1",
+    }
+    done = subprocess.run(  # noqa: S603 - our own command
+        [Path(sys.executable).with_name("journeys"), *arguments],
+        env={**os.environ, **nowhere},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode != code:
+        raise SystemExit(f"`journeys {' '.join(arguments)}` ended with {done.returncode}, not {code}")
+    return done.stdout
 
 
 if __name__ == "__main__":
