@@ -38,8 +38,8 @@ PATIENCE_S: Final = 180.0
 SCRAPE_S: Final = 1
 STEP_S: Final = 2
 """Between two points of an answer."""
-RATE_INTERVAL: Final = "10s"
-"""Instead of Grafana's `$__rate_interval`, which is at least four scrapes long."""
+RATE_INTERVAL: Final = "20s"
+"""Instead of Grafana's `$__rate_interval`, which is as long with the scrapes of docker-compose.yml."""
 
 ORDERS: Final = 2400
 SPECIAL: Final = ("x-400-n3-refused", "x-503-n3-failing", "x-odd-n6-odd", "x-nullevent-n4-null")
