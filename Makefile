@@ -37,7 +37,7 @@ stack: $(READY) ## run Kafka, a registry, a stand-in API, two workers and Promet
 PROCESSES ?= 4
 test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=4 processes
 	$(BIN)/pytest -n $(PROCESSES)
-	@echo 'Not run: $(patsubst tests/extra/test_%.py,%,$(sort $(wildcard tests/extra/test_*.py))) in tests/extra, which need other programs: make test-extra'
+	@echo 'Not run: $(patsubst tests/extra/test_%.py,%,$(sort $(wildcard tests/extra/test_*.py))) in tests/extra, which need other programs or downloads: make test-extra'
 	@echo 'Not run: the whole matrix of faults, which takes half an hour: make matrix'
 
 unit: $(READY) ## run the tests that need no broker and no other process, in seconds
