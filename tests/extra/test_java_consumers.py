@@ -18,7 +18,7 @@ from confluent_kafka import Producer
 from tests.broker.kafka_tools import Read
 from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import until
-from tests.support.document_blocks import write_files
+from tests.support.document_blocks import commands, write_files
 from tests.support.shared_stack import shared_stack
 
 from journeys.model import Json
@@ -27,8 +27,8 @@ from journeys_sandbox.stack import artifacts
 from journeys_sandbox.stack.processes import free_ports
 
 JAVA = Path(__file__).parent / "java"
-ORDERS = [*(f"n30-{number}" for number in range(6)), "x-nullevent-n5-a"]
-"""Orders whose events are of every channel, and one with an item that is no event."""
+ORDERS = [*(f"n30-{number}" for number in range(6)), "x-nullevent-n5-a", "1003"]
+"""Orders whose events are of every channel, one with an item that is no event, and one of docs/consume.md."""
 Record: TypeAlias = tuple[str, str, dict[str, Any]]
 """Topic, key and value."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -119,6 +119,10 @@ def test_java_reader_prints_each_committed_record(shop: Shop, class_path: str, t
         until_lines(len(expected), output)
     printed = [line for line in output.read_text().splitlines() if line.startswith(shop.topic(""))]
     assert sorted(printed) == sorted(expected)
+    [shown] = [command for command in commands("docs/consume.md") if command.text.startswith("java")]
+    *lines, rest = shown.output.splitlines()
+    assert rest == "…"
+    assert {line.replace("journey.", shop.topic("")) for line in lines} <= {*printed}
 
 
 def test_kafka_connect_converts_each_committed_record(shop: Shop, class_path: str, tmp_path: Path) -> None:
