@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.schema_registry import SchemaRegistryClient
 from tests.broker.kafka_tools import Read
 from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import until
@@ -23,6 +24,7 @@ from tests.support.shared_stack import shared_stack
 
 from journeys.model import Json
 from journeys.producer import schemas
+from journeys.producer.registry import register
 from journeys_sandbox.stack import artifacts
 from journeys_sandbox.stack.processes import free_ports
 
@@ -56,14 +58,25 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
     Each aborted record lies below a committed one of its partition, so a consumer of all committed records passes it.
     """
-    with shared_stack(tmp_path_factory.getbasetemp()) as stack, open_shop(stack, "java.") as shop:
-        shop.crew.hire()
-        shop.place(*ORDERS)
-        shop.until_published(len(ORDERS))
-        abort(shop, committed(shop))
-        shop.place(*ORDERS)
-        shop.until_published(2 * len(ORDERS))
-        yield shop
+    with shared_stack(tmp_path_factory.getbasetemp()) as stack:
+        register(stack.registry.url, {}, "java.removed.")
+        with open_shop(stack, "java.") as shop:
+            remove(stack.registry.url, "java.removed.")
+            shop.crew.hire()
+            shop.place(*ORDERS)
+            shop.until_published(len(ORDERS))
+            abort(shop, committed(shop))
+            shop.place(*ORDERS)
+            shop.until_published(2 * len(ORDERS))
+            yield shop
+
+
+def remove(registry_url: str, prefix: str) -> None:
+    """Delete the subjects that had our schemas first. Apicurio's content ids stay; their global ids are gone."""
+    with SchemaRegistryClient({"url": registry_url, "timeout": 10}) as client:
+        for name in schemas.RECORDS:
+            for permanent in (False, True):
+                client.delete_subject(schemas.subject(prefix, name), permanent=permanent)
 
 
 def committed(shop: Shop) -> list[Read]:
