@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ _UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("steady", derandomize=True, **_UNHURRIED)  # type: ignore[arg-type]  # each has its own type
 settings.register_profile("explore", **_UNHURRIED)  # type: ignore[arg-type]
 settings.load_profile("steady")
+
+# Commands have a width only if COLUMNS gives one. pytest imports readline, which sets it for pytest-xdist's processes.
+os.environ.pop("COLUMNS", None)
 
 _HERE = Path(__file__).parent
 _ONE_BY_ONE = ("tests/broker/", "tests/property/", "tests/simulation/")
