@@ -25,14 +25,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from statistics import median
 
 from benchmarks.client import orders
+from tests.support.worker_fakes import PlainReader
 
-from journeys.consumer.order_message import OrderMessageReader
 from journeys.fetcher.account.gate import Gate
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.pages import Answer, read_page
-from journeys.model import Journey, Order, OrderMessage
+from journeys.model import Journey, Order
 from journeys.ops.health import Health
 from journeys.ops.metrics import Metrics
 from journeys.producer import schemas
@@ -73,17 +73,6 @@ class Memory:
         """Do nothing: there is no key."""
 
 
-class Reader:
-    """Reads order messages that are not in Avro."""
-
-    def __init__(self) -> None:
-        self._reader = OrderMessageReader(account="default", decode_avro=lambda _: None)
-
-    async def read(self, message: OrderMessage) -> Order:
-        """The order of a message, at once."""
-        return self._reader.read(message)
-
-
 class Bench:
     """The parts of the event loop's side, with one method for each way. Create it on the event loop."""
 
@@ -104,7 +93,7 @@ class Bench:
         self.fetcher = Fetcher(self.client, Policy(), keeper=keeper, observer=hooks, chance=random.random)
         self.results = ResultQueue()
         self.pool = OrderPool(
-            reader=Reader(),
+            reader=PlainReader(),
             fetcher=self.fetcher,
             encoder=self.encoder,
             results=self.results,

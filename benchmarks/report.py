@@ -80,19 +80,19 @@ def _worker(found: Found) -> list[str]:
         for number, pair in enumerate(pairs, 1)
     ]
     head = ["pair", "client/s", "CPU ms", "worker/s", "CPU ms", "broker ms", "MiB", "others", "reuse", "ratio"]
-    told = (
+    note = (
         f"Ratio: median {summary['ratio']:.2f}, from {summary['ratio_min']:.2f} to {summary['ratio_max']:.2f}. The"
         " client runs alone, the worker next to the broker. `others`: cores that all other processes kept busy."
         " `reuse`: share of the worker's requests over an existing connection."
     )
-    return [*table(head, rows), "", told]
+    return [*table(head, rows), "", note]
 
 
 def _parts(found: Found) -> list[str]:
     rows = [[row["part"], f"{row['us_per_order']:.0f}", f"{row['share']:.1%}"] for row in found["parts"]]
     rate, cpu = found["orders"] / found["seconds"], 1e6 * found["cpu"] / found["orders"]
-    told = f"{rate:.0f} orders/s, {cpu:.0f} µs CPU per order, with 22 events on average."
-    return [told, "", *table(["part", "µs per order", "share"], rows)]
+    note = f"{rate:.0f} orders/s, {cpu:.0f} µs CPU per order, with 22 events on average."
+    return [note, "", *table(["part", "µs per order", "share"], rows)]
 
 
 def _encoding(found: Found) -> list[str]:
@@ -114,14 +114,14 @@ def _encoding(found: Found) -> list[str]:
         "without C",
     ]
     least = found["least_ratio"]
-    told = f"C takes at most 1/{least:.1f} of the time of `schemaless_writer`; the target is 1/{found['target']:g}."
-    return [*table(heads, rows), "", told]
+    note = f"C takes at most 1/{least:.1f} of the time of `schemaless_writer`; the target is 1/{found['target']:g}."
+    return [*table(heads, rows), "", note]
 
 
 def _order(found: Found) -> list[str]:
     rows = [[row["way"], *(f"{row[name]:.0f}" for name in ("median", "min", "max"))] for row in found["rows"]]
-    told = f"The target for `pool` is {found['target']:g}."
-    return [*table(["µs per order", "median", "from", "to"], rows), "", told]
+    note = f"The target for `pool` is {found['target']:g}."
+    return [*table(["µs per order", "median", "from", "to"], rows), "", note]
 
 
 def _client(found: Found) -> list[str]:
@@ -140,20 +140,20 @@ def _start(found: Found) -> list[str]:
     times = {step: [row[step] for row in found["rows"]] for step in steps}
     rows = [[step, *(f"{fold(times[step]):.2f}" for fold in (median, min, max))] for step in steps]
     imports = sorted(found["imports_ms"].items(), key=lambda item: -item[1])[:10]
-    told = ", ".join(f"{package} {took:.0f}" for package, took in imports)
+    slowest = ", ".join(f"{package} {took:.0f}" for package, took in imports)
     total = sum(found["imports_ms"].values())
-    return [*table(["seconds", "median", "from", "to"], rows), "", f"Imports take {total:.0f} ms: {told}."]
+    return [*table(["seconds", "median", "from", "to"], rows), "", f"Imports take {total:.0f} ms: {slowest}."]
 
 
 def _load(found: Found) -> list[str]:
     columns = ("orders/s", "share", "CPU ms", "p50 ms", "p99 ms", "cost s")
     rows = [[row["load"], *(f"{row[name]:.2f}" if name in row else "" for name in columns)] for row in found["rows"]]
-    told = (
+    note = (
         "`share`: of 128 / 0.2 s, or of the first worker's rate times the number of workers. The other rates are exact"
         " to some percent. `p50`, `p99`: time from order to summary. `cost`: growth of the backlog, as seconds of the"
         " rate."
     )
-    return [*table(["load", *columns], rows), "", told]
+    return [*table(["load", *columns], rows), "", note]
 
 
 def _watched(found: Found) -> list[str]:
@@ -161,11 +161,11 @@ def _watched(found: Found) -> list[str]:
         [f"`{row['path']}`", f"{row['bytes']}", *(f"{row[name]:.2f}" for name in ("median", "min", "max"))]
         for row in found["rows"]
     ]
-    told = (
+    note = (
         f"Two open pages and a scrape every 5 s take {found['share']:.2%} of a core, at most {found['share_max']:.2%};"
         f" the target is {found['target']:.0%}."
     )
-    return [*table(["CPU ms of an answer", "bytes", "median", "from", "to"], rows), "", told]
+    return [*table(["CPU ms of an answer", "bytes", "median", "from", "to"], rows), "", note]
 
 
 def _memory(found: Found) -> list[str]:
@@ -228,9 +228,9 @@ def measured(section: Section) -> list[str]:
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, *command[1:], "--json"], stdout=subprocess.PIPE, text=True, check=True
     )
-    told = f"`{' '.join(command)}`, Python {platform.python_version()}, load of the machine before: {load:.1f}."
+    note = f"`{' '.join(command)}`, Python {platform.python_version()}, load of the machine before: {load:.1f}."
     found = json.loads(done.stdout)
-    lines = [f"## {section.title}", "", told, "", *section.write(found), ""]
+    lines = [f"## {section.title}", "", note, "", *section.write(found), ""]
     if section.plot is not None:
         plot = RESULTS.parent / "results" / f"{'-'.join(word.lstrip('-') for word in section.command)}.svg"
         plot.parent.mkdir(exist_ok=True)

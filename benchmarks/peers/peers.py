@@ -25,7 +25,7 @@ class Peer:
     """One way of doing the worker's task."""
 
     name: str
-    told: str
+    title: str
     """A short description."""
     guarantee: str
     """The delivery guarantee of its documentation."""
@@ -102,14 +102,14 @@ BENTO: Final = "bento"
 PEERS: Final = (
     Peer(
         name=WORKER,
-        told="this project, `journeys run`; also publishes a summary per order",
+        title="this project, `journeys run`; also publishes a summary per order",
         guarantee="exactly once, an order whole or not at all",
         orders=12_000,
         build=_worker,
     ),
     Peer(
         name=TRANSACTIONAL,
-        told="Confluent Parallel Consumer (Java), transactional",
+        title="Confluent Parallel Consumer (Java), transactional",
         guarantee="exactly once",
         orders=12_000,
         build=_script("parallel_consumer"),
@@ -117,7 +117,7 @@ PEERS: Final = (
     ),
     Peer(
         name="parallel-consumer-async",
-        told="Confluent Parallel Consumer (Java), asynchronous commits",
+        title="Confluent Parallel Consumer (Java), asynchronous commits",
         guarantee="at least once",
         orders=12_000,
         build=_script("parallel_consumer"),
@@ -125,28 +125,28 @@ PEERS: Final = (
     ),
     Peer(
         name=BENTO,
-        told="Bento 1.20.0 (Go)",
+        title="Bento 1.20.0 (Go)",
         guarantee="at least once",
         orders=2_000,
         build=_script("bento"),
     ),
     Peer(
         name="script",
-        told="a plain script: confluent-kafka and httpx",
+        title="a plain script: confluent-kafka and httpx",
         guarantee="at least once",
         orders=400,
         build=_python("script"),
     ),
     Peer(
         name="asyncio",
-        told="asyncio and httpx, a batch at a time",
+        title="asyncio and httpx, a batch at a time",
         guarantee="at least once",
         orders=1_500,
         build=_python("asyncio_httpx"),
     ),
     Peer(
         name="faststream",
-        told="FastStream (confluent), `max_workers`",
+        title="FastStream (confluent), `max_workers`",
         guarantee="at most once",
         orders=1_500,
         build=_python("faststream_app"),
@@ -154,7 +154,7 @@ PEERS: Final = (
     ),
     Peer(
         name="faststream-batch",
-        told="FastStream (confluent), `batch` and `NACK_ON_ERROR`",
+        title="FastStream (confluent), `batch` and `NACK_ON_ERROR`",
         guarantee="at least once",
         orders=1_500,
         build=_python("faststream_app"),
@@ -162,7 +162,7 @@ PEERS: Final = (
     ),
     Peer(
         name="quix",
-        told="Quix Streams, `exactly-once`",
+        title="Quix Streams, `exactly-once`",
         guarantee="exactly once",
         orders=400,
         build=_python("quix_app", "requirements-quix.txt"),

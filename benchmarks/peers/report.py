@@ -20,7 +20,7 @@ PAPER: Final = Path(__file__).resolve().parents[1] / "PEERS.md"
 class Target:
     """A goal of the worker, compared with its peers."""
 
-    told: str
+    goal: str
     found: str
     reached: bool | None
     """None if a peer of the comparison was not measured."""
@@ -52,14 +52,14 @@ def _ratio(
 ) -> Target:
     """The ratio of the worker's value to that of the closest peer, by the median over the turns."""
     more = bound > 1
-    told = f"{what} {'>=' if more else '<='} {bound:g} x {whose}"
+    goal = f"{what} {'>=' if more else '<='} {bound:g} x {whose}"
     ratios = [found for name in others if (found := _ratios(rows, name, key))]
     if not ratios:
-        return Target(told=told, found="", reached=None)
+        return Target(goal=goal, found="", reached=None)
     closest = (min if more else max)(ratios, key=median)
     ratio = median(closest)
     spread = f" ({min(closest):.2f} to {max(closest):.2f})" if len(closest) > 1 else ""
-    return Target(told=told, found=f"{ratio:.2f} x{spread}", reached=ratio >= bound if more else ratio <= bound)
+    return Target(goal=goal, found=f"{ratio:.2f} x{spread}", reached=ratio >= bound if more else ratio <= bound)
 
 
 def _ratios(rows: Mapping[str, Found], name: str, key: str) -> list[float]:
@@ -77,13 +77,13 @@ def harmed(row: Found) -> int | None:
 
 
 def _fewest(rows: Mapping[str, Found]) -> Target:
-    told = "no peer with fewer lost, doubled or half-visible orders"
+    goal = "no peer with fewer lost, doubled or half-visible orders"
     counts = {name: count for name, row in rows.items() if (count := harmed(row)) is not None}
     mine = counts.pop(WORKER, None)
     if mine is None or not counts:
-        return Target(told=told, found="", reached=None)
+        return Target(goal=goal, found="", reached=None)
     fewer = [name for name, count in counts.items() if count < mine]
-    return Target(told=told, found=f"{mine}; fewer: {', '.join(fewer) or 'none'}", reached=not fewer)
+    return Target(goal=goal, found=f"{mine}; fewer: {', '.join(fewer) or 'none'}", reached=not fewer)
 
 
 # -- tables
@@ -156,7 +156,7 @@ def write(found: Found) -> list[str]:
     """The Markdown of one run."""
     rows, options = found["rows"], found["options"]
     absent = [row for row in rows if "why" in row]
-    told = {peer.name: peer.told for peer in PEERS}
+    titles = {peer.name: peer.title for peer in PEERS}
     judged = targets(rows)
     return [
         "## At full speed",
@@ -187,11 +187,11 @@ def write(found: Found) -> list[str]:
         "",
         "A ratio compares the rounds of one turn. The median decides; the lowest and the highest are in brackets.",
         "",
-        *table(("target", "found", ""), [[target.told, target.found, target.verdict] for target in judged]),
+        *table(("target", "found", ""), [[target.goal, target.found, target.verdict] for target in judged]),
         "",
         "## The peers",
         "",
-        *[f"- `{row['name']}`: {told[row['name']]}" for row in rows],
+        *[f"- `{row['name']}`: {titles[row['name']]}" for row in rows],
         *[f"- `{row['name']}` was **not run**: {row['why']}" for row in absent],
         "",
     ]
@@ -212,7 +212,7 @@ def text(found: Found) -> str:
         f"the API answers 503 for {found['options']['outage']:g} s:\n"
         + _columns(DISASTERS, disaster_rows(rows, "outage")),
         "SIGKILL in the middle:\n" + _columns(DISASTERS, disaster_rows(rows, "kill")),
-        "\n".join(f"{target.told}: {target.found or '-'}, {target.verdict}" for target in targets(rows)),
+        "\n".join(f"{target.goal}: {target.found or '-'}, {target.verdict}" for target in targets(rows)),
         *(f"not run: {row['name']}: {row['why']}" for row in rows if "why" in row),
     ]
     return "\n\n".join(parts)

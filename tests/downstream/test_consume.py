@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from tests.downstream.warehouse import opened, rows, write_parquet
 from tests.support import sample_order
 from tests.support.document_blocks import statements
@@ -23,19 +24,13 @@ def journey(order: str, channels: str, total: str, *, offset: int) -> Journey:
         {"event_type": name, "event_at": f"2026-03-{day:02} 10:00:00"} for day, name in enumerate(names, 1)
     ]
     events[-1]["checkout_completed"] = {"other_order_id": order, "currency": "USD", "total_price": Number(total)}
-    return Journey(
+    return structs.replace(
+        sample_order.journey(),
         order_id=order,
-        account="default",
         edition=f"orders.completed/0/{offset}",
-        order_timestamp_ms=None,
         events=tuple(events),
         total=len(events),
-        pages=1,
-        repeated=0,
-        shared_ids=0,
-        consistent=True,
         shop_currency="USD",
-        extra={},
         fetched_at_ms=offset,
     )
 

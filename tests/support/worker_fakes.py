@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from journeys.consumer.consumer import Listener, OrderConsumer, Partition
+from journeys.consumer.order_message import OrderMessageReader
 from journeys.kafka.admin import TopicIds
-from journeys.model import GroupOffsets, OffsetCommit, OrderMessage, Position, Record
+from journeys.model import GroupOffsets, OffsetCommit, Order, OrderMessage, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
 from journeys.worker.hooks import Happening, KafkaUnreachable
@@ -33,6 +34,17 @@ class Group:
         self.records += [record for batch in batches for record in batch]
         for commit in offsets:
             self.offsets[commit.topic, commit.partition] = (commit.offset, commit.metadata)
+
+
+class PlainReader:
+    """Reads order messages that are not in Avro."""
+
+    def __init__(self) -> None:
+        self._reader = OrderMessageReader(account="default", decode_avro=lambda _: None)
+
+    async def read(self, message: OrderMessage) -> Order:
+        """The order of a message, at once."""
+        return self._reader.read(message)
 
 
 class FakeTopics:

@@ -1,8 +1,8 @@
 """Traces orders with OpenTelemetry. No other module imports it, and only a worker that traces imports this one.
 
-Each traced order has one trace: a span for the order, one for each request of a page, and one for each transaction
-that tried to publish it. The decision falls before any call of OpenTelemetry, because the spans of an order take as
-much CPU time as the order itself.
+Each traced order has one trace: a span for the order, for each request of a page, and for each transaction with its
+records. The worker decides before any call of OpenTelemetry, because the spans of an order take half as much CPU time
+as the order itself, or more (`benchmarks.tracing`).
 
 A request belongs to the order of its asyncio task: the context variable of a task is inherited by the tasks that it
 starts. A task may also start the work on *another* order, because the end of a request can open the gate. So `begin`

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import duckdb
+from msgspec import structs
 from tests.support import sample_order
 
 from attribution.database import CHANNELS
@@ -75,19 +76,14 @@ def encoded(orders: Iterable[str]) -> tuple[list[Row], list[Row]]:
 def stand_in_journey(order: str, number: int = 0) -> Journey:
     """The journey of an order as the worker reads it from the stand-in API; `number` makes its edition."""
     items = tuple(journey_of(order))
-    return Journey(
+    return structs.replace(
+        sample_order.journey(),
         order_id=order,
-        account="default",
         edition=f"orders.completed/0/{number}",
         order_timestamp_ms=START_MS,
         events=items,
         total=len(items),
-        pages=1,
-        repeated=0,
-        shared_ids=0,
-        consistent=True,
         shop_currency="USD",
-        extra={},
         fetched_at_ms=START_MS + number,
     )
 

@@ -16,15 +16,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, format_span_id, format_trace_id
 from tests.support.collector import collector
 from tests.support.virtual_time import EPOCH, VirtualLoop, run
+from tests.support.worker_fakes import PlainReader
 
-from journeys.consumer.order_message import OrderMessageReader
 from journeys.fetcher.account.gate import Gate
 from journeys.fetcher.account.gatekeeper import Gatekeeper
 from journeys.fetcher.account.rate import RateLimiter
 from journeys.fetcher.fetch import Fetcher, Policy
 from journeys.fetcher.pages import Answer
 from journeys.logs import configure
-from journeys.model import Order, OrderMessage, Position, Record
+from journeys.model import OrderMessage, Position, Record
 from journeys.producer import schemas
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.producer.publisher import Outcome, Result
@@ -64,17 +64,6 @@ class Api:
         """It has none."""
 
 
-class Reader:
-    """Reads order messages that are plain text."""
-
-    def __init__(self) -> None:
-        self._reader = OrderMessageReader(account="default", decode_avro=lambda _: None)
-
-    async def read(self, message: OrderMessage) -> Order:
-        """The order of a message."""
-        return self._reader.read(message)
-
-
 @dataclass
 class Scene:
     """The event loop's side of a worker that traces."""
@@ -111,7 +100,7 @@ class Scene:
         )
         self.results = ResultQueue()
         self.pool = OrderPool(
-            reader=Reader(),
+            reader=PlainReader(),
             fetcher=fetcher,
             encoder=JourneyEncoder(IDS),
             results=self.results,
