@@ -50,7 +50,7 @@ PARTS: Final[Mapping[str, str]] = {
     "/journeys/avro/": "events to records",
     "/journeys/consumer/": "order messages, offsets",
     "/journeys/worker/kafka_thread/": "Kafka thread: intake, bursts",
-    "/journeys/worker/": "order pool, observer",
+    "/journeys/worker/": "order pool, hooks",
     "/journeys/ops/": "metrics",
     "/prometheus_client/": "metrics",
     "/journeys/": "our other code",

@@ -41,8 +41,10 @@ from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
-from journeys.worker.hooks import Hooks
-from journeys.worker.observer import LogHook, MetricsHook, ReadinessHook
+from journeys.worker.happenings import Hooks
+from journeys.worker.hooks.log_lines import LogHook
+from journeys.worker.hooks.metrics import MetricsHook
+from journeys.worker.hooks.readiness import ReadinessHook
 from journeys.worker.service import collect_rarely
 from journeys.worker.tracing import Tracing
 from journeys_sandbox.api.contract import Api, ApiSettings

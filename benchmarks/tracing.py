@@ -34,7 +34,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from journeys.clock import Clock
 from journeys.producer.publisher import Outcome, Result
-from journeys.worker.hooks import TransactionEnded
+from journeys.worker.happenings import TransactionEnded
 from journeys.worker.service import collect_rarely
 from journeys.worker.tracing import Tracing, exporter
 

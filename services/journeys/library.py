@@ -20,7 +20,7 @@ from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.producer import registry
 from journeys.settings import Settings, load
 from journeys.worker.assembly import make_client, make_encoder, make_keeper, rules_of
-from journeys.worker.hooks import Hooks
+from journeys.worker.happenings import Hooks
 
 __all__ = [
     "HaltError",

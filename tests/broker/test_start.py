@@ -17,7 +17,7 @@ from journeys.errors import HaltError
 from journeys.kafka.admin import KafkaAdmin
 from journeys.settings import Settings, load
 from journeys.worker.assembly import make_consumers
-from journeys.worker.hooks import Hooks
+from journeys.worker.happenings import Hooks
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.topic_watch import TopicWatch
 from journeys.worker.start import decide_start

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from journeys.consumer.consumer import Partition
-from journeys.worker.hooks import (
+from journeys.worker.happenings import (
     Assigned,
     GateChanged,
     GroupsChanged,

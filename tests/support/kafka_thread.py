@@ -14,7 +14,7 @@ from journeys.model import OrderMessage, Position
 from journeys.producer.publisher import Outcome, Result
 from journeys.routing import Routes
 from journeys.worker.handover import Backlog
-from journeys.worker.hooks import Hooks
+from journeys.worker.happenings import Hooks
 from journeys.worker.kafka_thread.admission import Admission
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments

@@ -16,7 +16,7 @@ from journeys.kafka.admin import TopicIds
 from journeys.model import GroupOffsets, OffsetCommit, Order, OrderMessage, Position, Record
 from journeys.producer.publisher import Outcome, Publisher, Result
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
-from journeys.worker.hooks import Happening, KafkaUnreachable
+from journeys.worker.happenings import Happening, KafkaUnreachable
 
 COMMITTED = Result(outcome=Outcome.COMMITTED)
 

@@ -18,7 +18,7 @@ from journeys.logs import configure
 from journeys.ops.health import ADVICE, DEGRADED, UNREADY
 from journeys.producer.publisher import Outcome, Result
 from journeys.settings import load
-from journeys.worker.hooks import (
+from journeys.worker.happenings import (
     GroupsChanged,
     KafkaUnreachable,
     Measured,

@@ -35,7 +35,7 @@ from journeys.settings import Settings
 from journeys.worker.event_loop.order_pool import Encoder, OrderPool, Tracer
 from journeys.worker.event_loop.order_reader import OrderReader
 from journeys.worker.handover import Backlog
-from journeys.worker.hooks import Hooks
+from journeys.worker.happenings import Hooks
 from journeys.worker.kafka_thread.admission import Admission
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments

@@ -36,7 +36,7 @@ from journeys.producer.publisher import Outcome
 from journeys.settings import Settings
 from journeys.settings.listing import rows_of
 from journeys.worker.assembly import Parts
-from journeys.worker.hooks import Happening, Measured, TransactionEnded
+from journeys.worker.happenings import Happening, Measured, TransactionEnded
 from journeys.worker.kafka_thread.standing import Standing
 
 _MOST_PROBLEMS: Final = 20

@@ -58,16 +58,12 @@ from journeys.worker.assembly import (
     rules_of,
 )
 from journeys.worker.console import Console, ProblemsHook
-from journeys.worker.hooks import Hooks
-from journeys.worker.observer import (
-    FailingHook,
-    ForeignHook,
-    LogHook,
-    MetricsHook,
-    ReadinessHook,
-    SlowHook,
-    SummaryHook,
-)
+from journeys.worker.happenings import Hooks
+from journeys.worker.hooks.degraded import FailingHook, ForeignHook, SlowHook
+from journeys.worker.hooks.log_lines import LogHook
+from journeys.worker.hooks.metrics import MetricsHook
+from journeys.worker.hooks.readiness import ReadinessHook
+from journeys.worker.hooks.summary import SummaryHook
 from journeys.worker.start import decide_start
 from journeys.worker.threads import in_daemon_thread
 from journeys.worker.watchdog import Watchdog

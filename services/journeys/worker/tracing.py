@@ -45,7 +45,7 @@ from journeys.producer.publisher import Outcome, Result
 from journeys.redact import without_credentials
 from journeys.trace_context import TraceContext, incoming, is_traced, stamp
 from journeys.worker.handover import FinishedOrder
-from journeys.worker.hooks import Happening, RequestEnded, TransactionEnded
+from journeys.worker.happenings import Happening, RequestEnded, TransactionEnded
 from journeys.worker.span_names import SCHEMA_URL, Convention, Own, SpanName
 
 _MOST_LINKS: Final = 16

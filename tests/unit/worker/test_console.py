@@ -19,7 +19,7 @@ from journeys.producer.publisher import Outcome, Result
 from journeys.settings import load_with_sources
 from journeys.worker.console import HistoryHook, ProblemsHook, sample
 from journeys.worker.handover import FinishedOrder
-from journeys.worker.hooks import Measured, TransactionEnded
+from journeys.worker.happenings import Measured, TransactionEnded
 from journeys.worker.service import Service
 
 LETTER = Position(topic="orders.dead-letter", partition=0, offset=7)

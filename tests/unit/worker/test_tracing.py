@@ -31,7 +31,7 @@ from journeys.producer.publisher import Outcome, Result
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
-from journeys.worker.hooks import Hooks, TransactionEnded
+from journeys.worker.happenings import Hooks, TransactionEnded
 from journeys.worker.oversized import replace_oversized
 from journeys.worker.tracing import Tracing, exporter
 

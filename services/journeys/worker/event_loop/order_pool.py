@@ -18,7 +18,7 @@ from journeys.logs import bind_order
 from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.routing import Routes, route_failure
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue, taken_by
-from journeys.worker.hooks import Hooks, JourneyFetched
+from journeys.worker.happenings import Hooks, JourneyFetched
 
 
 class Reader(Protocol):

@@ -15,7 +15,7 @@ from journeys.consumer.ledger import Ledger
 from journeys.model import OrderMessage
 from journeys.routing import Routes
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, IntakeGate, MemoryInUse, Pool
-from journeys.worker.hooks import ForeignRetry, Hooks, MessageSkipped
+from journeys.worker.happenings import ForeignRetry, Hooks, MessageSkipped
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.intake import Bounds, Intake

@@ -18,7 +18,7 @@ from journeys.consumer.groups import OrderConsumers
 from journeys.consumer.lag import Lag
 from journeys.errors import HaltError
 from journeys.worker.handover import Pool
-from journeys.worker.hooks import Assigned, GroupsChanged, Hooks, Measured, OrdersWaiting, Revoked
+from journeys.worker.happenings import Assigned, GroupsChanged, Hooks, Measured, OrdersWaiting, Revoked
 from journeys.worker.kafka_thread.admission import Admission
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments

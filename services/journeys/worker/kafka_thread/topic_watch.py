@@ -13,7 +13,7 @@ from journeys.clock import Clock
 from journeys.consumer import offset_map
 from journeys.errors import SetupError
 from journeys.kafka.admin import AskTopicIds, TopicIds
-from journeys.worker.hooks import Hooks, OrderTopicsMissing, TopicsWithoutIds
+from journeys.worker.happenings import Hooks, OrderTopicsMissing, TopicsWithoutIds
 
 _ASK_EVERY_S = 5.0
 _WAIT_S = 2.0

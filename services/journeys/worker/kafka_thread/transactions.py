@@ -22,7 +22,7 @@ from journeys.model import OffsetCommit
 from journeys.producer.publisher import Outcome, Publisher
 from journeys.routing import Routes
 from journeys.worker.handover import FinishedOrder
-from journeys.worker.hooks import Hooks, KafkaUnreachable, OutcomeRecovered, TransactionEnded
+from journeys.worker.happenings import Hooks, KafkaUnreachable, OutcomeRecovered, TransactionEnded
 from journeys.worker.kafka_thread.ages import Ages
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.pace import Pace

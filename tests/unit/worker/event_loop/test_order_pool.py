@@ -20,7 +20,7 @@ from journeys.model import Journey, Order, OrderMessage, Position, Record
 from journeys.routing import Routes
 from journeys.worker.event_loop.order_pool import OrderPool
 from journeys.worker.handover import AdmittedOrder, FinishedOrder, ResultQueue
-from journeys.worker.hooks import Hooks
+from journeys.worker.happenings import Hooks
 
 PASSING = TransientError("the API answered code 7", reason="code-7")
 REFUSED = RejectedOrderError("the API answered 400", reason="status-400")

@@ -9,7 +9,7 @@ from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
 from journeys.errors import HaltError
-from journeys.worker.hooks import Hooks
+from journeys.worker.happenings import Hooks
 from journeys.worker.kafka_thread.assignments import Assignments
 from journeys.worker.kafka_thread.topic_watch import TopicWatch
 

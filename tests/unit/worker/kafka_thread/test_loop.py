@@ -6,7 +6,7 @@ import pytest
 from tests.support.kafka_thread import ABORTED, ID, STAMP, UNKNOWN, A, B, Thread, at
 
 from journeys.consumer import offset_map
-from journeys.worker.hooks import GroupsChanged
+from journeys.worker.happenings import GroupsChanged
 from journeys.worker.kafka_thread.pace import Pace
 from journeys.worker.kafka_thread.states import State
 

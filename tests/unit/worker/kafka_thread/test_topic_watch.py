@@ -11,7 +11,7 @@ from journeys.clock import Clock
 from journeys.consumer import offset_map
 from journeys.consumer.consumer import Listener
 from journeys.errors import HaltError, SetupError
-from journeys.worker.hooks import Hooks, OrderTopicsMissing, TopicsWithoutIds
+from journeys.worker.happenings import Hooks, OrderTopicsMissing, TopicsWithoutIds
 from journeys.worker.kafka_thread.topic_watch import TopicWatch
 
 OTHER = "Zz0m4xXpTxyRmQ0c9K1nPg"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from journeys.worker.hooks import (
+import ast
+import inspect
+
+import pytest
+
+from journeys.worker.happenings import (
     FieldMisfit,
     GateChanged,
     Happening,
@@ -11,6 +16,11 @@ from journeys.worker.hooks import (
     RegistryAwaited,
     RequestEnded,
 )
+from journeys.worker.hooks.degraded import FailingHook, ForeignHook, SlowHook
+from journeys.worker.hooks.log_lines import LogHook
+from journeys.worker.hooks.metrics import MetricsHook
+from journeys.worker.hooks.readiness import ReadinessHook
+from journeys.worker.hooks.summary import SummaryHook
 
 
 def test_every_hook_gets_every_happening_in_order() -> None:
@@ -53,3 +63,10 @@ def test_methods_of_other_packages_make_the_same_records() -> None:
         GateChanged({"down": "10 in a row failed"}),
         RegistryAwaited("it answers HTTP 503"),
     ]
+
+
+@pytest.mark.parametrize("hook", [MetricsHook, LogHook, ReadinessHook, SummaryHook, FailingHook, SlowHook, ForeignHook])
+def test_a_hook_follows_the_happenings_that_it_matches(hook: type[LogHook]) -> None:
+    """A kind with a case and no entry in `follows` would never arrive."""
+    patterns = [node.cls for node in ast.walk(ast.parse(inspect.getsource(hook))) if isinstance(node, ast.MatchClass)]
+    assert sorted(kind.__name__ for kind in hook.follows) == sorted({ast.unparse(pattern) for pattern in patterns})

@@ -1,4 +1,4 @@
-"""Happenings in the worker, and the hooks that follow them: metrics, log lines and readiness.
+"""Happenings in the worker. The hooks (`hooks/`) turn them into metrics, log lines and readiness.
 
 Each kind of happening is a frozen record. Every hook gets the records that it follows, on the thread where they
 happened.
