@@ -40,7 +40,7 @@ test: $(READY) ## run all tests, including those on a real broker, in PROCESSES=
 	@echo 'Not run: $(patsubst tests/extra/test_%.py,%,$(sort $(wildcard tests/extra/test_*.py))) in tests/extra, which need other programs or downloads: make test-extra'
 	@echo 'Not run: the whole matrix of faults, which takes half an hour: make matrix'
 
-unit: $(READY) ## run the tests that need no broker and no other process, in seconds
+unit: $(READY) ## run the tests that need no broker and no other process, in about a minute
 	$(BIN)/pytest -q -m "not slow" tests/unit tests/selftest
 
 test-extra: $(READY) ## type the tutorial in an empty home; run the tests that need a JDK, PostgreSQL, Chromium or Prometheus

@@ -32,9 +32,9 @@ from journeys.routing import Routes
 from journeys.worker import assembly
 from journeys.worker.assembly import Clients, Rules, make_keeper
 from journeys.worker.happenings import Hooks
+from journeys.worker.hooks.readiness import ReadinessHook
 from journeys.worker.kafka_thread.intake import Bounds
 from journeys.worker.kafka_thread.pace import Pace
-from journeys.worker.hooks.readiness import ReadinessHook
 from journeys.worker.start import GroupStart
 
 ORDERS = "orders.completed"

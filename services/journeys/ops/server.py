@@ -239,7 +239,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> SetupError:
     if error.errno == errno.EADDRINUSE:
         return SetupError(
             f"port {port} on {host} is in use; each worker needs its own port for health and metrics",
-            remedy=f"JOURNEYS_OPS__PORT={port + 1} journeys run",
+            remedy=f"JOURNEYS_OPS__PORT={port + 2} journeys run",  # 8081 is the usual port of a registry
         )
     return SetupError(
         f"cannot listen on {host}:{port}: {error.strerror}; see JOURNEYS_OPS__HOST and JOURNEYS_OPS__PORT"

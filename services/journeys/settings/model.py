@@ -334,7 +334,7 @@ class PublishSettings(_Group):
     linger: Duration = Field(default=0.1, le=10)
     """How long finished orders are collected before a transaction, while others are in progress."""
     max_records: int = Field(default=20_000, ge=1)
-    """This many collected records start a transaction at once."""
+    """Most records of one transaction; a single journey may have more. The others follow in the next one."""
     native: bool = True
     """Encode in C, where the installation can; false: by fastavro, the same bytes."""
 

@@ -264,7 +264,7 @@ def test_a_port_in_use_is_told_with_a_remedy() -> None:
         )
         with pytest.raises(SetupError, match=f"port {port} on 127.0.0.1 is in use") as caught:
             await second.__aenter__()
-        assert caught.value.remedy == f"JOURNEYS_OPS__PORT={port + 1} journeys run"
+        assert caught.value.remedy == f"JOURNEYS_OPS__PORT={port + 2} journeys run"
 
     ask(use)
 
