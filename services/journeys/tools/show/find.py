@@ -27,7 +27,7 @@ from journeys.tools.commit import read_commit
 from journeys.tools.due import DueTimes
 from journeys.tools.show.edition import Edition
 from journeys.tools.show.keys import is_keyed
-from journeys.tools.show.story import Looked, Received, Retried, Story
+from journeys.tools.show.story import Looked, Received, Retried, Story, newness
 
 _SAMPLED = 20
 """The newest records of each partition that are looked at, to learn whether a topic is keyed by order id."""
@@ -155,7 +155,7 @@ class OrderFinder:
             )
             for topic in dict.fromkeys(topic for topic, _ in wanted)
         ]
-        return sorted(found, key=lambda message: (message.timestamp_ms or 0, str(message.position))), looked
+        return sorted(found, key=newness), looked
 
     def _received(self, message: OrderMessage) -> Received:
         is_open = self._is_open(self._reader, message)

@@ -98,7 +98,7 @@ class Story:
     def place(self) -> Place:
         """Where the order is now: the place of its newest message."""
         if self.received:
-            return self.place_of(max(self.received, key=lambda each: (each.message.timestamp_ms or 0, each.edition)))
+            return self.place_of(max(self.received, key=lambda each: newness(each.message)))
         if any(retry.open for retry in self.retries):
             return Place.RETRY
         if any(letter.state is not State.REPLAYED for letter in self.letters):
@@ -173,6 +173,11 @@ class Story:
                 for each in self.looked
             ],
         }
+
+
+def newness(message: OrderMessage) -> tuple[int, int]:
+    """Sort key: the newest message has the greatest. Of messages with one timestamp, it has the greatest offset."""
+    return message.timestamp_ms or 0, message.position.offset
 
 
 def replay_command(letter: Letter) -> str | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support.json_pages import differences
-from tests.support.order_story import edition, full_story, letter, received, retried, story
+from tests.support.order_story import NOW_MS, edition, full_story, letter, message, received, retried, story
 
 from journeys.dead_letters.letters import State
-from journeys.tools.show.story import Place, replay_command
+from journeys.tools.show.story import Place, Received, replay_command
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,14 @@ from journeys.tools.show.story import Place, replay_command
 def test_order_is_where_its_newest_message_is(found: dict[str, Any], place: Place) -> None:
     """Each combination of findings has one place."""
     assert story(**found).place is place
+
+
+def test_newest_of_messages_with_one_timestamp_has_the_greatest_offset() -> None:
+    """A producer writes many messages in one millisecond. Offset 10 comes after offset 9."""
+    messages = [msgspec.structs.replace(message("orders", offset), timestamp_ms=NOW_MS) for offset in (9, 10)]
+    both = [Received(message=each, open=True, due_ms=None) for each in messages]
+    assert story(received=both, editions=[edition(10)]).place is Place.PUBLISHED
+    assert story(received=both, editions=[edition(9)]).place is Place.OPEN
 
 
 def test_json_is_as_its_page_says() -> None:
