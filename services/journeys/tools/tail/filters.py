@@ -19,8 +19,8 @@ class RecordFilter:
     """Only records with values that did not fit their fields."""
 
     def may_match(self, message: OrderMessage) -> bool:
-        """Whether the record's key allows a match, before its value is decoded."""
-        return self.order is None or message.key == self.order.encode()
+        """Whether the record may match, before its value is decoded. A tombstone of a compacted topic never does."""
+        return message.value is not None and (self.order is None or message.key == self.order.encode())
 
     def matches(self, value: Mapping[str, Json]) -> bool:
         """Whether the decoded record matches; its key has been checked."""

@@ -12,6 +12,12 @@ from journeys.tools.tail.filters import RecordFilter
 ADS: dict[str, Any] = {"event_campaign": "Sommer-Größe 24", "misfits": []}
 
 
+def message(value: bytes | None) -> OrderMessage:
+    """A record of the order A-1."""
+    place = Position(topic="journey.ads", partition=0, offset=0)
+    return OrderMessage(position=place, key=b"A-1", value=value, headers=(), timestamp_ms=None)
+
+
 @pytest.mark.parametrize(
     ("wanted", "value", "matches"),
     [
@@ -33,8 +39,12 @@ def test_every_condition_must_hold(wanted: RecordFilter, value: dict[str, Any], 
 
 def test_order_is_compared_with_the_key() -> None:
     """Without decoding the value."""
-    place = Position(topic="journey.ads", partition=0, offset=0)
-    message = OrderMessage(position=place, key=b"A-1", value=None, headers=(), timestamp_ms=None)
-    assert RecordFilter(order="A-1").may_match(message)
-    assert not RecordFilter(order="A-2").may_match(message)
-    assert RecordFilter().may_match(message)
+    assert RecordFilter(order="A-1").may_match(message(b""))
+    assert not RecordFilter(order="A-2").may_match(message(b""))
+    assert RecordFilter().may_match(message(b""))
+
+
+def test_tombstone_matches_no_filter() -> None:
+    """The topic of summaries may be compacted: a record without a value is no unreadable record."""
+    assert not RecordFilter().may_match(message(None))
+    assert not RecordFilter(order="A-1").may_match(message(None))
