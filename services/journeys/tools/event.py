@@ -79,9 +79,8 @@ def plain_json(value: Json) -> Json:
 
 def amount(value: Decimal) -> str:
     """An amount without needless zeros; cents keep two digits: `129.90`, `7.00`, `0.005`."""
-    digits = f"{value.normalize():f}"
-    whole, _, rest = digits.partition(".")
-    return f"{whole}.{rest:0<2}"
+    whole, _, rest = f"{value:f}".partition(".")
+    return f"{whole}.{rest.rstrip('0'):0<2}"
 
 
 def _money(found: Any) -> str | None:

@@ -46,10 +46,17 @@ def test_event_without_a_time_shows_its_text() -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [("129.990000000", "129.99"), ("7", "7.00"), ("0.005", "0.005"), ("1E+3", "1000.00"), ("-3.5", "-3.50")],
+    [
+        ("129.990000000", "129.99"),
+        ("7", "7.00"),
+        ("0.005", "0.005"),
+        ("1E+3", "1000.00"),
+        ("-3.5", "-3.50"),
+        ("12345678901234567890123456789.123456789", "12345678901234567890123456789.123456789"),
+    ],
 )
 def test_amount_keeps_all_its_digits(number: str, text: str) -> None:
-    """Only needless zeros go."""
+    """Only needless zeros go, also from the 38 digits that a decimal of the schemas may have."""
     assert amount(Decimal(number)) == text
 
 
