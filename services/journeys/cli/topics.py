@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.options import AsJson, ConfigFile, parsed, settings_of
 from journeys.cli.terminal import complain
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Set up the topics.")
@@ -43,7 +43,7 @@ def create(
 ) -> None:
     """Create the missing topics of orders, retries, dead letters and events."""
     settings = settings_of(config)
-    kept = _duration(retention)
+    kept_s = parsed(lambda: _retention_s(retention), "--retention")
 
     from journeys.kafka.admin import KafkaAdmin
     from journeys.kafka.topics import KEYS, misread_topics, plan_topics, required_topics
@@ -56,7 +56,7 @@ def create(
         partitions=partitions,
         grow=grow,
         replication_factor=replication_factor,
-        retention_ms=int(kept * 1000),
+        retention_ms=int(kept_s * 1000),
     )
     if misread := misread_topics(settings):
         prefix = settings.publish.topic_prefix
@@ -71,7 +71,7 @@ def create(
         return
     counts = {topic.name: topic.partitions for topic in plan.create}
     for name in new:
-        typer.echo(f"{verb:<12}  {name}  ({counts[name]} partitions, records are kept for {format_duration(kept)})")
+        typer.echo(f"{verb:<12}  {name}  ({counts[name]} partitions, records are kept for {format_duration(kept_s)})")
     for name, count in plan.grow.items():
         typer.echo(f"{'would grow' if dry_run else 'grew':<12}  {name}  (to {count} partitions)")
     for name in old:
@@ -80,13 +80,13 @@ def create(
         typer.echo(KEYS)
 
 
-def _duration(retention: str) -> float:
+def _retention_s(text: str) -> float:
+    """The seconds of a duration with a unit, at least 1 ms. Raises ValueError for any other text."""
     from journeys.settings.values import parse_duration
 
-    option = "--retention"
-    if retention.strip().isdecimal():  # a setting would read seconds; here people more likely mean days
-        raise typer.BadParameter("must have a unit: 12h, 30d", param_hint=option)
-    try:
-        return parse_duration(retention)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
+    if text.strip()[-1:].isdecimal():  # a setting would read seconds; here people more likely mean days
+        raise ValueError("must have a unit: 12h, 30d")
+    seconds = parse_duration(text)
+    if seconds < 0.001:
+        raise ValueError("must be 1ms or more: with 0, Kafka keeps no record")
+    return seconds

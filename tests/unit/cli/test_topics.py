@@ -53,8 +53,8 @@ def test_setting_unknown_to_librdkafka_is_exit_code_2(
     assert "JOURNEYS_KAFKA__CONFIG" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("retention", ["long", "30"])
-def test_retention_without_a_unit_is_exit_code_2(retention: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The broker is not asked: a bare number would mean seconds."""
+@pytest.mark.parametrize("retention", ["long", "30", "7.5", "30.0 ", "0d"])
+def test_retention_without_a_unit_or_of_zero_is_exit_code_2(retention: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The broker is not asked: a bare number would mean seconds, and Kafka would soon delete every record."""
     assert main(["topics", "create", "--retention", retention]) == 2
     assert "--retention" in capsys.readouterr().err
