@@ -44,6 +44,13 @@ def parsed(parse: Callable[[], T], option: str) -> T:
         raise typer.BadParameter(str(error), param_hint=option) from None
 
 
+def time_ms(text: str | None, option: str) -> int | None:
+    """The time of an option, milliseconds since the epoch. Raises BadParameter for a text that is no time or age."""
+    from journeys.dead_letters.filters import parse_time
+
+    return None if text is None else parsed(lambda: parse_time(text, now_ms=now_ms()), option)
+
+
 def now_ms() -> int:
     """The present time, milliseconds since the epoch."""
     return time.time_ns() // 1_000_000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from journeys.cli.options import AsJson, ConfigFile, now_ms, parsed, settings_of
+from journeys.cli.options import AsJson, ConfigFile, settings_of, time_ms
 from journeys.cli.terminal import complain
 
 if TYPE_CHECKING:
@@ -52,11 +52,10 @@ def show(
     settings = settings_of(config)
 
     from journeys.cli import screen
-    from journeys.dead_letters.filters import parse_time
     from journeys.tools.show.find import OrderFinder
     from journeys.tools.show.story import Place
 
-    since_ms = None if since is None else parsed(lambda: parse_time(since, now_ms=now_ms()), "--since")
+    since_ms = time_ms(since, "--since")
     with OrderFinder(settings, everywhere=everywhere, since_ms=since_ms) as finder, screen.progress("reading") as on:
         story = finder.find(order, on)
     if from_api:

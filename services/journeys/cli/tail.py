@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from journeys.cli.options import AsJson, ConfigFile, now_ms, parsed, settings_of
+from journeys.cli.options import AsJson, ConfigFile, settings_of, time_ms
 from journeys.cli.signals import stop_on_signals
 from journeys.cli.terminal import complain
 
@@ -56,7 +56,6 @@ def tail(
     settings = settings_of(config)
 
     from journeys.cli import screen
-    from journeys.dead_letters.filters import parse_time
     from journeys.producer.channels import Channel
     from journeys.producer.schemas import RECORDS
     from journeys.tools.tail.filters import RecordFilter
@@ -66,7 +65,7 @@ def tail(
     if unknown := [channel for channel in wanted if channel not in RECORDS]:
         known = ", ".join(RECORDS)
         raise typer.BadParameter(f"{', '.join(unknown)}: must be among {known}", param_hint="CHANNEL")
-    since_ms = None if since is None else parsed(lambda: parse_time(since, now_ms=now_ms()), "--since")
+    since_ms = time_ms(since, "--since")
     unreadable: list[str] = []
 
     def complain_of(position: str, why: str) -> None:

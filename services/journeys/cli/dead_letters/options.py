@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from journeys.cli.options import now_ms, parsed
+from journeys.cli.options import now_ms, time_ms
 from journeys.cli.terminal import complain
 
 if TYPE_CHECKING:
@@ -62,17 +62,16 @@ def filter_of(
 
     Raises BadParameter for a time that cannot be read.
     """
-    from journeys.dead_letters.filters import Filter, parse_time
+    from journeys.dead_letters.filters import Filter
 
-    present = now_ms()
     return Filter(
         reasons=frozenset(reasons or ()),
         stage=stage,
         order=order,
         topic=topic,
         group=group,
-        since_ms=None if since is None else parsed(lambda: parse_time(since, now_ms=present), "--since"),
-        until_ms=None if until is None else parsed(lambda: parse_time(until, now_ms=present), "--until"),
+        since_ms=time_ms(since, "--since"),
+        until_ms=time_ms(until, "--until"),
     )
 
 
