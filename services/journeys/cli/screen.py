@@ -82,6 +82,13 @@ def time_text(at: str) -> str:
     return at[:19].replace("T", " ")
 
 
+def event_time(time: str | None, length: int) -> Text:
+    """At most `length` characters of an event's time. The API may have sent any text: it is escaped."""
+    text = time or ""
+    is_iso = text.endswith("Z") and text[10:11] == "T"
+    return plain(time_text(text)[:length] if is_iso else text[:length])
+
+
 def duration(seconds: float | None) -> str:
     """A length of time in its two largest units: `0.4s`, `2m 10s`, `3d 4h`; a dash for None."""
     if seconds is None:

@@ -30,6 +30,7 @@ EPILOG = (
     "`rejected`. Without one, the events of all channels are shown. Only committed records are read, and no group is "
     "disturbed. Ctrl-C ends the command. Events may hold personal data. Exit code 1 if a record could not be read."
 )
+_SECONDS = len("2026-11-25T10:00:00")
 
 
 def tail(
@@ -96,11 +97,10 @@ def line(record: PublishedRecord) -> Text:
     """A record for people."""
     from rich.text import Text
 
-    from journeys.cli.screen import plain, time_text
+    from journeys.cli.screen import event_time, plain
 
-    at = record.time or ""
     shown = [
-        Text(f"{time_text(at) if at.endswith('Z') else plain(at[:19]).plain:<19}", style="dim"),
+        Text(f"{event_time(record.time, _SECONDS).plain:<{_SECONDS}}", style="dim"),
         Text(f"{record.channel:<14}", style="bold"),
         *(plain(part) for part in record.parts() if part),
     ]

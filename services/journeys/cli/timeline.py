@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from journeys.cli.screen import plain
+from journeys.cli.screen import event_time, plain
 from journeys.tools.event import Event
 
 _MINUTES = len("2026-11-25T10:00")
@@ -25,19 +25,11 @@ def timeline(events: Iterable[Event], title: str) -> Table:
     table.add_column("money", justify="right", no_wrap=True)
     for event in events:
         cells = (
-            short_time(event.time),
             event.channel,
             event.campaign,
             event.page,
             ", ".join(event.actions),
             event.money,
         )
-        table.add_row(*(plain(cell or "") for cell in cells))
+        table.add_row(event_time(event.time, _MINUTES), *(plain(cell or "") for cell in cells))
     return table
-
-
-def short_time(time: str | None) -> str:
-    """A time as `Event.time` has it, to the minute; a text that is no time stays as it is, shortened."""
-    text = time or ""
-    is_iso = text.endswith("Z") and text[10:11] == "T"
-    return text[:_MINUTES].replace("T", " ") if is_iso else text[:_MINUTES]

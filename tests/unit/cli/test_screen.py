@@ -53,6 +53,22 @@ def test_progress_bar_leaves_stdout_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        ("2026-11-25T10:00:07.000Z", "2026-11-25 10:00"),
+        ("Tuesday, the 3rd of May", "Tuesday, the 3rd"),
+        ("25 Nov 2026 UTC+Z", "25 Nov 2026 UTC+"),
+        ("\x1b[2J\x1b]0;mine\x07Z", '"\\u001b[2J\\u001b]0;mine\\u0007Z"'),
+        ("\x1b[2J\x1b]0;xyT\x07Z", '"\\u001b[2J\\u001b]0;xy \\u0007Z"'),
+        (None, ""),
+    ],
+)
+def test_time_of_an_event_is_short_and_without_terminal_codes(time: str | None, text: str) -> None:
+    """The API may have sent any text, also one that begins or ends as ISO 8601 does."""
+    assert screen.event_time(time, 16).plain == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [(None, "-"), (0, "0.0s"), (9.94, "9.9s"), (59.6, "1m"), (130, "2m 10s"), (3600, "1h"), (273_600.0, "3d 4h")],
 )

@@ -12,22 +12,20 @@ from journeys.model import OrderMessage, Position
 from journeys.tools.tail.line import PublishedRecord
 
 
-def test_line_escapes_terminal_codes_and_leaves_empty_parts_out() -> None:
-    """An event without a time shows what the API sent."""
+def shown(**fields: Any) -> str:
+    """The line of an event that has neither time nor content."""
     place = Position(topic="journey.email", partition=0, offset=0)
     message = OrderMessage(position=place, key=b"A-1", value=b"", headers=(), timestamp_ms=None)
-    value: dict[str, Any] = {
-        "order_id": "A-1",
-        "event_at": None,
-        "event_at_text": "yesterday",
-        "event_campaign": "[red]\x1b[2J",
-        "actions": [],
-        "misfits": [],
-        "position": 0,
-    }
-    shown = line(PublishedRecord(channel="email", message=message, value=value)).plain
-    assert shown.split("  ", 1)[0] == "yesterday"
-    assert shown.split() == ["yesterday", "email", "A-1", '"[red]\\u001b[2J"']
+    value = {"order_id": "A-1", "event_at": None, "actions": [], "misfits": [], "position": 0, **fields}
+    return line(PublishedRecord(channel="email", message=message, value=value)).plain
+
+
+def test_line_escapes_terminal_codes_and_leaves_empty_parts_out() -> None:
+    """An event without a time shows what the API sent."""
+    text = shown(event_at_text="yesterday", event_campaign="[red]\x1b[2J")
+    assert text.split("  ", 1)[0] == "yesterday"
+    assert text.split() == ["yesterday", "email", "A-1", '"[red]\\u001b[2J"']
+    assert "\x1b" not in shown(event_at_text="\x1b[2J\x1b]0;mineZ"), "a text that ends as a time does"
 
 
 @pytest.mark.parametrize(
