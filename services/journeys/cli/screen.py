@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from journeys.cli.terminal import shortened
-from journeys.dead_letters.formats import iso
+from journeys.clock import iso
 
 _NO_LIMIT = 10_000
 """Columns of output that has no width: a program reads it line by line."""

@@ -7,9 +7,9 @@ the round trip.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from datetime import UTC, datetime
 from typing import Any
 
+from journeys.clock import iso
 from journeys.dead_letters.letters import Letter
 from journeys.model import OrderMessage
 from journeys.redact import HIDDEN, names_secret
@@ -65,17 +65,6 @@ def data_of(shown: dict[str, str] | None) -> bytes | None:
     if "base64" in shown:
         return b64decode(shown["base64"], validate=True)
     raise ValueError("neither text nor base64")
-
-
-def iso(at_ms: int | None) -> str | None:
-    """A time as ISO 8601 in UTC, with milliseconds: `2026-11-25T10:00:00.000Z`; None if no calendar has it."""
-    if at_ms is None:
-        return None
-    try:
-        at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _hidden() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from journeys.dead_letters.formats import iso
+from journeys.clock import iso
 from journeys.model import Json
 
 _WORDS: Final[Mapping[str, str]] = {

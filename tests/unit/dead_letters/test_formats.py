@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeys.dead_letters.formats import content, data_of, iso, whole
+from journeys.dead_letters.formats import content, data_of, whole
 from journeys.dead_letters.letters import LetterReader, ReplayedOffsets
 from journeys.model import OrderMessage, Position
 
@@ -30,13 +30,6 @@ def test_text_stays_readable() -> None:
     assert content("Größe".encode()) == {"text": "Größe"}
     assert content(b"\xff\xfe") == {"base64": "//4="}
     assert content(b"") == {"text": ""}
-
-
-def test_time_is_iso_in_utc() -> None:
-    """It has milliseconds; a number beyond any calendar gives None."""
-    assert iso(1_764_064_800_007) == "2025-11-25T10:00:00.007Z"
-    assert iso(None) is None
-    assert iso(10**18) is None
 
 
 @pytest.mark.parametrize("hide", [True, False])

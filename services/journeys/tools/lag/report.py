@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from journeys.dead_letters.formats import iso
+from journeys.clock import iso
 from journeys.tools.lag.progress import Progress
 
 

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from journeys.dead_letters.formats import facts, iso
+from journeys.clock import iso
+from journeys.dead_letters.formats import facts
 from journeys.dead_letters.letters import Letter, State
 from journeys.headers import RetryHeader
 from journeys.model import OrderMessage

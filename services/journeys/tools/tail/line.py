@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from journeys.dead_letters.formats import iso
+from journeys.clock import iso
 from journeys.model import Json, OrderMessage
 from journeys.producer import schemas
 from journeys.tools.event import Event, amount, plain_json, time_of
