@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from journeys.errors import HaltError, SetupError
 from journeys.redact import without_credentials
@@ -33,6 +33,15 @@ def address_of(ops: OpsSettings) -> str:
         )
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ops.host, ops.host)  # noqa: S104 - not listened on here
     return f"http://[{host}]:{ops.port}" if ":" in host else f"http://{host}:{ops.port}"
+
+
+def split_address(address: str) -> SplitResult:
+    """The parts of a worker's address. Raises ValueError if it is not http:// or https://."""
+    parts = urlsplit(address)
+    is_usable = parts.scheme in _CONNECTIONS and parts.hostname and parts.port != 0
+    if not is_usable or parts.query or parts.fragment:
+        raise ValueError(f"{without_credentials(address)} is no http:// or https:// address")
+    return parts
 
 
 def resume(address: str, token: str | None = None) -> list[str]:
@@ -72,18 +81,18 @@ def page(address: str, path: str) -> str:
 
 
 def _ask(method: str, address: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    parts = urlsplit(address)
-    if parts.scheme not in _CONNECTIONS or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{without_credentials(address)} is no http:// or https:// address")
+    parts = split_address(address)
     shown = without_credentials(address)
     path = parts.path.rstrip("/").removesuffix(path) + path
-    connection = _CONNECTIONS[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT_S)
+    connection = _CONNECTIONS[parts.scheme](parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
     try:
         connection.request(method, path, body=b"" if method == "POST" else None, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read(_LONGEST_BYTES)
     except OSError as error:
         raise HaltError(f"no worker listens at {shown} ({error.strerror or error})") from None
+    except UnicodeError as error:
+        raise HaltError(f"{shown} cannot be asked: {error}") from None
     except http.client.HTTPException as error:
         raise HaltError(f"{shown} does not speak HTTP ({type(error).__name__})") from None
     finally:

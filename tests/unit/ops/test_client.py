@@ -151,12 +151,27 @@ def test_an_answer_that_is_not_http_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "worker:8080", "ftp://worker", "http://", "http://worker:port", "http://w?x=1"]
+    "address", ["", "worker:8080", "ftp://worker", "http://", "http://worker:port", "http://worker:0", "http://w?x=1"]
 )
 def test_a_malformed_address_is_refused(address: str) -> None:
     """The client refuses it before it connects."""
     with pytest.raises(ValueError, match=r"."):
         resume(address)
+
+
+@pytest.mark.parametrize("address", ["http://worker..1", "http://127.0.0.1/wörker"])
+def test_an_address_that_cannot_be_sent_is_reported(address: str) -> None:
+    """A host name with an empty label, and a path that is not ASCII."""
+    with pytest.raises(HaltError, match="cannot be asked"):
+        resume(address)
+
+
+def test_no_worker_is_resumed_if_one_address_is_malformed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 says that nothing was done."""
+    with worker() as stub:
+        assert main(["dead-letters", "resume", "--url", stub.address, "--url", "worker:8080"]) == 2
+        assert stub.asked == []
+    assert "--url" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

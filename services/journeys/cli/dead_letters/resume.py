@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from journeys.cli.options import AsJson, ConfigFile, settings_of
+from journeys.cli.options import AsJson, ConfigFile, parsed, settings_of
 from journeys.cli.terminal import complain, harmless
 from journeys.errors import HaltError
 from journeys.redact import without_credentials
@@ -37,19 +37,19 @@ def resume(
     """Let workers take orders again after a flood of dead letters."""
     settings = settings_of(config)
 
-    from journeys.ops.client import address_of
+    from journeys.ops.client import address_of, split_address
     from journeys.ops.client import resume as ask
 
+    addresses = url or [address_of(settings.ops)]
+    parsed(lambda: [split_address(address) for address in addresses], "--url")  # before any worker is resumed
     token = settings.ops.current_token()
     answers: list[dict[str, Any]] = []
-    for address in url or [address_of(settings.ops)]:
+    for address in addresses:
         shown = without_credentials(address)
         try:
             answers.append({"url": shown, "ok": True, "opened": ask(address, token)})
         except HaltError as error:
             answers.append({"url": shown, "ok": False, "error": str(error)})
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--url") from None
     if as_json:
         typer.echo(json.dumps(answers))
     for answer in answers:
