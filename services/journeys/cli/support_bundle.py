@@ -10,7 +10,7 @@ import zipfile
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,9 +19,6 @@ from journeys.cli.doctor import examined
 from journeys.cli.options import AsJson, ConfigFile, loaded
 from journeys.cli.terminal import complain
 from journeys.errors import HaltError, SetupError
-
-if TYPE_CHECKING:
-    from journeys.doctor.bundle import Scrubber
 
 EPILOG = (
     "Examples:\n\n"
@@ -58,11 +55,13 @@ def support_bundle(
         "doctor.json": json.dumps(examined(found).as_json(), indent=2),
         "settings.json": json.dumps([asdict(row) for row in rows_of(found.settings, found.sources)], indent=2),
     }
-    scrubber = Scrubber()
+    pages: dict[str, str] = {}
     for number, address in enumerate(url or [], 1):
-        files |= _pages(address, f"worker-{number}", scrubber)
+        pages |= _pages(address, f"worker-{number}")
+    scrubber = Scrubber([*pages.values(), *ending])
+    files |= {name: scrubber.line(text) if name.endswith(".json") else text for name, text in pages.items()}
     if log is not None:
-        files["worker.log"] = "\n".join([*scrubber.lines(ending), ""])
+        files["worker.log"] = "".join(f"{scrubber.line(line)}\n" for line in ending)
     try:
         with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as bundle:
             for name, text in files.items():
@@ -76,22 +75,22 @@ def support_bundle(
 
 
 def _ending(log: Path, count: int) -> list[str]:
-    """The last lines of a log. Raises BadParameter for a file that cannot be read."""
+    """The last lines of a log, without their ends. Raises BadParameter for a file that cannot be read."""
     try:
         with log.open(encoding="utf-8", errors="replace") as opened:
-            return list(deque(opened, count))
+            return [line.rstrip("\n") for line in deque(opened, count)]
     except OSError as error:
         raise typer.BadParameter(f"{log} cannot be read: {error.strerror}", param_hint="--log") from None
 
 
-def _pages(address: str, worker: str, scrubber: Scrubber) -> dict[str, str]:
+def _pages(address: str, worker: str) -> dict[str, str]:
     """The pages of a worker. If it does not answer, a line on stderr says so, and the bundle goes without them."""
     from journeys.ops.client import page
 
     found: dict[str, str] = {}
     try:
         found[f"{worker}/metrics.txt"] = page(address, "/metrics")
-        found[f"{worker}/readyz.json"] = scrubber.line(page(address, "/readyz"))
+        found[f"{worker}/readyz.json"] = page(address, "/readyz")
     except HaltError as error:
         complain(str(error))
     except ValueError as error:

@@ -10,8 +10,13 @@ from typing import Any
 from journeys.redact import HIDDEN, names_secret, without_credentials
 
 _ID: str = "order_id"
-_IN_TEXT = re.compile(rf"\b{_ID}=('[^']*'|\S+)")
-"""An order id in a log line for people."""
+_IN_TEXT = re.compile(
+    r"""(?<=\border_id=)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)"""
+    r"""|(?<=\Aorder ).+?(?= \(\S+/\d+/\d+\) takes )""",
+    re.DOTALL,
+)
+"""An order id in a log line for people, in quotes if it has spaces or quotes itself; or in the reason `slow`."""
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _MAIL = re.compile(r"[^\s\"'<>,;:=]+@[^\s\"'<>,;:=]+\.[^\s\"'<>,;:=]+")
 _SHORTEST = 4
 """The fewest characters of an order id that is also replaced within other texts."""
@@ -20,28 +25,21 @@ _SHORTEST = 4
 class Scrubber:
     """Replaces order ids by `order-1`, `order-2`, … in the order of their appearance, and hides secrets.
 
-    So an order can be followed through the lines. Its id is not in the bundle in any form.
+    So an order can be followed through the lines. `lines` are all lines of the bundle: they name the ids. An id is not
+    in the bundle in any form, but for one case: an id of fewer than four characters stays within other texts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Iterable[str]) -> None:
         self._names: dict[str, str] = {}
-
-    def lines(self, lines: Iterable[str]) -> Iterable[str]:
-        """The lines of a log, without order ids, e-mail addresses and secrets."""
         for line in lines:
-            yield self.line(line.rstrip("\r\n"))
+            for order_id in _ids("", _decoded(line)):
+                self._name(order_id)
+        self._longest_first = sorted(filter(lambda each: len(each) >= _SHORTEST, self._names), key=len, reverse=True)
 
     def line(self, line: str) -> str:
-        """One line of a log, or a JSON object in one line, without them."""
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError):
-            fields = None
-        if isinstance(fields, dict):
-            for order_id in _ids(fields):
-                self._name(order_id)
-            return json.dumps({name: self._clean(name, value) for name, value in fields.items()})
-        return self._text(_IN_TEXT.sub(lambda found: f"{_ID}={self._name(found[1].strip(chr(39)))}", line))
+        """A line of a log, or a JSON object, without order ids, e-mail addresses and secrets."""
+        found = _decoded(line)
+        return self._text(found) if isinstance(found, str) else json.dumps(self._clean("", found))
 
     def _name(self, order_id: str) -> str:
         return self._names.setdefault(order_id, f"order-{len(self._names) + 1}")
@@ -58,18 +56,32 @@ class Scrubber:
         return value
 
     def _text(self, text: str) -> str:
-        for order_id, name in self._names.items():
-            if len(order_id) >= _SHORTEST and order_id in text:
-                text = text.replace(order_id, name)
+        text = _IN_TEXT.sub(lambda found: self._name(_unquoted(found[0])), text)
+        for order_id in self._longest_first:
+            text = text.replace(order_id, self._names[order_id])
         return _MAIL.sub(HIDDEN, without_credentials(text))
 
 
-def _ids(value: Any) -> Iterator[str]:
-    """The order ids that a decoded JSON value holds under their name."""
-    if isinstance(value, dict):
-        if isinstance(order_id := value.get(_ID), str):
-            yield order_id
-        value = list(value.values())
-    if isinstance(value, list):
+def _decoded(line: str) -> Any:
+    """The dictionary of a JSON object; any other line as it is, without colours."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        fields = None
+    return fields if isinstance(fields, dict) else _COLOUR.sub("", line)
+
+
+def _ids(name: str, value: Any) -> Iterator[str]:
+    """The order ids in a value of this name, at any depth."""
+    if isinstance(value, str):
+        yield from [value] if name == _ID else map(_unquoted, _IN_TEXT.findall(value))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _ids(key, item)
+    elif isinstance(value, list):
         for item in value:
-            yield from _ids(item)
+            yield from _ids(name, item)
+
+
+def _unquoted(order_id: str) -> str:
+    return order_id.strip("'\"")
