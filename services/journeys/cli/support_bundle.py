@@ -8,6 +8,7 @@ import json
 import platform
 import zipfile
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ import typer
 
 import journeys
 from journeys.cli.doctor import examined
-from journeys.cli.options import AsJson, ConfigFile, loaded
+from journeys.cli.options import AsJson, ConfigFile, loaded, parsed
 from journeys.cli.terminal import complain
 from journeys.errors import HaltError, SetupError
 
@@ -26,7 +27,8 @@ EPILOG = (
     "  journeys support-bundle bundle.zip --url http://worker-1:8080 --log worker.log\n\n"
     "The bundle holds the report of `journeys doctor`, all settings, and what you name: the metrics and the state of "
     "workers, and the end of a log. Secrets are hidden, and order ids are replaced by order-1, order-2, and so on. "
-    "Look at it before you send it."
+    "Look at it before you send it. Exit code 1 if one of the workers was not reached: the bundle goes without its "
+    "pages."
 )
 
 
@@ -48,16 +50,17 @@ def support_bundle(
     ending = [] if log is None else _ending(log, lines)
 
     from journeys.doctor.bundle import Scrubber
+    from journeys.ops.client import split_address
     from journeys.settings.listing import rows_of
 
+    addresses = url or []
+    parsed(lambda: [split_address(address) for address in addresses], "--url")
     files = {
         "about.json": json.dumps({"journeys": journeys.__version__, "python": platform.python_version()}),
         "doctor.json": json.dumps(examined(found).as_json(), indent=2),
         "settings.json": json.dumps([asdict(row) for row in rows_of(found.settings, found.sources)], indent=2),
     }
-    pages: dict[str, str] = {}
-    for number, address in enumerate(url or [], 1):
-        pages |= _pages(address, f"worker-{number}")
+    pages, failures = _pages(addresses)
     scrubber = Scrubber([*pages.values(), *ending])
     files |= {name: scrubber.line(text) if name.endswith(".json") else text for name, text in pages.items()}
     if log is not None:
@@ -72,6 +75,9 @@ def support_bundle(
         typer.echo(json.dumps({"file": str(file), "files": list(files)}))
     else:
         typer.echo(f"{file}: {', '.join(files)}")
+    complain(*failures)
+    if failures:
+        raise typer.Exit(1)
 
 
 def _ending(log: Path, count: int) -> list[str]:
@@ -83,16 +89,16 @@ def _ending(log: Path, count: int) -> list[str]:
         raise typer.BadParameter(f"{log} cannot be read: {error.strerror}", param_hint="--log") from None
 
 
-def _pages(address: str, worker: str) -> dict[str, str]:
-    """The pages of a worker. If it does not answer, a line on stderr says so, and the bundle goes without them."""
+def _pages(addresses: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The pages of these workers, by their names in the bundle, and the reason for each worker that did not answer."""
     from journeys.ops.client import page
 
     found: dict[str, str] = {}
-    try:
-        found[f"{worker}/metrics.txt"] = page(address, "/metrics")
-        found[f"{worker}/readyz.json"] = page(address, "/readyz")
-    except HaltError as error:
-        complain(str(error))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--url") from None
-    return found
+    failures: list[str] = []
+    for number, address in enumerate(addresses, 1):
+        try:
+            found[f"worker-{number}/metrics.txt"] = page(address, "/metrics")
+            found[f"worker-{number}/readyz.json"] = page(address, "/readyz")
+        except HaltError as error:
+            failures.append(str(error))
+    return found, failures

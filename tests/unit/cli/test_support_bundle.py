@@ -18,7 +18,7 @@ from journeys.doctor.report import schema
 def test_bundle_holds_checks_settings_and_log_without_secrets(
     tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A worker that does not answer costs only its pages. An existing file is not overwritten."""
+    """A worker that does not answer costs only its pages, and is exit code 1. An existing file is not overwritten."""
     for name in ("KAFKA__BOOTSTRAP_SERVERS", "REGISTRY__URL", "API__BASE_URL"):
         address = f"127.0.0.1:{free_port}"
         monkeypatch.setenv(f"JOURNEYS_{name}", address if name.startswith("KAFKA") else f"http://{address}")
@@ -36,7 +36,7 @@ def test_bundle_holds_checks_settings_and_log_without_secrets(
         "--lines",
         "2",
     ]
-    assert main([*arguments, "--json"]) == 0
+    assert main([*arguments, "--json"]) == 1
     shown = capsys.readouterr()
     answer = json.loads(shown.out)
     assert differences("journeys support-bundle", answer) == []
@@ -57,7 +57,12 @@ def test_bundle_holds_checks_settings_and_log_without_secrets(
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["--log", "nowhere.log"], "--log"), (["--lines", "0"], "--lines"), (["--nonsense"], "--nonsense")],
+    [
+        (["--log", "nowhere.log"], "--log"),
+        (["--lines", "0"], "--lines"),
+        (["--url", "worker:8080"], "--url"),
+        (["--nonsense"], "--nonsense"),
+    ],
 )
 def test_wrong_option_is_exit_code_2(
     arguments: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
