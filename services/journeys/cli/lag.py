@@ -146,10 +146,11 @@ def view(report: dict[str, Any]) -> RenderableType:
 def _sentences(report: dict[str, Any]) -> Iterator[str]:
     from journeys.cli.screen import duration, some, time_text
 
+    yield from report["problems"]
     orders = report["orders"]
-    if not orders:
+    if not orders and not report["problems"]:
         yield f"All orders of group {report['group']} are published."
-    else:
+    if orders:
         about = "" if report["exact"] else "At most "
         verb = "is" if orders == 1 else "are"
         age = "" if report["lag_s"] is None else f"; the oldest was written {duration(report['lag_s'])} ago"

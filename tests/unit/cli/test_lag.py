@@ -80,6 +80,15 @@ def test_group_that_publishes_nothing_makes_the_report_ask_for_a_worker() -> Non
     assert "No order was published meanwhile: does a worker run?" in out.getvalue()
 
 
+def test_offset_beyond_the_end_is_shown_in_place_of_all_published() -> None:
+    """The topic was created again: no order is open by the offsets, but the workers cannot go on."""
+    new = Measurement(at_ms=NOW_MS, orders=(partition(5000, counted=None),), retries=())
+    out = io.StringIO()
+    Console(file=out, width=160).print(view(report.as_json("journeys", 0.0, new, None)))
+    assert "orders/0: the group's offset is beyond the end: was the topic created again?" in out.getvalue()
+    assert "are published" not in out.getvalue()
+
+
 class Meter(LagMeter):
     """A meter that gives these measurements, and asks to stop after the last one."""
 
