@@ -131,8 +131,9 @@ def test_every_order_is_found_where_it_is(shop: Shop, capsys: pytest.CaptureFixt
     assert [event["position"] for event in published["journey"]] == list(range(7))
     assert {len(looked["partitions"]) for looked in published["looked"]} == {1}, "all topics are keyed by order id"
     assert found(PUBLISHED, 0, "--from-api", "--everywhere")["api"] == {"events": 7, "differences": []}
-    refused = found(REFUSED, 1)
+    refused = found(REFUSED, 1, "--from-api")
     assert (refused["place"], refused["dead_letters"][0]["reason"]) == ("dead-letter", "status-400")
+    assert refused["api"] is None, "the API refuses this order, also now"
     assert refused["dead_letters"][0]["source"] == refused["messages"][0]["position"]
     failing = found(FAILING)
     [retry] = failing["retries"]

@@ -14,10 +14,12 @@ import typer
 
 from journeys.cli.options import AsJson, ConfigFile, settings_of, time_ms
 from journeys.cli.terminal import complain
+from journeys.errors import HaltError, OrderError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from journeys.settings import Settings
     from journeys.tools.show.edition import Edition
     from journeys.tools.show.story import Story
 
@@ -30,7 +32,7 @@ EPILOG = (
     "The command reads Kafka alone: no worker has to run, and no group is disturbed. If the order id is the key of a "
     "topic's records, it reads only the key's partition. --everywhere reads all partitions, for topics that were given "
     "more partitions meanwhile. A journey may hold personal data. Exit code 1: the order is nowhere, is a dead letter, "
-    "or its newest edition is not whole or differs from the API's journey."
+    "its newest edition is not whole or differs from the API's journey, or the API does not give that journey."
 )
 
 
@@ -58,11 +60,7 @@ def show(
     since_ms = time_ms(since, "--since")
     with OrderFinder(settings, everywhere=everywhere, since_ms=since_ms) as finder, screen.progress("reading") as on:
         story = finder.find(order, on)
-    if from_api:
-        from journeys.library import fetch_journey
-        from journeys.tools.show.from_api import as_edition
-
-        story = replace(story, api=as_edition(settings, asyncio.run(fetch_journey(order, settings))))
+    story, failure = with_journey(story, settings) if from_api else (story, None)
     if finder.registry_error is not None:
         complain(f"order messages in Avro are known by their keys: {finder.registry_error}")
     if as_json:
@@ -71,9 +69,23 @@ def show(
         out = screen.console()
         for part in view(story):
             out.print(part, soft_wrap=False)
+    if failure is not None:
+        raise failure
     is_broken = bool(story.editions and story.editions[0].missing)
     if is_broken or story.differences or story.place in (Place.NOWHERE, Place.DEAD_LETTER):
         raise typer.Exit(1)
+
+
+def with_journey(story: Story, settings: Settings) -> tuple[Story, HaltError | OrderError | None]:
+    """The story with the journey that the API has now. If it gives none, also the error, to report after the story."""
+    from journeys.library import fetch_journey
+    from journeys.tools.show.from_api import as_edition
+
+    try:
+        api = as_edition(settings, asyncio.run(fetch_journey(story.order, settings)))
+    except (HaltError, OrderError) as failure:
+        return story, failure
+    return replace(story, api=api), None
 
 
 def view(story: Story) -> Iterator[RenderableType]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 from tests.support.order_story import full_story, story
 
 from journeys.cli import main
-from journeys.cli.show import view
+from journeys.cli.show import view, with_journey
+from journeys.errors import OrderError
+from journeys.settings import load
 from journeys.tools.show.story import Story
+from journeys_sandbox.api.server import StandInThread
 
 
 def shown(found: Story, width: int) -> str:
@@ -45,6 +49,20 @@ def test_story_fits_the_terminal(width: int) -> None:
 def test_order_that_is_nowhere_says_so() -> None:
     """In the first line."""
     assert shown(story(), 80).splitlines()[0] == "Order A 1: not found"
+
+
+def test_story_is_kept_if_the_api_refuses_the_order() -> None:
+    """The order may be a dead letter for that reason: the error is reported after the story."""
+    with StandInThread() as api:
+        settings = load(None, {"JOURNEYS_API__BASE_URL": api.url})
+        refused = replace(story(), order="x-400-refused")
+        kept, failure = with_journey(refused, settings)
+        assert kept == refused
+        assert isinstance(failure, OrderError)
+        assert failure.reason == "status-400"
+        found, failure = with_journey(replace(story(), order="n3-given"), settings)
+        assert failure is None
+        assert len(found.timeline) == 3
 
 
 def test_wrong_time_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
