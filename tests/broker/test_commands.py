@@ -60,6 +60,12 @@ def test_interrupted_send_is_resumed_and_sends_each_order_once(
 
     assert read() == []
 
+    blocker = tmp_path / "orders.csv.sent.new"
+    blocker.mkdir()  # the state of the run cannot be written
+    assert "--resume" not in run(capsys, *command, code=1), "no order was sent, so there is nothing to resume"
+    assert read() == []
+    blocker.rmdir()
+
     def interrupt() -> None:
         until(lambda: bool(read()), "the first order")
         os.kill(os.getpid(), signal.SIGINT)

@@ -103,7 +103,7 @@ def send(
     }
     _show(answer, as_json=as_json)
     if failure is not None:
-        if state is not None:
+        if state is not None and state.path.exists():
             complain("the same command with --resume sends the rest")
         raise failure
 
