@@ -14,7 +14,6 @@ SANDBOX: Final = ROOT / "services" / "journeys_sandbox"
 TESTED_ELSEWHERE: Final = {
     "cli/demo.py": "cli/test_app.py; tests/broker/test_demo.py",
     "cli/dead_letters/app.py": "tests/broker/test_dead_letters.py: every command on a real topic",
-    "cli/dead_letters/export.py": "the same",
     "cli/dead_letters/list.py": "the same",
     "cli/dead_letters/replay.py": "the same",
     "cli/dead_letters/show.py": "the same",

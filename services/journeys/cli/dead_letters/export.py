@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from journeys.cli.dead_letters import options
 from journeys.cli.options import ConfigFile, settings_of
 from journeys.errors import HaltError
+
+if TYPE_CHECKING:
+    from journeys.dead_letters.letters import Letter
+    from journeys.model import OrderMessage
 
 EPILOG = (
     "Examples:\n\n"
@@ -51,17 +55,26 @@ def export(
 
     from journeys.cli import screen
     from journeys.dead_letters.filters import oldest
-    from journeys.dead_letters.formats import whole
 
     with options.open_letters(settings) as letters:
         with screen.progress("reading") as on:
             scan = letters.scan(wanted, on)
         chosen = oldest(options.matching(scan, pending=pending), limit)
         with _writer(output) as write, screen.progress("writing", shown=output is not None) as on:
-            for letter, message in letters.fetch(scan, chosen, on):
-                write(json.dumps(whole(letter, message, hide_secrets=False)) + "\n")
+            written = write_all(letters.fetch(scan, chosen, on), write)
     if output is not None:
-        typer.echo(f"{screen.some(len(chosen), 'letter')} written to {output}", err=True)
+        typer.echo(f"{screen.some(written, 'letter')} written to {output}", err=True)
+
+
+def write_all(letters: Iterable[tuple[Letter, OrderMessage]], write: Callable[[str], object]) -> int:
+    """Write each letter with its message as a line. Returns how many: retention may have removed some."""
+    from journeys.dead_letters.formats import whole
+
+    count = 0
+    for letter, message in letters:
+        write(json.dumps(whole(letter, message, hide_secrets=False)) + "\n")
+        count += 1
+    return count
 
 
 @contextmanager
