@@ -296,12 +296,14 @@ class StandInThread:
         )
 
     def _call(self, function: Callable[[], T]) -> T:
-        """Call `function` on the thread's event loop and return its result."""
+        """Call `function` on the thread's event loop. Returns its result, and raises what it raises."""
         if not self._thread.is_alive():
             return function()
-        done: Future[T] = Future()
-        self._ready.result().call_soon_threadsafe(lambda: done.set_result(function()))
-        return done.result()
+
+        async def call() -> T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), self._ready.result()).result()
 
     def _run(self) -> None:
         try:

@@ -138,6 +138,16 @@ def test_a_taken_port_raises_in_the_caller(api: StandInThread) -> None:
         pass
 
 
+def test_an_unknown_fault_raises_in_the_caller(api: StandInThread) -> None:
+    """ValueError names the word. The faults stay as they are, and the server thread goes on."""
+    api.change("503")
+    with pytest.raises(ValueError, match="lightning"):
+        api.change("503-lightning")
+    with closing(connect(api.url)) as connection:
+        connection.request("POST", PATH, body_of("n1-a"))
+        assert connection.getresponse().status == 503
+
+
 @pytest.mark.slow
 def test_the_stand_in_process_prints_its_address() -> None:
     """The process serves once its address is printed, reports its counts over HTTP, and ends on SIGTERM with 0."""
