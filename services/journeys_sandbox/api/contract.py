@@ -2,7 +2,6 @@
 
     POST /{version}/api/order/event     {"order_id": str, "page": int >= 1, "page_size": int from 1 to the largest}
     GET  /_stats                        the counts so far, as JSON
-    POST /_reset                        reset the counts, and start every fault again
     POST /_faults                       set the faults of every order, such as `503`; an empty body is none
 
 Other requests get 401 (the `ApiKey` is not the required one), 404 (another path), 405 (another method), 400 (the body
@@ -150,14 +149,6 @@ class Api:
         """Set the faults of every order from now on. Raises ValueError for an unknown word."""
         self._common = Plan(faults=parse_faults(faults))
 
-    def reset(self) -> None:
-        """Reset the counts, except those in flight, and start every fault again."""
-        self._turns.clear()
-        self.stats.pages.clear()
-        self.stats.statuses.clear()
-        self.stats.requests = self.stats.connections = 0
-        self.stats.in_flight_max = self.stats.in_flight
-
     def reply(self, method: str, path: str, key: str | None, body: bytes, *, now: float) -> Reply:
         """The reply to a request. `now` is in seconds since the epoch."""
         if path.startswith("/_"):
@@ -168,9 +159,7 @@ class Api:
         return reply
 
     def _own(self, method: str, path: str, body: bytes) -> Reply:
-        if (method, path) == ("POST", "/_reset"):
-            self.reset()
-        elif (method, path) == ("POST", "/_faults"):
+        if (method, path) == ("POST", "/_faults"):
             try:
                 self.change(body.decode().strip())
             except ValueError as error:

@@ -243,10 +243,6 @@ class StandIn:
         """Set the faults of every order from now on; "" is none. Raises ValueError for an unknown word."""
         self._api.change(faults)
 
-    def reset(self) -> None:
-        """Reset the counts, and start every fault again."""
-        self._api.reset()
-
 
 class StandInThread:
     """The API in a thread of its own, as a context manager for callers without an event loop."""
@@ -279,10 +275,6 @@ class StandInThread:
     def change(self, faults: str) -> None:
         """Set the faults of every order from now on; "" is none. Raises ValueError for an unknown word."""
         self._call(lambda: self._standin.change(faults))
-
-    def reset(self) -> None:
-        """Reset the counts, and start every fault again."""
-        self._call(self._standin.reset)
 
     def _copied(self) -> Stats:
         stats = self._standin.stats

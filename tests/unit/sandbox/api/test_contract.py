@@ -128,15 +128,6 @@ def test_a_fault_of_one_page_leaves_the_others_alone() -> None:
     assert statuses == [200, 503, 200, 503, 200, 200]
 
 
-def test_a_reset_starts_faults_afresh() -> None:
-    """After a reset, turns and counts begin again."""
-    api = Api(ApiSettings())
-    assert [ask(api, "x-503x1-n1-a").status for _ in range(2)] == [503, 200]
-    api.reset()
-    assert not api.stats.pages
-    assert ask(api, "x-503x1-n1-a").status == 503
-
-
 def test_faults_for_every_order_are_set_over_http() -> None:
     """An outage begins and ends over HTTP; an unknown word changes nothing."""
     api = Api(ApiSettings())
