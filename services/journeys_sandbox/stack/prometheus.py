@@ -7,15 +7,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 from journeys.errors import SetupError
+from journeys_sandbox.stack.local_http import answers
 from journeys_sandbox.stack.processes import GuardedProcess, Workplace, free_ports, wait_until
 
 _READY_S = 30.0
-_DIRECT = build_opener(ProxyHandler({}))
-"""Ignores proxy settings of the environment: Prometheus runs on this machine."""
 
 
 def is_installed() -> bool:
@@ -63,7 +60,7 @@ class Prometheus:
         )
         self._process = GuardedProcess(self._place, [program, *options])
         try:
-            wait_until(self._answers, self._process, self._place, "Prometheus", _READY_S)
+            wait_until(lambda: answers(f"{self.url}/-/ready"), self._process, self._place, "Prometheus", _READY_S)
         except BaseException:
             self.__exit__()
             raise
@@ -72,10 +69,3 @@ class Prometheus:
     def __exit__(self, *_: object) -> None:
         self._process.stop()
         self._place.close()
-
-    def _answers(self) -> bool:
-        try:
-            with _DIRECT.open(f"{self.url}/-/ready", timeout=2) as reply:
-                return bool(reply.status == 200)
-        except (URLError, OSError):
-            return False

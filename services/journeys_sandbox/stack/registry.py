@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Self
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 from journeys_sandbox.stack.artifacts import Progress, registry_home
+from journeys_sandbox.stack.local_http import answers
 from journeys_sandbox.stack.processes import JavaProcess, Workplace, free_ports, wait_until
 
 _READY_S = 90.0
 _JVM = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto")
-
-_DIRECT = build_opener(ProxyHandler({}))
-"""Ignores proxy settings of the environment: the registry runs on this machine."""
 
 
 class Registry:
@@ -64,14 +60,7 @@ class Registry:
         if self._process is None or self._place is None:
             raise RuntimeError("launch the registry first")
 
-        def answers() -> bool:
-            try:
-                with _DIRECT.open(f"{self.url}/subjects", timeout=2) as reply:
-                    return bool(reply.status == 200)
-            except (URLError, OSError):
-                return False
-
-        wait_until(answers, self._process, self._place, "the schema registry", _READY_S)
+        wait_until(lambda: answers(f"{self.url}/subjects"), self._process, self._place, "the schema registry", _READY_S)
 
     def stop(self) -> None:
         """Stop it and drop its data. Harmless while it does not run."""
