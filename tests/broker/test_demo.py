@@ -15,11 +15,20 @@ from tests.support.document_blocks import commands
 
 @pytest.mark.slow
 def test_the_demo_shows_that_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    """It prints what the README shows, in plain lines without a terminal. After Ctrl-C only the report is left."""
+    """It prints what the README shows, in plain lines without a terminal. After Ctrl-C only the report is left.
+
+    The proxy that its environment names does not answer, and is not needed.
+    """
     plain = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
     with subprocess.Popen(
         [sys.executable, "-m", "journeys", "demo", "--keep"],
-        env={**plain, "TMPDIR": str(tmp_path), "JOURNEYS_KAFKA__GROUP_ID": "must-not-reach-the-demo"},
+        env={
+            **plain,
+            "TMPDIR": str(tmp_path),
+            "JOURNEYS_KAFKA__GROUP_ID": "must-not-reach-the-demo",
+            "http_proxy": "http://127.0.0.1:1",
+            "no_proxy": "",
+        },
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterable, Sequence
+from urllib.request import Request
 
 from confluent_kafka import Producer
 
@@ -12,8 +12,8 @@ from journeys.avro.schema import Schema
 from journeys.avro.wire import Decoder, frame
 from journeys.errors import HaltError
 from journeys.kafka.reader import PartitionReader
-from journeys.producer.registry import schema_text
 from journeys_sandbox.demo.audit import SUMMARY, Published
+from journeys_sandbox.stack.local_http import read_json
 
 PREFIX = "journey."
 _ORDER_SCHEMA = {"type": "record", "name": "OrderCompleted", "fields": [{"name": "order_id", "type": "string"}]}
@@ -21,13 +21,12 @@ _ORDER_SCHEMA = {"type": "record", "name": "OrderCompleted", "fields": [{"name":
 
 def register_order_schema(registry_url: str, topic: str) -> int:
     """Register the schema of Avro order messages, as their producer would. Returns the schema's id."""
-    request = urllib.request.Request(  # noqa: S310 - our own registry
+    request = Request(  # noqa: S310 - our own registry
         f"{registry_url}/subjects/{topic}-value/versions",
         data=json.dumps({"schema": json.dumps(_ORDER_SCHEMA)}).encode(),
         headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
-        return int(json.load(answer)["id"])
+    return int(read_json(request)["id"])
 
 
 def place_orders(bootstrap_servers: str, topic: str, orders: Sequence[str], schema_id: int) -> None:
@@ -72,7 +71,7 @@ def read_back(bootstrap_servers: str, registry_url: str, topics: Iterable[str]) 
 
     Call it after all writers have ended. Raises HaltError if a partition cannot be read.
     """
-    decoder = Decoder(lambda schema_id: schema_text(registry_url, {}, schema_id), trusted=True)
+    decoder = Decoder(lambda number: str(read_json(f"{registry_url}/schemas/ids/{number}")["schema"]), trusted=True)
     with open_reader(bootstrap_servers) as reader:
         places = [place for topic in topics for place in reader.partitions(PREFIX + topic)]
         return [

@@ -9,13 +9,10 @@ everything keeps running until Ctrl-C, for commands of the user.
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
-import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -31,6 +28,7 @@ from journeys_sandbox.demo.revenue import EXAMPLE, attribute
 from journeys_sandbox.demo.screen import Screen
 from journeys_sandbox.stack.artifacts import Progress
 from journeys_sandbox.stack.children import Child, set_up
+from journeys_sandbox.stack.local_http import answers, read_json
 from journeys_sandbox.stack.processes import free_ports
 from journeys_sandbox.stack.stack import Stack
 
@@ -86,9 +84,10 @@ def _run(screen: Screen, *, keep: bool) -> Result:
             stack.start()
         with screen.step("a stand-in for the order-event API, which fails now and then"):
             port = free_ports(1)[0]
+            url = f"http://127.0.0.1:{port}"
             api = running.enter_context(_api(port))
-            api.until(lambda: _listens(port), "listen")
-        settings = {**stack.environment, **_settings(port)}
+            api.until(lambda: answers(f"{url}/_stats"), "listen")
+        settings = {**stack.environment, **_settings(url)}
         with screen.step("topics and schemas") as step:
             step.result = set_up(settings)
         workers = [
@@ -102,7 +101,7 @@ def _run(screen: Screen, *, keep: bool) -> Result:
                 stack.broker.bootstrap_servers, TOPIC, ORDERS, register_order_schema(stack.registry.url, TOPIC)
             )
             _watch(stack, workers, step.update)
-            step.result = _asked(port)
+            step.result = _asked(url)
         if not keep:
             _finish(screen, workers)
         with ThreadPoolExecutor() as pool:
@@ -118,7 +117,7 @@ def _run(screen: Screen, *, keep: bool) -> Result:
             _show_revenue(screen, revenue)
         screen.say(f"[dim]{time.monotonic() - started:.0f} s in all[/]", "")
         if keep:
-            screen.say(*_to_try({**stack.environment, "JOURNEYS_API__BASE_URL": settings["JOURNEYS_API__BASE_URL"]}))
+            screen.say(*_to_try({**stack.environment, "JOURNEYS_API__BASE_URL": url}))
             _wait_for_interrupt()
             _finish(screen, workers)
             screen.say("")
@@ -155,29 +154,20 @@ def _api(port: int) -> Child:
     return Child("api", "journeys_sandbox.api", *options)
 
 
-def _settings(port: int) -> dict[str, str]:
+def _settings(url: str) -> dict[str, str]:
     return {
-        "JOURNEYS_API__BASE_URL": f"http://127.0.0.1:{port}",
+        "JOURNEYS_API__BASE_URL": url,
         "JOURNEYS_API__EMPTY_AFTER": "[]",  # an order without events is published at once, as an empty journey
         "JOURNEYS_ORDERS__TOPICS": TOPIC,
         "JOURNEYS_OPS__PORT": "0",
     }
 
 
-def _asked(port: int) -> str:
+def _asked(url: str) -> str:
     """A note on the requests that the stand-in counted."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stats", timeout=10) as answer:
-        stats = json.load(answer)
+    stats = read_json(f"{url}/_stats")
     failed = sum(count for status, count in stats["statuses"].items() if status != "200")
     return f"{stats['requests']} requests to the API, {failed} of them refused on purpose"
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _watch(stack: Stack, workers: Sequence[Child], update: Progress) -> None:

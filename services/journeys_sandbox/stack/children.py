@@ -24,8 +24,15 @@ _LOOK_S = 0.02
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment, with `more` instead of any other JOURNEYS_ variable."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEYS_")}
+    """This process's environment, with `more` instead of any other JOURNEYS_ variable.
+
+    It names no proxy: all servers that a child asks are on this machine.
+    """
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("JOURNEYS_") and not name.lower().endswith("_proxy")
+    }
     return {**own, **more}
 
 
