@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
+from pathlib import Path
 from typing import Self
 
 from journeys.errors import SetupError
-from journeys_sandbox.stack.guard import __file__ as _guard
-from journeys_sandbox.stack.processes import Workplace
+from journeys_sandbox.stack.processes import GuardedProcess, Workplace
 
-_STOP_S = 15.0
 _COMMAND_S = 60.0
 _START_S = 30.0
 _LOOK_S = 0.02
@@ -44,36 +40,18 @@ class Child:
         self._arguments = arguments
         self._settings = settings or {}
         self._place: Workplace
-        self._guard: subprocess.Popen[bytes]
-        self._pid = 0
+        self._process: GuardedProcess
 
     def __enter__(self) -> Self:
         self._place = Workplace(self.name)
         python = [sys.executable, "-m", *self._arguments]
-        with self._place.log.open("ab") as log:
-            self._guard = subprocess.Popen(  # noqa: S603 - our own command line
-                [sys.executable, "-I", "-S", _guard, str(self._place.path), *python],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment(self._settings),
-                start_new_session=True,  # only the demo gets Ctrl-C; it stops its children in order
-            )
-        assert self._guard.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-        self._pid = int(self._guard.stdout.readline())
+        self._process = GuardedProcess(self._place, python, env=environment(self._settings), cwd=Path.cwd())
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self.stop()
         finally:
-            self._guard.kill()
-            self._guard.wait()
-            for pipe in (self._guard.stdin, self._guard.stdout):
-                if pipe is not None:
-                    pipe.close()
             self._place.close()
 
     @property
@@ -83,8 +61,8 @@ class Child:
 
     def check(self) -> None:
         """Raise SetupError, with the last lines of its log, if the process has ended."""
-        if (code := self._guard.poll()) is not None:
-            raise SetupError(f"{self.name} ended with exit code {code}:\n{self.log}")
+        if not self._process.running:
+            raise SetupError(f"{self.name} ended with exit code {self._process.wait()}:\n{self.log}")
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition. Raises SetupError if the process ends first, or after 30 s: it does not do `what`."""
@@ -101,21 +79,11 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM without waiting."""
-        self._signal(signal.SIGTERM)
+        self._process.terminate()
 
     def stop(self) -> int:
         """Send SIGTERM, wait up to 15 s, then kill. Returns the exit code."""
-        self.ask_to_stop()
-        try:
-            return self._guard.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            return self._guard.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._guard.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+        return self._process.stop()
 
 
 def run_module(*arguments: str, settings: Mapping[str, str]) -> str:

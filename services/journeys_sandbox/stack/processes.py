@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from journeys.errors import SetupError
@@ -21,7 +21,7 @@ from journeys_sandbox.stack.artifacts import missing_extra
 _GUARD = Path(__file__).with_name("guard.py")
 _PORTS = range(15_000, 30_000)
 _POLL_S = 0.05
-_STOP_S = 10.0
+_STOP_S = 15.0
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
@@ -89,17 +89,22 @@ class Workplace:
 
 
 class GuardedProcess:
-    """One running program under its guard. It writes to the workplace's log."""
+    """One running program under its guard. It writes to the workplace's log.
 
-    def __init__(self, place: Workplace, command: Sequence[str]) -> None:
+    It runs in the directory `cwd`, by default its workplace. `env` is its environment, by default a few variables.
+    """
+
+    def __init__(
+        self, place: Workplace, command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
         with place.log.open("ab") as log:
             self._guard = subprocess.Popen(  # noqa: S603  # our own command line
                 [sys.executable, "-I", "-S", str(_GUARD), str(place.path), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                cwd=place.path,
-                env=_environment(),
+                cwd=cwd or place.path,
+                env=_environment() if env is None else env,
                 start_new_session=True,  # only this process gets Ctrl-C: workers drain before their broker ends
             )
         assert self._guard.stdout is not None  # noqa: S101  # for the type checker: it is a pipe
@@ -120,14 +125,18 @@ class GuardedProcess:
         self._release()
         return self._guard.returncode
 
-    def stop(self) -> None:
-        """Send SIGTERM, wait up to 10 s, then kill."""
+    def terminate(self) -> None:
+        """Send SIGTERM without waiting."""
         self._send(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Send SIGTERM, wait up to 15 s, then kill. Returns the exit code."""
+        self.terminate()
         try:
             self._guard.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             self._send(signal.SIGKILL)
-        self._release()
+        return self.wait()
 
     def kill(self) -> None:
         """Send SIGKILL, like a crash."""
