@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Self
 
 from journeys.dead_letters.filters import Filter
 from journeys.dead_letters.letters import Letter, LetterReader, ReplayedOffsets, State
@@ -25,7 +25,7 @@ _OFFSETS_KEPT_S = 7 * 86400.0
 """How long Kafka keeps the offsets of a group without members, unless it is configured otherwise."""
 
 
-class DeadLetterTopic:
+class DeadLetterTopic(AbstractContextManager["DeadLetterTopic"]):
     """All letters; to be used in a `with` block, by one thread.
 
     `existing` maps each topic of the cluster to its partition count. Raises SetupError if no broker answers or the
@@ -46,9 +46,6 @@ class DeadLetterTopic:
         self._letters = LetterReader(self._orders.order_id)
         # The group is never joined: it only keeps how far letters were replayed.
         self._reader = PartitionReader(consumer_config(settings, group_id=f"{settings.kafka.group_id}.replay"))
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._reader.close()

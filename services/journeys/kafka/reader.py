@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -44,7 +45,7 @@ _CONFIG: Mapping[str, Any] = {
 }
 
 
-class PartitionReader:
+class PartitionReader(AbstractContextManager["PartitionReader"]):
     """Reads committed records of partitions; to be used in a `with` block, by one thread.
 
     `config` is librdkafka's: servers, security and the `group.id` for `committed` and `group_metadata`. `consumer`
@@ -68,9 +69,6 @@ class PartitionReader:
             self._consumer = consumer({**prompt, **config, **_CONFIG}, logger=LOGGER)
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

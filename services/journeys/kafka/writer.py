@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -15,7 +16,7 @@ _SLICE_S = 0.5
 _QUEUE_S = 0.1
 
 
-class OrderWriter:
+class OrderWriter(AbstractContextManager["OrderWriter"]):
     """Writes messages to one topic; to be used in a `with` block, by one thread.
 
     `config` is librdkafka's. Raises SettingsError for a setting that librdkafka does not take. Kafka stores a message
@@ -29,9 +30,6 @@ class OrderWriter:
             self._producer = Producer(dict(config), logger=LOGGER)
         except KafkaException as error:
             raise SettingsError([("JOURNEYS_KAFKA__CONFIG", error.args[0].str())]) from None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._producer.purge()

@@ -10,10 +10,10 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from journeys.errors import SetupError
 from journeys.producer import schemas
@@ -293,7 +293,7 @@ def _refusal(status: int) -> str:
     return f"answers HTTP {status}"
 
 
-class SchemaTexts:
+class SchemaTexts(AbstractContextManager["SchemaTexts"]):
     """The schemas of a registry by id, asked for over one connection; to be used in a `with` block.
 
     Raises SetupError for a setting that the client refuses.
@@ -305,9 +305,6 @@ class SchemaTexts:
         self._open = ExitStack()
         with _failures(url, config):
             self._client: SchemaRegistryClient = self._open.enter_context(_client(url, config))
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()

@@ -6,7 +6,6 @@ import os
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self
 
 from confluent_kafka import KafkaException
@@ -181,9 +180,7 @@ class Broker:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _format(self, place: Workplace, classpath: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from typing import Self
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
@@ -26,7 +25,7 @@ _COUNTED = 5_000
 """A partition with more open offsets is not counted: only its first open order is read."""
 
 
-class LagMeter:
+class LagMeter(AbstractContextManager["LagMeter"]):
     """Reads the lag of both groups of the workers; to be used in a `with` block, by one thread.
 
     Raises SetupError if no broker answers or a topic is missing, SettingsError for a setting that librdkafka does not
@@ -52,9 +51,6 @@ class LagMeter:
             for name in (group, f"{group}.retry")
         }
         self._group = group
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from typing import Self
+from contextlib import AbstractContextManager, ExitStack
 
 from journeys.avro.wire import Decoder
 from journeys.clock import Clock
@@ -35,7 +34,7 @@ _AROUND_MS = 60_000
 """The events of an edition are written in one transaction with its summary: at most so long before it, or after."""
 
 
-class OrderFinder:
+class OrderFinder(AbstractContextManager["OrderFinder"]):
     """Finds one order after the other; to be used in a `with` block, by one thread.
 
     With `everywhere`, all partitions are read, also of topics that are keyed by order id. `since_ms` leaves out older
@@ -65,9 +64,6 @@ class OrderFinder:
             self._open.enter_context(PartitionReader(consumer_config(settings, group_id=name)))
             for name in (group, f"{group}.retry")
         )
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
-from typing import Self
+from contextlib import AbstractContextManager, ExitStack
 
 from journeys.avro.wire import Decoder
 from journeys.errors import SetupError
@@ -21,7 +20,7 @@ from journeys.tools.tail.filters import RecordFilter
 from journeys.tools.tail.line import PublishedRecord
 
 
-class JourneyTopics:
+class JourneyTopics(AbstractContextManager["JourneyTopics"]):
     """The topics of some channels, read without a group; to be used in a `with` block, by one thread.
 
     `unreadable` is called with the position of a record that cannot be decoded, and the reason. Raises SetupError if no
@@ -42,9 +41,6 @@ class JourneyTopics:
         # The group is never joined, and nothing is committed.
         config = consumer_config(settings, group_id=f"{settings.kafka.group_id}.tail")
         self._reader = self._open.enter_context(PartitionReader(config))
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
