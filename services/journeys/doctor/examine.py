@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from journeys.doctor.report import Finding, Report, Result, Status, fail, skipped
@@ -13,7 +13,7 @@ from journeys.errors import JourneysError, SettingsError, SetupError
 from journeys.worker.threads import in_daemon_thread
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """One check.
 
@@ -26,7 +26,7 @@ class Check:
     look: Callable[[], Finding]
     needs: tuple[str, ...] = ()
     """Ids of earlier checks. If one of them fails or is skipped, this one is skipped."""
-    timeout_s: float = 10.0
+    timeout_s: float = field(default=10.0, kw_only=True)
 
 
 def examine(checks: Sequence[Check], *, on: Callable[[int, int], object] = lambda _done, _total: None) -> Report:

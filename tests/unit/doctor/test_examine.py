@@ -14,7 +14,7 @@ from journeys.errors import HaltError, SettingsError, SetupError
 
 def check(name: str, look: Callable[[], Finding], *needs: str, timeout_s: float = 60.0) -> Check:
     """A check of this name."""
-    return Check(id=name, title=name.upper(), look=look, needs=needs, timeout_s=timeout_s)
+    return Check(name, name.upper(), look, needs, timeout_s=timeout_s)
 
 
 def raising(error: Exception) -> Callable[[], Finding]:
