@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -24,6 +25,7 @@ class Status(StrEnum):
     """The judgement of a check."""
 
     OK = "ok"
+    """Everything is as a worker needs it."""
     WARN = "warn"
     """A worker runs, but something should be changed."""
     FAIL = "fail"
@@ -40,16 +42,22 @@ class Item:
     values: Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check: `detail` says what was found, `remedy` what to do: commands or sentences, one a line."""
 
     status: Status
     detail: str
     remedy: str | None = None
-    values: Mapping[str, Scalar] = field(default_factory=dict)
+    values: Mapping[str, Scalar] = field(default_factory=dict, kw_only=True)
     """The numbers of the detail, for programs."""
-    items: tuple[Item, ...] = ()
+    items: Sequence[Item] = field(default=(), kw_only=True)
+
+
+ok = partial(Finding, Status.OK)
+warn = partial(Finding, Status.WARN)
+fail = partial(Finding, Status.FAIL)
+skipped = partial(Finding, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,38 +121,6 @@ class Report:
             "counts": {status.value: count for status, count in self.counts.items()},
             "checks": [_check(result) for result in (self.problems if only_problems else self.results)],
         }
-
-
-def ok(detail: str, *, values: Mapping[str, Scalar] | None = None, items: Sequence[Item] = ()) -> Finding:
-    """Everything is as a worker needs it."""
-    return Finding(status=Status.OK, detail=detail, values=values or {}, items=tuple(items))
-
-
-def warn(
-    detail: str,
-    remedy: str | None = None,
-    *,
-    values: Mapping[str, Scalar] | None = None,
-    items: Sequence[Item] = (),
-) -> Finding:
-    """A worker runs, but something should be changed."""
-    return Finding(status=Status.WARN, detail=detail, remedy=remedy, values=values or {}, items=tuple(items))
-
-
-def fail(
-    detail: str,
-    remedy: str | None = None,
-    *,
-    values: Mapping[str, Scalar] | None = None,
-    items: Sequence[Item] = (),
-) -> Finding:
-    """A worker does not start, or does not do its work."""
-    return Finding(status=Status.FAIL, detail=detail, remedy=remedy, values=values or {}, items=tuple(items))
-
-
-def skipped(detail: str, remedy: str | None = None) -> Finding:
-    """The check could not look."""
-    return Finding(status=Status.SKIPPED, detail=detail, remedy=remedy)
 
 
 def _check(result: Result) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -215,8 +215,7 @@ def _judged(faults: Sequence[_Fault], fine: Finding) -> Finding:
         by_text.setdefault(fault.text, []).append(fault)
     detail = "; ".join(f"{_named([fault.topic for fault in same])}: {text}" for text, same in by_text.items())
     remedies = dict.fromkeys(same[0].remedy for same in by_text.values())
-    judge: Callable[..., Finding] = fail if worst_first[0].status is Status.FAIL else warn
-    return judge(detail, "\n".join(remedies), items=fine.items)
+    return Finding(worst_first[0].status, detail, "\n".join(remedies), items=fine.items)
 
 
 def _named(names: Sequence[str]) -> str:
