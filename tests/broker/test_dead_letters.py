@@ -19,11 +19,11 @@ from confluent_kafka import Producer
 from tests.broker.kafka_tools import Read, create_topics, produce_orders, read_committed
 from tests.broker.shop import open_shop
 from tests.broker.workers import until
+from tests.support.exported import data_of
 from tests.support.json_pages import differences
 
 from journeys.cli import main
 from journeys.dead_letters.filters import Filter
-from journeys.dead_letters.formats import data_of
 from journeys.dead_letters.plan import Targets, plan_replay
 from journeys.dead_letters.replay import Replay, replay_publisher
 from journeys.dead_letters.topic import DeadLetterTopic

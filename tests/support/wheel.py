@@ -29,7 +29,7 @@ def main() -> None:
     _run_commands()
     if extension.language(wanted=True) != "c":
         raise SystemExit("the wheel has no encoder in C")
-    report.schema()  # a file of the package
+    report.SCHEMA.read_text("utf-8")  # a file of the package
     runbook.page()
     ids = {schemas.subject("journey.", name): number for number, name in enumerate(schemas.RECORDS)}
     journey = Journey(

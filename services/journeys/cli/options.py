@@ -24,13 +24,16 @@ ConfigFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
-def settings_of(config: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
-    """The settings. `overrides`: JOURNEYS_ variables that command-line options set. Raises SettingsError."""
-    return loaded(config, overrides).settings
+def settings_of(config: Path | None) -> Settings:
+    """The settings. Raises SettingsError."""
+    return loaded(config).settings
 
 
 def loaded(config: Path | None, overrides: Mapping[str, str] | None = None) -> Loaded:
-    """Like `settings_of`, with the source of each value."""
+    """The settings, with the source of each value. `overrides`: JOURNEYS_ variables that command-line options set.
+
+    Raises SettingsError.
+    """
     from journeys.settings import load_with_sources
 
     return load_with_sources(config, {**os.environ, **(overrides or {})})

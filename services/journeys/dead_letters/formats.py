@@ -6,7 +6,7 @@ the round trip.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from typing import Any
 
 from journeys.clock import iso
@@ -54,17 +54,6 @@ def content(data: bytes | None) -> dict[str, str] | None:
         return {"text": data.decode()}
     except UnicodeDecodeError:
         return {"base64": b64encode(data).decode()}
-
-
-def data_of(shown: dict[str, str] | None) -> bytes | None:
-    """The bytes that `content` was given. Raises ValueError if `shown` has neither text nor base64."""
-    if shown is None:
-        return None
-    if "text" in shown:
-        return shown["text"].encode()
-    if "base64" in shown:
-        return b64decode(shown["base64"], validate=True)
-    raise ValueError("neither text nor base64")
 
 
 def _hidden() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -135,9 +134,3 @@ def _check(result: Result) -> dict[str, Any]:
         "values": dict(finding.values),
         "items": [{"name": item.name, "values": dict(item.values)} for item in finding.items],
     }
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a report."""
-    loaded: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
-    return loaded

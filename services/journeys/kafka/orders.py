@@ -5,7 +5,7 @@ from __future__ import annotations
 from journeys.avro.wire import Decoder
 from journeys.consumer.order_message import OrderMessageReader
 from journeys.errors import RejectedOrderError, SetupError
-from journeys.model import Order, OrderMessage
+from journeys.model import OrderMessage
 from journeys.producer import registry
 from journeys.settings import Settings
 
@@ -24,17 +24,12 @@ class RegistryOrderReader:
             order_format=settings.orders.format,
             pointer=settings.orders.id_pointer,
             decode_avro=Decoder(self._schema_text).decode,
-            retry_topics=frozenset(topic for topic, _ in settings.orders.tiers),
         )
-
-    def read(self, message: OrderMessage) -> Order:
-        """The order that a message asks for. Raises RejectedOrderError if it names none."""
-        return self._reader.read(message)
 
     def order_id(self, message: OrderMessage) -> str | None:
         """The order id of a message; its key if it names no order; None without a key."""
         try:
-            return self.read(message).order_id
+            return self._reader.read(message).order_id
         except RejectedOrderError:
             return None if message.key is None else message.key.decode(errors="replace")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from journeys.cli.options import settings_of
+from journeys.cli.options import loaded, settings_of
 
 
 def test_an_option_overrides_the_environment_which_overrides_the_file(
@@ -18,4 +18,4 @@ def test_an_option_overrides_the_environment_which_overrides_the_file(
     assert settings_of(file).kafka.group_id == "file"
     monkeypatch.setenv("JOURNEYS_KAFKA__GROUP_ID", "environment")
     assert settings_of(file).kafka.group_id == "environment"
-    assert settings_of(file, {"JOURNEYS_KAFKA__GROUP_ID": "option"}).kafka.group_id == "option"
+    assert loaded(file, {"JOURNEYS_KAFKA__GROUP_ID": "option"}).settings.kafka.group_id == "option"

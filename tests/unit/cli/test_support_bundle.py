@@ -11,7 +11,7 @@ import pytest
 from tests.support.json_pages import differences
 
 from journeys.cli import main
-from journeys.doctor.report import schema
+from journeys.doctor.report import SCHEMA
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_bundle_holds_checks_settings_and_log_without_secrets(
     assert "s3cret" not in "".join(texts.values())
     assert [json.loads(line)["order_id"] for line in texts["worker.log"].splitlines()] == ["order-1", "order-2"]
     report = json.loads(texts["doctor.json"])
-    fastjsonschema.compile(schema())(report)
+    fastjsonschema.compile(json.loads(SCHEMA.read_text("utf-8")))(report)
     failed = [check["id"] for check in report["checks"] if check["status"] == "fail"]
     assert failed == ["kafka.brokers", "registry.answer", "api.answer"]
     assert report["counts"]["skipped"] == len(report["checks"]) - 7

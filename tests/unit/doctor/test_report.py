@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import fastjsonschema
 import pytest
 
-from journeys.doctor.report import Finding, Item, Report, Result, Status, fail, ok, schema, skipped, warn
+from journeys.doctor.report import SCHEMA, Finding, Item, Report, Result, Status, fail, ok, skipped, warn
 
 
 def report(*findings: Finding) -> Report:
@@ -40,7 +40,7 @@ def test_json_of_a_report_matches_its_schema() -> None:
     """With every status, with values and items, and for problems alone."""
     item = Item(name="journey.ads", values={"text": "a", "count": 1, "share": 0.5, "flag": True, "none": None})
     made = report(ok("a", values={"x": 1}, items=[item]), warn("b", "do this"), fail("c", "do\nthat"), skipped("d"))
-    validate = fastjsonschema.compile(schema())
+    validate = fastjsonschema.compile(json.loads(SCHEMA.read_text("utf-8")))
     whole = json.loads(json.dumps(made.as_json()))
     validate(whole)
     assert whole["counts"] == {"ok": 1, "warn": 1, "fail": 1, "skipped": 1}

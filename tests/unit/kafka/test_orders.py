@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from journeys.avro.wire import frame
 from journeys.kafka.orders import RegistryOrderReader
-from journeys.model import Headers, OrderMessage, Position
+from journeys.model import OrderMessage, Position
 from journeys.settings import Settings, load
 
 
@@ -13,19 +13,16 @@ def settings(**more: str) -> Settings:
     return load(None, {"JOURNEYS_REGISTRY__URL": "http://127.0.0.1:1", **more})
 
 
-def message(
-    value: bytes, *, key: bytes | None = b"\xffkey", topic: str = "orders", headers: Headers = ()
-) -> OrderMessage:
+def message(value: bytes, *, key: bytes | None = b"\xffkey") -> OrderMessage:
     """A message of an order topic."""
-    place = Position(topic=topic, partition=0, offset=1)
-    return OrderMessage(position=place, key=key, value=value, headers=headers, timestamp_ms=1)
+    place = Position(topic="orders", partition=0, offset=1)
+    return OrderMessage(position=place, key=key, value=value, headers=(), timestamp_ms=1)
 
 
 def test_order_id_is_found_as_the_worker_finds_it() -> None:
-    """The settings say where it is; a retry brings the state of its order in headers."""
-    reader = RegistryOrderReader(settings(JOURNEYS_ORDERS__ID_POINTER="/order/id", JOURNEYS_ORDERS__RETRY_PREFIX="r."))
+    """The settings say where it is."""
+    reader = RegistryOrderReader(settings(JOURNEYS_ORDERS__ID_POINTER="/order/id"))
     assert reader.order_id(message(b'{"order": {"id": "A-1"}}')) == "A-1"
-    assert reader.read(message(b"A-1", topic="r.1m", headers=(("attempt", b"2"),))).attempt == 2
 
 
 def test_message_without_an_order_is_named_by_its_key() -> None:
