@@ -7,6 +7,7 @@ headers of the order message. Our own headers replace earlier ones of the same n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from journeys.errors import NotFoundYetError, OrderError, Verdict
@@ -27,11 +28,6 @@ class Routes:
     dead_letter: str
     empty_after: tuple[float, ...]
 
-    @property
-    def longest(self) -> float:
-        """The longest delay of a retry, in seconds."""
-        return max((*(delay_s for _, delay_s in self.retry_tiers), *self.empty_after), default=0.0)
-
     def foreign_group(self, message: OrderMessage) -> str | None:
         """The other group that a record of a retry tier belongs to; None for our own record, or of another topic.
 
@@ -45,6 +41,11 @@ class Routes:
     def accepts_empty(self, order: Order) -> bool:
         """Whether this order was found absent often enough to be published as an empty journey."""
         return order.absences >= len(self.empty_after)
+
+
+def longest_delay_s(retry_tiers: Iterable[tuple[str, float]], empty_after: Iterable[float]) -> float:
+    """The longest delay of a retry, in seconds. The arguments are those of `Routes`."""
+    return max((*(delay_s for _, delay_s in retry_tiers), *empty_after), default=0.0)
 
 
 def route_failure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from journeys.model import OrderMessage
-from journeys.routing import Routes
+from journeys.routing import longest_delay_s
 from journeys.settings import Settings
 from journeys.worker.kafka_thread.scheduled import Schedule
 
@@ -13,14 +13,11 @@ class DueTimes:
 
     def __init__(self, settings: Settings) -> None:
         orders = settings.orders
-        routes = Routes(
-            group=settings.kafka.group_id,
-            retry_tiers=orders.tiers,
-            dead_letter=orders.dead_letter,
-            empty_after=settings.api.empty_after,
+        self._schedule = Schedule(
+            retry_topics=frozenset(topic for topic, _ in orders.tiers),
+            longest_s=longest_delay_s(orders.tiers, settings.api.empty_after),
+            settle_s=settings.settle,
         )
-        tiers = frozenset(topic for topic, _ in orders.tiers)
-        self._schedule = Schedule(retry_topics=tiers, longest_s=routes.longest, settle_s=settings.settle)
 
     def of(self, message: OrderMessage, now_ms: int) -> int | None:
         """When the message is due, milliseconds since the epoch; None if it is due already."""

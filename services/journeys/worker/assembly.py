@@ -30,7 +30,7 @@ from journeys.ops.stuck import Patience
 from journeys.producer.encoding.journey import JourneyEncoder
 from journeys.producer.publisher import Publisher
 from journeys.redact import without_credentials
-from journeys.routing import Routes
+from journeys.routing import Routes, longest_delay_s
 from journeys.settings import Settings
 from journeys.worker.event_loop.order_pool import Encoder, OrderPool, Tracer
 from journeys.worker.event_loop.order_reader import OrderReader
@@ -224,7 +224,11 @@ def assemble(
         pool=pool,
         gate=keeper.line,
         memory=fetcher,
-        schedule=Schedule(retry_topics=rules.retry_topics, longest_s=rules.routes.longest, settle_s=rules.settle),
+        schedule=Schedule(
+            retry_topics=rules.retry_topics,
+            longest_s=longest_delay_s(rules.routes.retry_tiers, rules.routes.empty_after),
+            settle_s=rules.settle,
+        ),
         bounds=rules.bounds,
         routes=rules.routes,
         ages=ages,
