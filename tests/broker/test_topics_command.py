@@ -14,7 +14,7 @@ from tests.support.json_pages import differences
 from journeys.cli import main
 from journeys.errors import SetupError
 from journeys.kafka.admin import KafkaAdmin
-from journeys.kafka.topics import journey_topics, order_topics, require
+from journeys.kafka.topics import order_topics, require
 from journeys.settings import Settings, load
 
 
@@ -31,7 +31,7 @@ def settings(bootstrap_servers: str, namespace: str, monkeypatch: pytest.MonkeyP
 
 def test_topics_are_created_once(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     """A dry run creates no topic, the first run all, the second none; then a worker starts."""
-    wanted = [*order_topics(settings), *journey_topics(settings)]
+    wanted = [*order_topics(settings), *settings.publish.topics]
     create = ["topics", "create", "--partitions", "2", "--json"]
     answers = []
     for command in ([*create, "--dry-run"], create, create):
@@ -53,7 +53,7 @@ def test_another_partition_count_is_refused(settings: Settings, capsys: pytest.C
     assert f"{settings.publish.topic_prefix}ads 2" in answer
     follow_remedy(answer)
     topics = KafkaAdmin(settings).topics()
-    assert {topics[name] for name in journey_topics(settings)} == {4}
+    assert {topics[name] for name in settings.publish.topics} == {4}
     assert {topics[name] for name in order_topics(settings)} == {2}
 
 
@@ -61,9 +61,9 @@ def test_a_grown_topic_has_a_remedy(settings: Settings, capsys: pytest.CaptureFi
     """Another program adds partitions to one topic of events. The command that the refused start names mends it."""
     assert main(["topics", "create", "--partitions", "2"]) == 0
     admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
-    [grown] = admin.create_partitions([NewPartitions(journey_topics(settings)[0], 4)]).values()
+    [grown] = admin.create_partitions([NewPartitions(settings.publish.topics[0], 4)]).values()
     grown.result(30)
-    until(lambda: KafkaAdmin(settings).topics()[journey_topics(settings)[0]] == 4, "the partitions")
+    until(lambda: KafkaAdmin(settings).topics()[settings.publish.topics[0]] == 4, "the partitions")
     capsys.readouterr()
     with pytest.raises(SetupError) as refused:
         require(settings, KafkaAdmin(settings).topics())

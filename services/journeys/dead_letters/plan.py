@@ -45,7 +45,7 @@ class Targets:
     def of(cls, settings: Settings, to: str | None) -> Targets:
         """The order topics and retry tiers of the settings. Raises ValueError if the worker itself writes to `to`."""
         orders = settings.orders
-        tiers = frozenset(topic for topic, _ in orders.tiers)
+        tiers = frozenset(orders.retry_topics)
         if to in {*tiers, orders.dead_letter, *settings.publish.topics}:
             raise ValueError(f"the worker writes to {to}: name an order topic, or a topic that you set aside")
         return cls(orders=orders.topics, tiers=tiers, to=to)

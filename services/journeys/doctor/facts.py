@@ -83,7 +83,7 @@ class Facts:
     def offsets(self) -> dict[Partition, Offsets]:
         """The offsets in each partition of the order topics and the retry tiers that exist."""
         orders = self._settings.orders
-        read = (orders.topics, tuple(topic for topic, _ in orders.tiers))
+        read = (orders.topics, orders.retry_topics)
         found: dict[Partition, Offsets] = {}
         for group, names in zip(group_names(self._settings), read, strict=False):
             counts = {name: self.visible[name] for name in names if name in self.visible}

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from journeys.doctor.report import Finding, Item, fail, ok, skipped
 from journeys.kafka.cluster import Group
-from journeys.kafka.topics import journey_topics
 from journeys.redact import without_credentials
 from journeys.settings import Settings
 
@@ -18,8 +17,8 @@ def wanted_on_topics(settings: Settings) -> dict[str, tuple[str, ...]]:
     """The operations that a worker performs on each topic, in capitals."""
     orders = settings.orders
     wanted: dict[str, tuple[str, ...]] = dict.fromkeys(orders.topics, ("READ",))
-    wanted |= dict.fromkeys((topic for topic, _ in orders.tiers), ("READ", "WRITE"))
-    return wanted | dict.fromkeys((orders.dead_letter, *journey_topics(settings)), ("WRITE",))
+    wanted |= dict.fromkeys(orders.retry_topics, ("READ", "WRITE"))
+    return wanted | dict.fromkeys((orders.dead_letter, *settings.publish.topics), ("WRITE",))
 
 
 def on_topics(settings: Settings, found: Mapping[str, frozenset[str] | None]) -> Finding:

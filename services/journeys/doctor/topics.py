@@ -58,7 +58,7 @@ def partitions(settings: Settings, existing: Mapping[str, int]) -> Finding:
         return fail(str(error), error.remedy, items=items)
     if not found:
         return skipped("no topic exists yet")
-    of_events = {count for topic, count in found.items() if topic in topics.journey_topics(settings)}
+    of_events = {count for topic, count in found.items() if topic in settings.publish.topics}
     of_orders = sum(found.get(topic, 0) for topic in settings.orders.topics)
     counts = f"{of_events.pop()} in each topic of events" if of_events else "no topic of events"
     return ok(f"{counts}; {of_orders} of orders, so up to {of_orders} workers share them", items=items)
@@ -172,7 +172,7 @@ def record_size(settings: Settings, found: TopicSettings) -> Finding:
     items = [Item(name=topic, values={"max_message_bytes": limit}) for topic, limit in limits.items()]
     largest = max((limits[topic] for topic in settings.orders.topics if topic in limits), default=0)
     needed = largest + _HEADERS_BYTES
-    roomy = [*(topic for topic, _ in settings.orders.tiers), settings.orders.dead_letter]
+    roomy = [*settings.orders.retry_topics, settings.orders.dead_letter]
     faults = [
         _Fault(
             Status.WARN,
@@ -183,7 +183,7 @@ def record_size(settings: Settings, found: TopicSettings) -> Finding:
         for topic in roomy
         if topic in limits and limits[topic] < needed
     ]
-    events = [limits[topic] for topic in topics.journey_topics(settings) if topic in limits]
+    events = [limits[topic] for topic in settings.publish.topics if topic in limits]
     text = f"events of up to {_size(min(events))}" if events else "no topic of events"
     return _judged(faults, ok(f"{text}; retries and dead letters take every order message", items=items))
 

@@ -47,12 +47,7 @@ class TopicPlan:
 def order_topics(settings: Settings) -> list[str]:
     """The topics of completed orders, retry tiers and dead letters."""
     orders = settings.orders
-    return [*orders.topics, *(topic for topic, _ in orders.tiers), orders.dead_letter]
-
-
-def journey_topics(settings: Settings) -> list[str]:
-    """The topics of all channels, of summaries and of rejected events."""
-    return [*settings.publish.topics]
+    return [*orders.topics, *orders.retry_topics, orders.dead_letter]
 
 
 def misread_topics(settings: Settings) -> list[str]:
@@ -65,7 +60,7 @@ def misread_topics(settings: Settings) -> list[str]:
 
 def required_topics(settings: Settings) -> list[str]:
     """Every topic that a worker reads or writes."""
-    return [*order_topics(settings), *journey_topics(settings)]
+    return [*order_topics(settings), *settings.publish.topics]
 
 
 def plan_topics(
@@ -89,7 +84,7 @@ def plan_topics(
     if unequal and not (grow and max(unequal.values()) < partitions):
         raise _unequal(unequal, partitions)
     config = _config(replication_factor, retention_ms)
-    roomy = {*(topic for topic, _ in settings.orders.tiers), settings.orders.dead_letter}
+    roomy = {*settings.orders.retry_topics, settings.orders.dead_letter}
     create = [
         TopicSpec(
             name=topic,
@@ -147,7 +142,7 @@ def _config(replication_factor: int, retention_ms: int) -> dict[str, str]:
 
 
 def _journey_counts(settings: Settings, existing: Mapping[str, int]) -> dict[str, int]:
-    return {topic: existing[topic] for topic in journey_topics(settings) if topic in existing}
+    return {topic: existing[topic] for topic in settings.publish.topics if topic in existing}
 
 
 def _unequal(counts: Mapping[str, int], wanted: int) -> SetupError:

@@ -205,7 +205,12 @@ class OrdersSettings(_Group):
     @property
     def tiers(self) -> tuple[tuple[str, float], ...]:
         """Topic and delay in seconds of each retry tier, in ascending order of delay."""
-        return tuple((f"{self.retry_prefix}{tier}", parse_duration(tier)) for tier in self.retry_tiers)
+        return tuple(zip(self.retry_topics, map(parse_duration, self.retry_tiers), strict=True))
+
+    @property
+    def retry_topics(self) -> tuple[str, ...]:
+        """The topic of each retry tier, in the same order."""
+        return tuple(f"{self.retry_prefix}{tier}" for tier in self.retry_tiers)
 
 
 class ApiSettings(_Group):
@@ -433,7 +438,7 @@ class Settings(_Group):
 
     @model_validator(mode="after")
     def _topics_do_not_feed_back(self) -> Self:
-        ours = {*self.publish.topics, self.orders.dead_letter, *(topic for topic, _ in self.orders.tiers)}
+        ours = {*self.publish.topics, self.orders.dead_letter, *self.orders.retry_topics}
         for topic in self.orders.topics:
             if topic in ours:
                 raise PydanticCustomError(

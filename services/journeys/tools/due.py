@@ -14,7 +14,7 @@ class DueTimes:
     def __init__(self, settings: Settings) -> None:
         orders = settings.orders
         self._schedule = Schedule(
-            retry_topics=frozenset(topic for topic, _ in orders.tiers),
+            retry_topics=frozenset(orders.retry_topics),
             longest_s=longest_delay_s(orders.tiers, settings.api.empty_after),
             settle_s=settings.settle,
         )

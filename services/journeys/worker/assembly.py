@@ -123,7 +123,7 @@ def rules_of(settings: Settings) -> Rules:
         account=api.account,
         order_format=orders.format,
         id_pointer=orders.id_pointer,
-        retry_topics=frozenset(topic for topic, _ in orders.tiers),
+        retry_topics=frozenset(orders.retry_topics),
         routes=Routes(
             group=settings.kafka.group_id,
             retry_tiers=orders.tiers,
@@ -332,7 +332,7 @@ def make_consumers(settings: Settings) -> OrderConsumers:
     Raises SettingsError if librdkafka refuses a setting.
     """
     group = settings.kafka.group_id
-    topics = {group: settings.orders.topics, f"{group}.retry": tuple(topic for topic, _ in settings.orders.tiers)}
+    topics = {group: settings.orders.topics, f"{group}.retry": settings.orders.retry_topics}
     return OrderConsumers(
         {
             OrderConsumer(membership(settings) | consumer_config(settings, group_id=group_id), names): names

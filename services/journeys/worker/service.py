@@ -152,7 +152,7 @@ class Service:
         self._hooks = Hooks(
             MetricsHook(self._metrics, channels=channels, rejected_topic=rejected),
             LogHook(rejected_topic=rejected, settle_s=settings.settle),
-            SummaryHook(retry_topics=[topic for topic, _ in settings.orders.tiers]),
+            SummaryHook(retry_topics=settings.orders.retry_topics),
             ReadinessHook(self._health),
             FailingHook(self._health),
             SlowHook(self._health, slow_s=settings.orders.slow, open_orders=self._open_orders),

@@ -7,7 +7,6 @@ import pytest
 from journeys.errors import SetupError
 from journeys.kafka.topics import (
     TopicPlan,
-    journey_topics,
     misread_topics,
     order_topics,
     plan_topics,
@@ -39,7 +38,7 @@ def planned(
 def test_topics_follow_retry_tiers_and_channels() -> None:
     """There is one for each retry tier and channel, and for orders, dead letters, summaries and rejected events."""
     assert order_topics(Settings()) == ORDERS
-    assert journey_topics(Settings()) == JOURNEYS
+    assert list(Settings().publish.topics) == JOURNEYS
 
 
 def test_each_journey_topic_has_a_schema() -> None:
@@ -59,7 +58,7 @@ def test_topic_names_follow_the_settings() -> None:
         },
     )
     assert order_topics(settings) == ["orders.completed", "eu.dead"]
-    assert "eu.journey.ads" in journey_topics(settings)
+    assert "eu.journey.ads" in settings.publish.topics
 
 
 def test_order_topics_under_the_publish_prefix_are_found() -> None:

@@ -32,6 +32,7 @@ def test_tiers_have_topics_and_seconds() -> None:
     """A tier's topic ends in the delay as it was written."""
     settings = load(None, {"JOURNEYS_ORDERS__RETRY_TIERS": "30s, 60m"})
     assert settings.orders.tiers == (("journeys.retry.30s", 30.0), ("journeys.retry.60m", 3600.0))
+    assert settings.orders.retry_topics == ("journeys.retry.30s", "journeys.retry.60m")
 
 
 def test_librdkafka_settings_keep_their_types() -> None:

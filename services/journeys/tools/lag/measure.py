@@ -35,14 +35,13 @@ class LagMeter(AbstractContextManager["LagMeter"]):
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
         self._orders = RegistryOrderReader(settings)
-        tiers = tuple(topic for topic, _ in settings.orders.tiers)
         self._due = DueTimes(settings)
-        topics = (*settings.orders.topics, *tiers)
+        topics = (*settings.orders.topics, *settings.orders.retry_topics)
         existing = KafkaAdmin(settings).topics(*topics)
         if missing := [topic for topic in topics if topic not in existing]:
             raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=CREATE)
         self._places = {topic: [(topic, number) for number in range(existing[topic])] for topic in topics}
-        self._tiers = tiers
+        self._tiers = settings.orders.retry_topics
         self._open = ExitStack()
         group = settings.kafka.group_id
         # The groups are not joined: their names are enough to read what they have committed.

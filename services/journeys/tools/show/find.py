@@ -50,7 +50,7 @@ class OrderFinder(AbstractContextManager["OrderFinder"]):
         self._since_ms = since_ms
         self._clock = clock or Clock()
         self._orders = RegistryOrderReader(settings)
-        self._tiers = frozenset(topic for topic, _ in settings.orders.tiers)
+        self._tiers = settings.orders.retry_topics
         self._due = DueTimes(settings)
         self._open = ExitStack()
         texts = self._open.enter_context(SchemaTexts(settings.registry.url, settings.registry.config))
