@@ -39,7 +39,7 @@ class _Fault:
 def present(settings: Settings, cluster: Cluster, existing: Mapping[str, int]) -> Finding:
     """Whether every topic exists. `existing`: topic → partition count."""
     try:
-        topics.require_present(settings, existing)
+        topics.require_present(topics.required_topics(settings), settings, existing)
     except SetupError as error:
         copies = min(3, cluster.brokers)
         command = f"{topics.CREATE} --replication-factor {copies}" if copies > 1 else topics.CREATE

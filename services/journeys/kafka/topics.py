@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from journeys.errors import SetupError
@@ -112,13 +112,12 @@ def set_aside(name: str, *, partitions: int, replication_factor: int) -> TopicSp
 
 def require(settings: Settings, existing: Mapping[str, int]) -> None:
     """Raise SetupError unless every topic exists and all event topics have the same partition count."""
-    require_present(settings, existing)
+    require_present(required_topics(settings), settings, existing)
     require_equal_counts(settings, existing)
 
 
-def require_present(settings: Settings, existing: Mapping[str, int]) -> None:
-    """Raise SetupError unless every topic exists."""
-    wanted = required_topics(settings)
+def require_present(wanted: Collection[str], settings: Settings, existing: Mapping[str, int]) -> None:
+    """Raise SetupError unless each of the `wanted` topics exists."""
     missing = [topic for topic in wanted if topic not in existing]
     if missing:
         # If the other topics exist, a missing order topic is probably misspelt. Created, it would stay empty.

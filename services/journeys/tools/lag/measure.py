@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
-from journeys.errors import SetupError
 from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import consumer_config
 from journeys.kafka.orders import RegistryOrderReader
 from journeys.kafka.reader import PartitionReader
-from journeys.kafka.topics import CREATE
+from journeys.kafka.topics import require_present
 from journeys.model import OrderMessage
 from journeys.settings import Settings
 from journeys.tools.commit import read_commit
@@ -38,8 +37,7 @@ class LagMeter(AbstractContextManager["LagMeter"]):
         self._due = DueTimes(settings)
         topics = (*settings.orders.topics, *settings.orders.retry_topics)
         existing = KafkaAdmin(settings).topics(*topics)
-        if missing := [topic for topic in topics if topic not in existing]:
-            raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=CREATE)
+        require_present(topics, settings, existing)
         self._places = {topic: [(topic, number) for number in range(existing[topic])] for topic in topics}
         self._tiers = settings.orders.retry_topics
         self._open = ExitStack()

@@ -6,12 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
 from journeys.avro.wire import Decoder
-from journeys.errors import SetupError
 from journeys.kafka.admin import KafkaAdmin
 from journeys.kafka.config import consumer_config
 from journeys.kafka.partitioner import partition_of
 from journeys.kafka.reader import PartitionReader
-from journeys.kafka.topics import CREATE
+from journeys.kafka.topics import require_present
 from journeys.model import OrderMessage
 from journeys.producer import schemas
 from journeys.producer.registry import SchemaTexts
@@ -33,8 +32,7 @@ class JourneyTopics(AbstractContextManager["JourneyTopics"]):
         self._channels = {schemas.topic(settings.publish.topic_prefix, channel): channel for channel in channels}
         self._unreadable = unreadable
         self._existing = KafkaAdmin(settings).topics(*self._channels)
-        if missing := [topic for topic in self._channels if topic not in self._existing]:
-            raise SetupError(f"these topics are missing: {', '.join(missing)}", remedy=CREATE)
+        require_present(self._channels, settings, self._existing)
         self._open = ExitStack()
         texts = self._open.enter_context(SchemaTexts(settings.registry.url, settings.registry.config))
         self._decoder = Decoder(texts.text, trusted=True)
