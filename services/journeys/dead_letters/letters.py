@@ -8,7 +8,7 @@ for longer. So without a commit, the state of a letter older than that is unknow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,33 +97,30 @@ class Letter:
         return self.at_ms or 0, self.position.partition, self.position.offset
 
 
-class LetterReader:
-    """Reads letters. `order_id` takes an order message and returns its order id, or the key if it names none."""
+def read_letter(message: OrderMessage, replayed: ReplayedOffsets, *, order: str | None) -> Letter:
+    """The letter in a record of the dead-letter topic. Every record is one, also one that no worker wrote.
 
-    def __init__(self, order_id: Callable[[OrderMessage], str | None]) -> None:
-        self._order_id = order_id
-
-    def read(self, message: OrderMessage, replayed: ReplayedOffsets) -> Letter:
-        """The letter in a record of the dead-letter topic. Every record is one, also one that no worker wrote."""
-        topic = _text(message, ErrorHeader.TOPIC)
-        at_ms = message.number(ErrorHeader.TIME)
-        at_ms = message.timestamp_ms if at_ms is None else at_ms
-        parts = (topic, _text(message, ErrorHeader.PARTITION), _text(message, ErrorHeader.OFFSET))
-        return Letter(
-            position=message.position,
-            at_ms=at_ms,
-            reason=reason_of(message),
-            stage=_text(message, ErrorHeader.STAGE),
-            text=_text(message, ErrorHeader.MESSAGE),
-            attempts=message.number(ErrorHeader.ATTEMPTS),
-            order=self._order_id(message),
-            topic=topic,
-            group=_text(message, ErrorHeader.GROUP),
-            source="/".join(part for part in parts if part is not None) if all(parts) else None,
-            origin=_origin(message),
-            replays=replays(message),
-            state=replayed.state(message.position.offset, at_ms),
-        )
+    `order` is the order id in the message, or its key if it names no order.
+    """
+    topic = _text(message, ErrorHeader.TOPIC)
+    at_ms = message.number(ErrorHeader.TIME)
+    at_ms = message.timestamp_ms if at_ms is None else at_ms
+    parts = (topic, _text(message, ErrorHeader.PARTITION), _text(message, ErrorHeader.OFFSET))
+    return Letter(
+        position=message.position,
+        at_ms=at_ms,
+        reason=reason_of(message),
+        stage=_text(message, ErrorHeader.STAGE),
+        text=_text(message, ErrorHeader.MESSAGE),
+        attempts=message.number(ErrorHeader.ATTEMPTS),
+        order=order,
+        topic=topic,
+        group=_text(message, ErrorHeader.GROUP),
+        source="/".join(part for part in parts if part is not None) if all(parts) else None,
+        origin=_origin(message),
+        replays=replays(message),
+        state=replayed.state(message.position.offset, at_ms),
+    )
 
 
 def reason_of(message: OrderMessage) -> str:

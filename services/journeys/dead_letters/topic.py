@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from journeys.dead_letters.filters import Filter
-from journeys.dead_letters.letters import Letter, LetterReader, ReplayedOffsets, State
+from journeys.dead_letters.letters import Letter, ReplayedOffsets, State, read_letter
 from journeys.dead_letters.scan import PartitionScan, Scan
 from journeys.errors import HaltError, SetupError
 from journeys.kafka import topics
@@ -43,7 +43,6 @@ class DeadLetterTopic(AbstractContextManager["DeadLetterTopic"]):
         # A replay that was killed keeps its transaction open until the broker aborts it; it looks every ten seconds.
         self._patience_s = 2 * settings.kafka.transaction_timeout + 10.0
         self._orders = RegistryOrderReader(settings)
-        self._letters = LetterReader(self._orders.order_id)
         # The group is never joined: it only keeps how far letters were replayed.
         self._reader = PartitionReader(consumer_config(settings, group_id=f"{settings.kafka.group_id}.replay"))
 
@@ -89,7 +88,7 @@ class DeadLetterTopic(AbstractContextManager["DeadLetterTopic"]):
         wanted_offsets = {(self._topic, each.partition): range(each.start, each.end) for each in partitions}
         for count, message in enumerate(self._reader.read(wanted_offsets), start=1):
             number, offset = message.position.partition, message.position.offset
-            letter = self._letters.read(message, by_number[number].replayed)
+            letter = self._letter(message, by_number[number].replayed)
             if offset >= by_number[number].replayed.watermark:
                 offsets[number].append(offset)
             if letter.state is State.UNKNOWN:
@@ -132,8 +131,11 @@ class DeadLetterTopic(AbstractContextManager["DeadLetterTopic"]):
                 + (f"has the offsets {found.start} to {found.end - 1}" if found.start < found.end else "is empty")
             )
         for message in self.read(partition, start=offset, end=offset + 1):
-            return self._letters.read(message, found.replayed), message
+            return self._letter(message, found.replayed), message
         raise HaltError(f"there is no letter at {partition}/{offset}: a transaction uses that offset for itself")
+
+    def _letter(self, message: OrderMessage, replayed: ReplayedOffsets) -> Letter:
+        return read_letter(message, replayed, order=self._orders.order_id(message))
 
     def _partition(self, partition: int) -> PartitionScan:
         bounds = self._reader.bounds(self._topic, partition)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.exported import data_of
 
 from journeys.dead_letters.formats import content, whole
-from journeys.dead_letters.letters import LetterReader, ReplayedOffsets
+from journeys.dead_letters.letters import ReplayedOffsets, read_letter
 from journeys.model import OrderMessage, Position
 
 
@@ -35,7 +35,7 @@ def test_secret_headers_are_hidden_on_request(hide: bool) -> None:
         position=Position(topic="t", partition=0, offset=1), key=None, value=b"A-1", headers=headers, timestamp_ms=5
     )
 
-    letter = LetterReader(lambda _: None).read(message, ReplayedOffsets(watermark=0))
+    letter = read_letter(message, ReplayedOffsets(watermark=0), order=None)
     answer = whole(letter, message, hide_secrets=hide)
     assert ("s3cret" in json.dumps(answer)) is not hide
     assert [header["name"] for header in answer["headers"]] == ["trace", "Authorization", "trace"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from journeys.dead_letters.letters import Letter, LetterReader, ReplayedOffsets, State
+from journeys.dead_letters.letters import Letter, ReplayedOffsets, State, read_letter
 from journeys.model import Headers, OrderMessage, Position
 
 NOW_MS = 1_764_064_800_000  # 2025-11-25T10:00:00Z
@@ -34,7 +34,7 @@ def message(value: bytes = b"A-1", headers: Headers = ERROR, *, offset: int = 7)
 
 def read(letter: OrderMessage, replayed: ReplayedOffsets = NEW) -> Letter:
     """The letter, where an order is its value."""
-    return LetterReader(lambda message: (message.value or b"").decode()).read(letter, replayed)
+    return read_letter(letter, replayed, order=(letter.value or b"").decode())
 
 
 def test_letter_is_read_from_its_headers() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.support.worker_fakes import FakePublisher, Group
 
-from journeys.dead_letters.letters import LetterReader, ReplayedOffsets
+from journeys.dead_letters.letters import ReplayedOffsets, read_letter
 from journeys.dead_letters.plan import ReplayPlan, Targets, plan_replay
 from journeys.dead_letters.replay import Replay
 from journeys.dead_letters.scan import PartitionScan, Scan
@@ -58,11 +58,10 @@ def message(offset: int) -> OrderMessage:
 def whole_plan(messages: list[OrderMessage]) -> ReplayPlan:
     """A plan for all letters."""
     replayed = ReplayedOffsets(watermark=0)
-    reader = LetterReader(lambda _: None)
     return plan_replay(
         Scan(
             partitions=(PartitionScan(partition=0, start=0, end=COUNT, replayed=replayed, offsets=range(COUNT)),),
-            letters=tuple(reader.read(each, replayed) for each in messages),
+            letters=tuple(read_letter(each, replayed, order=None) for each in messages),
             pending=COUNT,
         ),
         TARGETS,
