@@ -79,7 +79,7 @@ class AdminConnection:
 
     def __init__(self, settings: Settings, *, debug: str = "") -> None:
         self._servers = settings.kafka.bootstrap_servers
-        self._trouble: list[str] = []
+        self._trouble = ""
         self._log = _Log(with_debug=bool(debug))
         logger = logging.Logger("librdkafka")  # noqa: LOG001 - of this client alone
         logger.addHandler(self._log)
@@ -101,8 +101,7 @@ class AdminConnection:
             return self.client.list_topics(timeout=ANSWER_S)
         except KafkaException as error:
             self.client.poll(0)
-            quiet = _WANTS_TLS if _GREETING in self._log.last else reason_of(error)
-            why = self._trouble[-1] if self._trouble else quiet
+            why = self._trouble or (_WANTS_TLS if _GREETING in self._log.last else reason_of(error))
             raise SetupError(
                 f"no broker answers at {without_credentials(f'{self._servers} ({why})')}; "
                 "is Kafka running, and are JOURNEYS_KAFKA__BOOTSTRAP_SERVERS and JOURNEYS_KAFKA__CONFIG right?",
@@ -115,8 +114,7 @@ class AdminConnection:
 
     def _note(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes are named so
-            self._trouble.append(error.str())
-            del self._trouble[:-1]
+            self._trouble = error.str()
 
 
 class KafkaAdmin:

@@ -32,7 +32,6 @@ _NOT_SETTINGS = re.compile(
     # Kubernetes sets these for every Service of the namespace whose name starts with `journeys`.
     r"(?!.*__)JOURNEYS_([A-Z0-9_]+_)?"
     r"(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
-    r"|JOURNEYS_CONFIG"
     r"|JOURNEYS_SANDBOX_[A-Z0-9_]+"  # of the demo and the tests
 )
 

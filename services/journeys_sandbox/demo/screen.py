@@ -17,8 +17,6 @@ from journeys.cli.timeline import timeline
 from journeys.tools.event import Event
 from journeys_sandbox.demo.audit import Published, Result
 
-_COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
-
 
 class Step:
     """One running step. Any thread may call `update`."""

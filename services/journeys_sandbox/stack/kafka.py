@@ -16,7 +16,7 @@ from journeys_sandbox.stack.processes import JavaProcess, Workplace, free_ports,
 
 _READY_S = 120.0
 # Only the JVM's first compiler: a broker runs for minutes here, on the cores of its clients. On two cores it started in
-# 2.1 s instead of 3.2 and took 24 % more records. `jvm=("-XX:TieredStopAtLevel=4",)` adds the second compiler.
+# 2.1 s instead of 3.2 and took 24 % more records.
 _JVM = (
     "-XX:TieredStopAtLevel=1",
     "-Xms256m",
@@ -66,7 +66,7 @@ DEFAULTS: Mapping[str, str] = {
 
 
 class Broker:
-    """One Kafka broker. `config` overrides `DEFAULTS`; `jvm` adds flags. Use it as a context manager.
+    """One Kafka broker. `config` overrides `DEFAULTS`. Use it as a context manager.
 
     `listeners` adds listeners to the plain one: each one's name (in capitals) and its security protocol. `port` is the
     plain one's; 0 is any free one.
@@ -78,14 +78,12 @@ class Broker:
         port: int = 0,
         config: Mapping[str, str] | None = None,
         listeners: Mapping[str, str] | None = None,
-        jvm: tuple[str, ...] = (),
         progress: Progress | None = None,
     ) -> None:
         self._port = port
         self._config = {**DEFAULTS, **(config or {})}
         self._listeners = dict(listeners or {})
         self._ports: dict[str, int] = {}
-        self._jvm = (*_JVM, *jvm)
         self._progress = progress
         self._place: Workplace | None = None
         self._process: JavaProcess | None = None
@@ -206,4 +204,4 @@ class Broker:
 
     def _run(self, place: Workplace, classpath: str) -> None:
         server = ["kafka.Kafka", str(place.path / "server.properties")]
-        self._process = JavaProcess(place, [*self._jvm, *_LOGGING, "-cp", classpath, *server])
+        self._process = JavaProcess(place, [*_JVM, *_LOGGING, "-cp", classpath, *server])
