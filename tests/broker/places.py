@@ -24,7 +24,7 @@ from typing import Any
 from tests.broker.kafka_tools import Read, committed_offsets
 from tests.broker.shop import CHANNELS, Shop
 
-from journeys.consumer.ledger import covered
+from journeys.consumer.ledger import Committed
 
 
 class Place(StrEnum):
@@ -106,7 +106,7 @@ def traces(shop: Shop) -> Traces:
 
     def is_covered(record: Read) -> bool:
         commit = commits.get((record.topic, record.partition))
-        return commit is not None and bool(covered([record.offset], watermark=commit[0], metadata=commit[1]))
+        return commit is not None and Committed.of(*commit).covers(record.offset)
 
     return Traces(
         messages=messages,

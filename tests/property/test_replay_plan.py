@@ -34,7 +34,7 @@ def test_each_letter_is_replayed_once(offsets: list[int], data: st.DataObject) -
                     commit = replay.commit()
                     replay.sent(commit)
                     sent.update(batch)
-                    replayed = ReplayedOffsets.from_commit(commit.watermark, commit.metadata)
+                    replayed = ReplayedOffsets.of(commit.watermark, commit.metadata)
                     batch, batches = [], batches - 1
         except MapFullError:
             pass

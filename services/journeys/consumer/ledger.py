@@ -11,9 +11,10 @@ A ledger ends with its assignment. Its `epoch` distinguishes a late result of an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from typing import Self
 
 from journeys.consumer import offset_map
 
@@ -31,6 +32,23 @@ class Commit:
     watermark: int
     metadata: str
     covers: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """A commit read back from Kafka: the orders below `watermark` and those in `beyond` are published."""
+
+    watermark: int
+    beyond: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, watermark: int, metadata: str | None) -> Self:
+        """Read an offset and its metadata. Raises UnknownMapError for a map that cannot be read."""
+        return cls(watermark=watermark, beyond=offset_map.decode(watermark, metadata))
+
+    def covers(self, offset: int) -> bool:
+        """Whether the order at this offset is published, or has become a retry or a dead letter."""
+        return offset < self.watermark or offset in self.beyond
 
 
 class Ledger:
@@ -153,9 +171,3 @@ class Ledger:
             metadata=offset_map.encode(watermark, beyond, topic_id=self._topic_id),
             covers=frozenset(results),
         )
-
-
-def covered(results: Iterable[int], *, watermark: int, metadata: str | None) -> frozenset[int]:
-    """The offsets among `results` that a commit read back from Kafka covers. Raises UnknownMapError as `Ledger`."""
-    beyond = offset_map.decode(watermark, metadata)
-    return frozenset(offset for offset in results if offset < watermark or offset in beyond)

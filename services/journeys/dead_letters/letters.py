@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from journeys.consumer import offset_map
-from journeys.consumer.ledger import Ledger
+from journeys.consumer.ledger import Committed, Ledger
 from journeys.headers import ErrorHeader, ReplayHeader, RetryHeader
 from journeys.model import OrderMessage, Position
 
@@ -31,20 +31,13 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayedOffsets:
+class ReplayedOffsets(Committed):
     """Which letters of one partition were replayed: all below `watermark`, and those in `beyond`.
 
     `forgotten_before_ms` is set if no commit is kept: older letters may have been replayed or not.
     """
 
-    watermark: int
-    beyond: frozenset[int] = frozenset()
     forgotten_before_ms: int | None = None
-
-    @classmethod
-    def from_commit(cls, watermark: int, metadata: str) -> ReplayedOffsets:
-        """The letters that a commit records as replayed. Raises UnknownMapError for a map that cannot be read."""
-        return cls(watermark=watermark, beyond=offset_map.decode(watermark, metadata))
 
     def with_replayed(self, offsets: Iterable[int] = ()) -> ReplayedOffsets:
         """The same with these offsets replayed too, and nothing forgotten."""
@@ -57,7 +50,7 @@ class ReplayedOffsets:
 
     def state(self, offset: int, at_ms: int | None) -> State:
         """Whether the letter at `offset`, given up at `at_ms`, was replayed."""
-        if offset < self.watermark or offset in self.beyond:
+        if self.covers(offset):
             return State.REPLAYED
         if self.forgotten_before_ms is not None and (at_ms or 0) < self.forgotten_before_ms:
             return State.UNKNOWN

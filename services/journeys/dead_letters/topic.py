@@ -70,7 +70,7 @@ class DeadLetterTopic(AbstractContextManager["DeadLetterTopic"]):
                 f"Kafka does not say which letters were replayed ({late}): is a replay under way, or was one cut off? "
                 "Try again in a minute"
             ) from None
-        return None if found is None else ReplayedOffsets.from_commit(*found)
+        return None if found is None else ReplayedOffsets.of(*found)
 
     def read(self, partition: int, *, start: int, end: int) -> Iterator[OrderMessage]:
         """The records from `start` up to and without `end`. Raises HaltError if Kafka stops sending them."""

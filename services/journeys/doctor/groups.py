@@ -8,10 +8,10 @@ from typing import Final
 
 from journeys.consumer import offset_map
 from journeys.consumer.consumer import Partition
+from journeys.consumer.ledger import Committed
 from journeys.doctor.report import Finding, Item, fail, ok, skipped
 from journeys.kafka.cluster import Group, Member, Offsets
 from journeys.settings import Settings
-from journeys.tools.commit import Commit
 from journeys.tools.lag.progress import Progress
 
 _ASSIGNORS: Final = {"classic": "cooperative-sticky", "consumer": None}
@@ -137,5 +137,5 @@ def lag(settings: Settings, found: Mapping[Partition, Offsets]) -> Finding:
 
 def _progress(place: Partition, each: Offsets) -> Progress:
     """As `journeys lag` counts, without reading the open orders. Raises UnknownMapError."""
-    commit = None if each.committed is None else Commit.of(each.committed, each.metadata)
+    commit = None if each.committed is None else Committed.of(each.committed, each.metadata)
     return Progress(topic=place[0], partition=place[1], commit=commit, bounds=range(each.begin, each.end))

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from journeys.cli import main
 from journeys.cli.lag import measurements, view
-from journeys.tools.commit import Commit
+from journeys.consumer.ledger import Committed
 from journeys.tools.lag import report
 from journeys.tools.lag.measure import LagMeter
 from journeys.tools.lag.progress import OpenOrder, Progress
@@ -23,7 +23,7 @@ def partition(watermark: int, *, topic: str = "orders", counted: int | None = 3)
     return Progress(
         topic=topic,
         partition=0,
-        commit=Commit(watermark=watermark, beyond=frozenset({watermark + 1})),
+        commit=Committed(watermark=watermark, beyond=frozenset({watermark + 1})),
         bounds=range(1000),
         counted=counted,
         oldest=OpenOrder(offset=watermark, order="[red]A\x1b", at_ms=NOW_MS - 90_000, due_ms=NOW_MS + 1000),

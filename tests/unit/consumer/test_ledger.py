@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from journeys.consumer import offset_map
-from journeys.consumer.ledger import Ledger
+from journeys.consumer.ledger import Committed, Ledger
 
 
 def test_ledger_with_nothing_in_hand_always_has_room() -> None:
@@ -82,3 +82,10 @@ def test_unread_offsets_are_those_that_no_owner_has_published() -> None:
     for polled in (5, 6, 7):
         heir.polled(polled)
     assert heir.unread(10) == 2
+
+
+def test_commit_read_back_covers_orders_below_its_watermark_and_in_its_map() -> None:
+    """The map is the one that workers write."""
+    committed = Committed.of(12, offset_map.encode(12, [14, 15, 18], topic_id=offset_map.NO_ID))
+    assert [offset for offset in range(10, 20) if not committed.covers(offset)] == [12, 13, 16, 17, 19]
+    assert not Committed.of(12, "").covers(12)

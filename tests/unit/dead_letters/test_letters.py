@@ -72,7 +72,7 @@ def test_unreadable_error_headers_are_ignored(number: bytes) -> None:
 
 def test_commit_records_replayed_letters() -> None:
     """All letters below the watermark, and those in its offset map."""
-    replayed = ReplayedOffsets.from_commit(5, "1bAg")  # bit 1: offset 6
+    replayed = ReplayedOffsets.of(5, "1bAg")  # bit 1: offset 6
     states = [read(message(offset=offset), replayed).state for offset in range(4, 8)]
     assert states == [State.REPLAYED, State.PENDING, State.REPLAYED, State.PENDING]
 

@@ -37,7 +37,7 @@ class FakeTopic(DeadLetterTopic):
     def replayed(self, partition: int) -> ReplayedOffsets | None:
         """As the group committed it."""
         found = self.kept.offsets.get(("dead", partition))
-        return None if found is None else ReplayedOffsets.from_commit(*found)
+        return None if found is None else ReplayedOffsets.of(*found)
 
     def read(self, partition: int, *, start: int, end: int) -> Iterator[OrderMessage]:
         """The letters from `start` on."""

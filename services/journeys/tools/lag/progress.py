@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from journeys.tools.commit import Commit
+from journeys.consumer.ledger import Committed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Progress:
 
     topic: str
     partition: int
-    commit: Commit | None
+    commit: Committed | None
     """None if the group has committed nothing."""
     bounds: range
     """The offsets of the partition."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from journeys.clock import Clock
 from journeys.consumer.consumer import Partition
 from journeys.consumer.groups import OrderConsumers
-from journeys.consumer.ledger import Commit, covered
+from journeys.consumer.ledger import Commit, Committed
 from journeys.errors import HaltError
 from journeys.model import OffsetCommit
 from journeys.producer.publisher import Outcome, Publisher
@@ -228,7 +228,8 @@ class Transactions:
         """The part of the results in hand that the group's committed offset covers. Raises TimeoutError."""
         found = self.consumers.committed(partition, timeout_s=max(0.1, deadline - self.clock.monotonic()))
         watermark, metadata = found or (0, "")
-        covers = covered(self.results.offsets(partition), watermark=watermark, metadata=metadata)
+        committed = Committed.of(watermark, metadata)
+        covers = frozenset(filter(committed.covers, self.results.offsets(partition)))
         return Commit(watermark=watermark, metadata=metadata, covers=covers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from journeys.consumer import offset_map
-from journeys.tools.commit import Commit
+from journeys.consumer.ledger import Committed
 from journeys.tools.lag.progress import Progress
 
 
@@ -13,7 +13,7 @@ def progress(watermark: int | None, *beyond: int, bounds: range = range(5, 20), 
     """A partition with this commit."""
     commit = None
     if watermark is not None:
-        commit = Commit.of(watermark, offset_map.encode(watermark, beyond, topic_id=offset_map.NO_ID))
+        commit = Committed.of(watermark, offset_map.encode(watermark, beyond, topic_id=offset_map.NO_ID))
     return Progress(topic="orders", partition=0, commit=commit, bounds=bounds, counted=counted)
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.support.json_pages import differences
 
-from journeys.tools.commit import Commit
+from journeys.consumer.ledger import Committed
 from journeys.tools.lag import report
 from journeys.tools.lag.progress import OpenOrder, Progress
 from journeys.tools.lag.report import Measurement, Pace
@@ -21,7 +21,7 @@ def partition(number: int, watermark: int, end: int, *, topic: str = "orders", d
     return Progress(
         topic=topic,
         partition=number,
-        commit=Commit(watermark=watermark),
+        commit=Committed(watermark=watermark),
         bounds=range(end),
         counted=end - watermark,
         oldest=oldest if watermark < end else None,
