@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from journeys.model import Json
+from journeys.producer import schemas
 from journeys.tools.event import Event, plain_json
-
-REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class Edition:
     def missing(self) -> dict[str, int]:
         """How many records fewer there are than the summary says, by channel; negative for too many. Empty if whole."""
         found = Counter(channel for channel, _ in self.events)
-        expected = Counter({**self.summary["expected"], REJECTED: self.summary["rejected"]})
+        expected = Counter({**self.summary["expected"], schemas.REJECTED: self.summary["rejected"]})
         return {
             channel: expected[channel] - found[channel]
             for channel in expected | found
