@@ -63,7 +63,7 @@ class Assignments:
         return [partition for partition in self._held if now - self._held_since[partition] > seconds]
 
     def take_over(self, partitions: Sequence[Partition]) -> None:
-        """Open or hold these partitions. Blocks for about a second at most.
+        """Open or hold these partitions. Blocks for about a second at most, and one more to find a first offset.
 
         Raises HaltError for an offset that is missing and must not be, and for an error that does not pass.
         """
@@ -85,10 +85,12 @@ class Assignments:
     def ask_again(self, now: float) -> None:
         """Try to open one held partition, if it is time; `now` is in seconds of the monotonic clock.
 
-        Blocks for a tenth of a second: one at a time, so that callbacks are served in between. Raises as `take_over`.
+        Blocks for a tenth of a second, and one more to find a first offset: one at a time, so that callbacks are served
+        in between. The partition whose time came first is asked for, so that none waits behind others without end.
+        Raises as `take_over`.
         """
-        partition = next((held for held, due in self._held.items() if due <= now), None)
-        if partition is None:
+        partition = min(self._held, key=self._held.__getitem__, default=None)
+        if partition is None or self._held[partition] > now:
             return
         self._held[partition] = now + _ASK_AGAIN_S
         if not self._open(partition, 0.1):

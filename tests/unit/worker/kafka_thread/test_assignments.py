@@ -137,3 +137,15 @@ def test_revoked_partition_is_not_asked_for_again() -> None:
     asked = len(bench.consumer.asked)
     bench.assignments.ask_again(bench.consumer.now + 9.0)
     assert len(bench.consumer.asked) == asked
+
+
+def test_no_held_partition_keeps_the_others_from_being_asked() -> None:
+    """The offsets of a dead worker stay unstable; those of another one, which left, are there."""
+    bench = Bench()
+    unstable, stable = ([("orders", number) for number in numbers] for numbers in (range(6), range(6, 12)))
+    bench.group.offsets = dict.fromkeys([*unstable, *stable], (3, ""))
+    bench.group.unstable.update(unstable)
+    bench.assignments.take_over([*unstable, *stable])
+    for _ in range(20):
+        bench.assignments.ask_again(bench.consumer.now)
+    assert bench.consumer.positions == dict.fromkeys(stable, 3)
