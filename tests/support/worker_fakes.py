@@ -53,6 +53,7 @@ class FakeTopics:
     def __init__(self, *missing: str, topic_id: str = "q7Wm4xXpTxyRmQ0c9K1nPg") -> None:
         self.topic_id = topic_id
         self.missing = set(missing)
+        self.unanswered: set[str] = set()
         self.without: dict[str, str] = {}
         self.is_silent = False
         self.asked = 0
@@ -64,7 +65,8 @@ class FakeTopics:
         def answer() -> TopicIds | None:
             if self.is_silent:
                 return None
-            known = [topic for topic in topics if topic not in self.missing and topic not in self.without]
+            named = self.missing.union(self.without, self.unanswered)
+            known = [topic for topic in topics if topic not in named]
             ids = dict.fromkeys(known, self.topic_id)
             return TopicIds(ids=ids, missing=frozenset(self.missing), without=self.without)
 

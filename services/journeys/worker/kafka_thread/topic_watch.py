@@ -81,6 +81,8 @@ class TopicWatch:
         if found is None:
             return False
         self._answer = None
+        # A topic that the brokers say nothing about stays as it was.
+        missing = found.missing | (self._missing - found.ids.keys() - found.without.keys())
         for topic in found.missing:
             self._newest.pop(topic, None)
         self._newest.update(found.ids)
@@ -88,9 +90,9 @@ class TopicWatch:
             if self._newest.setdefault(topic, offset_map.NO_ID) == offset_map.NO_ID and not self._is_without_reported:
                 self._is_without_reported = True
                 self._hooks.notify(TopicsWithoutIds(topic, reason))
-        if found.missing != self._missing:
-            self._missing = found.missing
-            self._hooks.notify(OrderTopicsMissing(sorted(found.missing)))
+        if missing != self._missing:
+            self._missing = missing
+            self._hooks.notify(OrderTopicsMissing(sorted(missing)))
         for topic, adopted in self._adopted.items():
             if adopted != self._newest.get(topic, adopted) and offset_map.NO_ID not in (adopted, self._newest[topic]):
                 raise self._recreated(topic)

@@ -122,6 +122,20 @@ def test_silent_brokers_are_no_missing_topic() -> None:
     assert not any(isinstance(each, OrderTopicsMissing) for each in thread.complaints.happenings)
 
 
+def test_topic_without_an_answer_stays_missing() -> None:
+    """Silence about one topic says nothing about it; the next answer does."""
+    complaints, brokers = Complaints(), FakeTopics("orders")
+    groups = {"orders": "journeys", "retries": "journeys"}
+    watch = TopicWatch(brokers.ask, groups=groups, servers="broker:9092", hooks=Hooks(complaints), clock=Clock())
+    seen = []
+    for missing, unanswered, now in (({"orders"}, set(), 0.0), (set(), {"orders"}, 1.0), (set(), set(), 2.0)):
+        brokers.missing, brokers.unanswered = missing, unanswered
+        watch.look(now)
+        watch.look(now)
+        seen.append([each.topics for each in complaints.happenings if isinstance(each, OrderTopicsMissing)])
+    assert seen == [[["orders"]], [["orders"]], [["orders"], []]]
+
+
 def test_brokers_without_ids_are_reported_once_and_not_compared() -> None:
     """Neither with a commit that has an id, nor later."""
     complaints, brokers = Complaints(), FakeTopics()
