@@ -106,6 +106,7 @@ class PendingResults:
         """Drop the orders and the bytes of assignments that have ended."""
         self._finished = [finished for finished in self._finished if self._is_current(finished.epoch)]
         self.backlog.pending_bytes = sum(finished.size for finished in self._finished)
+        self.backlog.is_blocked = self.backlog.is_blocked and len(self._finished) > 0
         for epoch in [epoch for epoch in self._bytes if not self._is_current(epoch)]:
             del self._bytes[epoch]
 

@@ -41,6 +41,16 @@ def test_results_beyond_the_map_limit_block_no_other_partition() -> None:
     assert thread.published().count("orders/0/20") == 60
 
 
+def test_no_result_is_blocked_once_the_blocked_ones_are_forgotten() -> None:
+    """Else journeys would be read beyond the memory limit, though nothing waits for them."""
+    thread = Thread(A, B, map_limit=10)
+    thread.place(A, 0, 20)
+    thread.finish(A, 20)
+    assert thread.backlog.is_blocked
+    thread.revoke(A)
+    assert not thread.backlog.is_blocked
+
+
 def test_record_limit_splits_results_into_several_transactions() -> None:
     """A bound on records, which a single journey may pass."""
     thread = Thread(A)
