@@ -8,6 +8,7 @@ a revoke publishes finished orders once more, then forgets the rest. Nothing her
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,9 +102,12 @@ class KafkaLoop:
         """Commit finished orders. Those that cannot be committed in time are left to the next owner."""
         deadline = self.clock.monotonic() + self.pace.revoke_s
         self.results.collect()
+        next_try = -math.inf  # the first one at once, whatever failed before
         while self.transactions.state is not State.IN_DOUBT and (left := deadline - self.clock.monotonic()) > 0:
-            if self.transactions.state is State.READY and self.transactions.burst(left) is None:
-                return
+            if self.transactions.state is State.READY and self.clock.monotonic() >= next_try:
+                if self.transactions.burst(left) is None:
+                    return
+                next_try = self.transactions.back_off.until
             self._serve(self._patience(), 1)
 
     # -- polling

@@ -6,6 +6,7 @@ import pytest
 from tests.support.kafka_thread import ABORTED, ID, STAMP, UNKNOWN, A, B, Thread, at
 
 from journeys.consumer import offset_map
+from journeys.consumer.consumer import Listener
 from journeys.worker.happenings import GroupsChanged
 from journeys.worker.kafka_thread.pace import Pace
 from journeys.worker.kafka_thread.states import State
@@ -103,6 +104,22 @@ def test_stop_ends_although_every_transaction_aborts() -> None:
     thread.loop.run()
     assert 0 < len(thread.publisher.published) <= Pace().revoke_s
     assert (thread.published(), thread.group.offsets[A]) == ([], (0, STAMP))
+
+
+def test_stop_pauses_between_transactions_that_abort() -> None:
+    """A topic that is missing does not come back within milliseconds: 4 s have room for eight tries."""
+    thread = Thread(A)
+    thread.place(A, 0)
+    thread.pool.finish(at(A, 0))
+    thread.publisher.answers.extend([ABORTED] * 1000)
+
+    def time_passes(_: Listener) -> None:
+        thread.clock_at += 0.05
+
+    thread.consumer.rebalances.extend([time_passes] * 1000)
+    thread.loop.stop()
+    thread.loop.run()
+    assert 1 < len(thread.publisher.published) <= 9
 
 
 def test_pause_ends_with_the_assignment() -> None:
