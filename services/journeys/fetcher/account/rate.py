@@ -17,6 +17,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
+import msgspec
+
 _CUT = 0.93
 """The share of the rate that is left after a cut."""
 _USED = 0.7
@@ -31,39 +33,56 @@ _LATE_S = 0.01
 """Seconds by which a turn may be late without delaying the next one: timers are not exact."""
 
 
+class _Curve(msgspec.Struct, frozen=True):
+    """The rate since the last 429. Times are in seconds."""
+
+    limit: float
+    """The rate at which the API throttled."""
+    cut_at: float
+    climb_s: float
+    """From a cut back to the limit."""
+    is_search: bool
+    """Whether the rate doubles from the start, because the limit is not known."""
+
+    def rate(self, now: float) -> float:
+        """Return the rate in requests per second, without any bound."""
+        passed = now - self.cut_at
+        if self.is_search:
+            doubled, rate = passed, self.limit * _CUT
+        else:
+            doubled = max(0.0, passed - 2 * self.climb_s)
+            rate = self.limit * (1 + (1 - _CUT) * (min(passed / self.climb_s, 2.0) - 1) ** 3)
+        return rate * 2 ** min(doubled / _DOUBLING_S, 30)
+
+    def is_doubling(self, now: float) -> bool:
+        """Return whether the rate doubles by now."""
+        return self.is_search or now - self.cut_at > 2 * self.climb_s
+
+
 class RateLimiter:
-    """The rate of one account. `ceiling` is the highest rate in requests per second, None if there is none."""
+    """The rate of one account. `ceiling` is the highest rate in requests per second, None if there is none.
+
+    Belongs to the event loop. Any thread may read `is_bound` and `rate`.
+    """
 
     def __init__(self, ceiling: float | None = None) -> None:
         self._ceiling = ceiling or math.inf
         self._next = -math.inf  # when the next turn is
         self._accepted: deque[int] = deque()  # requests that were not throttled, in each of the last five seconds
         self._second = 0  # the newest of these
-        self._limit = math.inf  # the rate at which the API throttled last
+        self._curve: _Curve | None = None  # replaced whole, because other threads read it
         self._cut_at = -math.inf
         self._accepted_since_cut = True
-        self._is_searching = False
-        self._climb_s = 0.0  # from a cut back to the rate before it
 
     @property
     def is_bound(self) -> bool:
         """Whether requests have to wait for a turn."""
-        return self._ceiling < math.inf or self._limit < math.inf
+        return self._ceiling < math.inf or self._curve is not None
 
     def rate(self, now: float) -> float:
         """Return the present rate in requests per second; infinite if there is no limit."""
-        if self._limit == math.inf:
-            return self._ceiling
-        passed = now - self._cut_at
-        if self._is_searching:
-            doubled, rate = passed, self._limit * _CUT
-        else:
-            doubled = max(0.0, passed - 2 * self._climb_s)
-            rate = self._limit * (1 + (1 - _CUT) * (min(passed / self._climb_s, 2.0) - 1) ** 3)
-        rate *= 2 ** min(doubled / _DOUBLING_S, 30)
-        if rate > _MAX_RATE:
-            self._limit = math.inf
-        return min(max(rate, _MIN_RATE), self._ceiling)
+        rate = math.inf if (curve := self._curve) is None else curve.rate(now)
+        return self._ceiling if rate > _MAX_RATE else min(max(rate, _MIN_RATE), self._ceiling)
 
     def delay(self, now: float) -> float:
         """Return the seconds until the next turn."""
@@ -71,6 +90,7 @@ class RateLimiter:
 
     def take(self, now: float) -> None:
         """Take a turn: the next one is due one interval later."""
+        self._drop_old_limit(now)
         self._next = max(self._next, now - _LATE_S) + 1 / self.rate(now)
 
     def accepted(self, *, sent: float, now: float) -> None:
@@ -84,21 +104,32 @@ class RateLimiter:
         if sent < self._cut_at:
             return  # it was sent at the rate before the cut
         self._roll(now)
+        self._drop_old_limit(now)
         if self._accepted_since_cut:
-            self._learn(now)
-            self._accepted_since_cut = False
+            self._curve = self._learn(now)
+        elif self._curve is not None:
+            self._curve = msgspec.structs.replace(self._curve, cut_at=now)
         self._cut_at = now
+        self._accepted_since_cut = False
 
-    def _learn(self, now: float) -> None:
-        """Set the limit at which the API throttles, or begin to search for it."""
+    def _drop_old_limit(self, now: float) -> None:
+        """Forget a limit that the rate has left far behind."""
+        if self._curve is not None and self._curve.rate(now) > _MAX_RATE:
+            self._curve = None
+
+    def _learn(self, now: float) -> _Curve:
+        """Return the curve from the limit at which the API throttles, or the search for it."""
         rate, used = self.rate(now), self._used()
         is_used = used >= _USED * rate
         # A rate that doubles is ahead of the requests counted in the seconds before, so half the share suffices.
-        is_doubling = self._limit < math.inf and (self._is_searching or now - self._cut_at > 2 * self._climb_s)
-        self._is_searching = not (is_used or (is_doubling and used >= _USED / 2 * rate))
-        self._limit = max(rate if is_used else used, _MIN_RATE)
-        # At least a hundred requests while climbing back, so that few of them are throttled.
-        self._climb_s = min(max(200 / self._limit, 20.0), 40.0)
+        is_doubling = self._curve is not None and self._curve.is_doubling(now)
+        limit = max(rate if is_used else used, _MIN_RATE)
+        return _Curve(
+            limit=limit,
+            cut_at=now,
+            climb_s=min(max(200 / limit, 20.0), 40.0),  # at least 100 requests on the way, so that few are throttled
+            is_search=not (is_used or (is_doubling and used >= _USED / 2 * rate)),
+        )
 
     def _roll(self, now: float) -> None:
         """Begin a new count for each second up to now; keep five."""

@@ -46,6 +46,17 @@ def test_without_a_bound_nothing_waits() -> None:
     assert (limiter.is_bound, limiter.rate(0.0)) == (False, math.inf)
 
 
+def test_looking_at_the_rate_changes_nothing() -> None:
+    """Another thread looks at it, for /metrics and the page. Only a turn drops a limit that is long outgrown."""
+    limiter = RateLimiter()
+    accepted(limiter, 0.0)
+    limiter.throttled(sent=0.0, now=0.0)
+    assert (limiter.rate(600.0), limiter.is_bound) == (math.inf, True)
+    assert limiter.rate(0.0) < math.inf
+    limiter.take(600.0)
+    assert not limiter.is_bound
+
+
 def test_throttled_requests_of_one_rate_cut_it_once() -> None:
     """A 429 for a request from before the cut says nothing about the rate after it."""
     limiter = RateLimiter(100.0)
