@@ -195,11 +195,9 @@ class Gate:
     # -- time
 
     def changes_in(self, now: float) -> float:
-        """Return the seconds until it opens by itself or a probe is due; infinite if neither will be."""
-        if self.is_held:
-            return math.inf
+        """Return the seconds until a pause is over or a probe is due; infinite if neither will be."""
         waits = [self._paused_until - now] if "pace" in self._reasons else []
-        if self.is_probed:
+        if self.is_probed and not self.is_held:
             waits.append(math.inf if self._is_probing else self._probe_at - now)
         return max(0.0, *waits) if waits else math.inf
 
@@ -263,7 +261,7 @@ class _Tally:
         if order not in self._bad:
             self._bad[order] = (self._slice, weight)
             self._bad_weight += weight
-        if order not in self._run:
+        if self._limit.run > 0 and order not in self._run:
             self._run.add(order)
             self._run_weight += weight
         return self._verdict()

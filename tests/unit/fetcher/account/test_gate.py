@@ -191,6 +191,16 @@ def test_throttling_without_a_length_backs_off_until_an_answer() -> None:
     assert shut.changes_in(now) == 1.0
 
 
+def test_pause_ends_while_an_operator_holds_the_gate() -> None:
+    """The API asks for nothing any more, and `/readyz` says so."""
+    shut = gate()
+    shut.throttled(5.0, is_probe=False, now=0.0, jitter=0.0)
+    shut.hold()
+    assert shut.changes_in(1.0) == 4.0
+    shut.tick(5.0)
+    assert (list(shut.reasons), shut.changes_in(5.0)) == (["operator"], math.inf)
+
+
 def test_no_probe_is_sent_during_a_pause() -> None:
     """If the API is down and had asked for a pause, the later of the two decides."""
     shut = down()
