@@ -9,7 +9,6 @@ import asyncio
 import os
 import random
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,8 @@ async def fetch_journey(order_id: str, settings: Settings | None = None) -> Jour
     `settings` defaults to `load_settings()`. Each call has a client and a request rate of its own, so calls side by
     side may exceed the rate of the account. The edition of the journey is empty: no order message named it.
 
-    Raises NotFoundYetError if the API has no journey yet, another OrderError if it does not give this one, HaltError if
-    it refuses the key or is down, SettingsError if the settings are wrong.
+    Raises NotFoundYetError if the API has no journey yet, another OrderError if it does not give this one (also because
+    it is down), HaltError if it refuses the key, SettingsError if the settings are wrong.
     """
     settings = settings or load_settings()
     rules = rules_of(settings)
@@ -70,13 +69,14 @@ async def fetch_journey(order_id: str, settings: Settings | None = None) -> Jour
         fetcher = Fetcher(client, rules.fetch, keeper=keeper, observer=Hooks(), chance=random.random)
         task = asyncio.create_task(fetcher.fetch(_order(settings, order_id)))
         waited: set[asyncio.Future[Any]] = {task, shut}
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        raise HaltError(f"the API is not asked any more: {shut.result()}")
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise HaltError(f"the API is not asked any more: {shut.result()}")
+        finally:
+            task.cancel()
+            await asyncio.wait({task})  # it must not outlive the client, also if the caller is cancelled
 
 
 def fetch_schema_ids(settings: Settings | None = None) -> dict[str, int]:

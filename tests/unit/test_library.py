@@ -122,3 +122,15 @@ def test_refused_key_ends_the_fetch(api: StandInThread) -> None:
     """A worker would wait for a new key."""
     with pytest.raises(HaltError, match="the API does not accept the key"):
         asyncio.run(fetch_journey("n1", settings(api, "wrong")))
+
+
+def test_cancelled_fetch_leaves_no_task(api: StandInThread) -> None:
+    """A task that outlives its client would send requests on a closed session."""
+
+    async def give_up() -> set[asyncio.Task[None]]:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):  # its quick tries take seconds
+                await fetch_journey("x-503-never", settings(api))
+        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]  # there is a current task
+
+    assert asyncio.run(give_up()) == set()
