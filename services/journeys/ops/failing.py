@@ -6,10 +6,11 @@ be reached. This rule needs a time instead of a number.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from journeys.errors import Verdict
-from journeys.fetcher.failures import FAILURES
+from journeys.fetcher.failures import FAILURES, MEANINGS, Meaning
 
 PATIENCE_S: Final = 30.0
 """How long every request must have failed."""
@@ -19,16 +20,20 @@ _ANSWERED: Final = frozenset({Verdict.LATER, Verdict.DEAD_LETTER})
 
 
 class FailingRequests:
-    """Counts failures since the last answer. Times are in seconds of one monotonic clock."""
+    """Counts failures since the last answer. Times are in seconds of one monotonic clock.
 
-    def __init__(self) -> None:
+    `codes` has the meaning of each `code` of an answer, as JOURNEYS_API__CODES gives it.
+    """
+
+    def __init__(self, codes: Mapping[int, Meaning]) -> None:
+        self._verdicts = _VERDICTS | {f"code-{code}": MEANINGS[meaning] for code, meaning in codes.items()}
         self._since: float | None = None
         self._failures = 0
         self._last = ""
 
     def ended(self, outcome: str, now: float, detail: str = "") -> None:
         """Count a request: `ok`, `cancelled`, or the reason of its failure, with more in `detail`."""
-        verdict = _VERDICTS.get(outcome, Verdict.AGAIN)
+        verdict = self._verdicts.get(outcome, Verdict.AGAIN)
         if outcome == "ok" or verdict in _ANSWERED:
             self._since, self._failures = None, 0
         elif verdict is Verdict.AGAIN and outcome != "cancelled":

@@ -70,8 +70,6 @@ class ProblemsHook:
                             command=command_for(order.outcome, order_id=order_id, sent_to=sent_to),
                         )
                     )
-            case _:
-                pass
 
     def problems(self) -> Sequence[Problem]:
         """The last problems. Any thread may ask."""
@@ -98,8 +96,6 @@ class HistoryHook:
             case Measured():
                 if self.history.is_due(at := self._wall()):
                     self.history.add(sample(self._metrics, at=at, due=self._due()))
-            case _:
-                pass
 
 
 def sample(metrics: Metrics, *, at: float, due: int) -> Sample:

@@ -154,7 +154,7 @@ class Service:
             LogHook(rejected_topic=rejected, settle_s=settings.settle),
             SummaryHook(retry_topics=settings.orders.retry_topics),
             ReadinessHook(self._health),
-            FailingHook(self._health),
+            FailingHook(self._health, codes=settings.api.codes),
             SlowHook(self._health, slow_s=settings.orders.slow, open_orders=self._open_orders),
             ForeignHook(self._health),
             problems,

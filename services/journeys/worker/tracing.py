@@ -209,8 +209,6 @@ class Tracing:
             case TransactionEnded(result, finished, seconds):
                 if traced := [order.trace for order in finished if order.trace is not None]:
                     self._transaction(traced, result, sum(len(order.records) for order in finished), seconds)
-            case _:
-                pass
 
     def _page(self, order: Span, request: RequestEnded) -> None:
         now = self._clock.wall()

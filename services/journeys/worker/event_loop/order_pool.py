@@ -113,11 +113,6 @@ class OrderPool:
         """Begin orders that were held back; on the event loop."""
         self._fill()
 
-    @property
-    def in_progress(self) -> int:
-        """Orders being fetched now."""
-        return len(self._running)
-
     def tasks(self) -> dict[Position, asyncio.Task[None]]:
         """The task of each order being worked on. Any thread may call it."""
         return {admitted.message.position: task for task, admitted in list(self._running.items())}

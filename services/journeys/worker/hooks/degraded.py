@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from journeys.fetcher.failures import Meaning
 from journeys.fetcher.progress import OpenOrder
 from journeys.logs import log
 from journeys.ops.failing import FailingRequests
@@ -19,14 +20,19 @@ _FOREIGN_S = 3600.0
 
 
 class FailingHook:
-    """Reports in /readyz and the log that every request fails, unless the gate says so. `monotonic` is in seconds."""
+    """Reports in /readyz and the log that every request fails, unless the gate says so.
+
+    `codes` has the meaning of each `code` of an answer. `monotonic` is in seconds.
+    """
 
     follows: Final = (RequestEnded, OrdersWaiting, GateChanged)
 
-    def __init__(self, health: Health, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, health: Health, *, codes: Mapping[int, Meaning], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._health = health
         self._monotonic = monotonic
-        self._requests = FailingRequests()
+        self._requests = FailingRequests(codes)
         self._is_down = False
         self._is_failing = False
 
@@ -39,8 +45,6 @@ class FailingHook:
                 self._look()
             case GateChanged(reasons):
                 self._is_down = "down" in reasons
-            case _:
-                pass
 
     def _look(self) -> None:
         why = None if self._is_down else self._requests.why(self._monotonic())
@@ -80,8 +84,6 @@ class SlowHook:
                         tries=order.tries,
                         last_failure=order.last_failure,
                     )
-            case _:
-                pass
 
 
 class ForeignHook:
@@ -102,5 +104,3 @@ class ForeignHook:
                 self._health.degraded("foreign", f"{message.position} is a retry of the group {group}")
             case Measured() if self._monotonic() - self._seen_at >= _FOREIGN_S:
                 self._health.degraded("foreign", None)
-            case _:
-                pass

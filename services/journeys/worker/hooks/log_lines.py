@@ -132,8 +132,6 @@ class LogHook:
                 log("transaction.recovered", published=published, sent_again=owed)
             case KafkaUnreachable(reason):
                 log("kafka.unreachable", reason=reason)
-            case _:
-                pass
 
     def _groups(self, obstacles: Mapping[str, str]) -> None:
         """Log each new obstacle of a group once, and the group once it has none."""

@@ -92,8 +92,6 @@ class MetricsHook:
                 self._metrics.observe("transaction.seconds", seconds)
                 if result.outcome is Outcome.COMMITTED:
                     self._published(finished)
-            case _:
-                pass
 
     def _fetched(self, journey: Journey) -> None:
         self._metrics.count("pages", by=journey.pages)

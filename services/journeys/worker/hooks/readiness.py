@@ -73,13 +73,13 @@ class ReadinessHook:
             case RegistryAwaited(reason):
                 why = None if reason is None else f"orders in Avro wait for their schemas: {reason}"
                 self._health.unready("registry", why)
-            case _:
-                pass
 
     def _transaction(self, result: Result) -> None:
         self._is_in_doubt = result.outcome is Outcome.UNKNOWN
         if result.outcome is Outcome.COMMITTED:
             self._reset()
+            return
+        if result.oversized:  # that is progress: the orders are replaced, and the same abort does not come again
             return
         self._setbacks += 1
         topic = result.missing_topic or result.forbidden_topic

@@ -34,11 +34,9 @@ class SummaryHook:
         match happening:
             case TransactionEnded(result, finished):
                 if result.outcome is Outcome.COMMITTED:
-                    self._outcomes.update(order.outcome for order in finished)
+                    self._outcomes.update(order.outcome for order in finished if order.outcome != "skipped")
             case Measured():
                 self._look(happening)
-            case _:
-                pass
 
     def _look(self, measured: Measured) -> None:
         seconds = self._monotonic() - self._written_at

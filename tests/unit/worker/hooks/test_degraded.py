@@ -33,7 +33,7 @@ def test_worker_is_degraded_while_every_request_fails() -> None:
     configure(log_format="json", stream=out)
     now = [0.0]
     health = Health()
-    hook = FailingHook(health, monotonic=lambda: now[0])
+    hook = FailingHook(health, codes={}, monotonic=lambda: now[0])
     hook(RequestEnded("connect", 0.1))
     seen = []
     for now[0] in (20.0, 31.0, 32.0):
@@ -51,7 +51,7 @@ def test_shut_gate_is_the_only_reason_while_the_api_is_down() -> None:
     configure(log_format="json", stream=out)
     now = [0.0]
     health = Health()
-    hooks = Hooks(LogHook(rejected_topic="rejected"), FailingHook(health, monotonic=lambda: now[0]))
+    hooks = Hooks(LogHook(rejected_topic="rejected"), FailingHook(health, codes={}, monotonic=lambda: now[0]))
     hooks.request("connect", 0.1, "", 1)
     seen = []
     gates: list[dict[Reason, str]] = [{}, {"down": "20 in a row failed"}, {"down": "20 in a row failed"}]
@@ -82,7 +82,7 @@ def test_few_orders_with_an_unreachable_api_degrade_the_worker() -> None:
             """The key is not at fault."""
 
     async def work(loop: VirtualLoop) -> list[str | None]:
-        hooks = Hooks(FailingHook(health, monotonic=loop.time))
+        hooks = Hooks(FailingHook(health, codes={}, monotonic=loop.time))
         keeper = Gatekeeper(Gate(), RateLimiter(), slots=9, chance=lambda: 0.5, changed=hooks.gate, clock=loop.clock)
         fetcher = Fetcher(Unreachable(), Policy(), keeper=keeper, observer=hooks, chance=lambda: 0.5, clock=loop.clock)
         seen: list[str | None] = []

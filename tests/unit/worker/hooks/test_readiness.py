@@ -144,6 +144,17 @@ def test_three_transactions_without_a_commit_make_the_worker_unready() -> None:
     assert why(health, "producer") is None
 
 
+def test_search_for_a_record_that_is_too_large_is_no_setback() -> None:
+    """Three transactions abort until the record is found; then the order becomes a dead letter."""
+    health = Health()
+    hook = ReadinessHook(health)
+    hook(OutcomeRecovered(published=0, owed=0))
+    found = TransactionEnded(Result(outcome=Outcome.ABORTED, oversized=frozenset({0})), (), 0.1)
+    for happening in (aborted(), aborted(), found):
+        hook(happening)
+    assert why(health, "producer") is None
+
+
 def test_worker_is_ready_once_all_orders_in_doubt_turn_out_published() -> None:
     """No transaction follows that could be committed."""
     health = Health()
