@@ -52,7 +52,7 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Compare the registry with the schemas of this version."""
     settings = settings_of(config)
 
-    from journeys.producer import registry
+    from journeys.producer import registry, schemas
 
     found = registry.check(settings.registry.url, settings.registry.config, settings.publish.topic_prefix)
     if as_json:
@@ -73,7 +73,7 @@ def check(config: ConfigFile = None, as_json: AsJson = False) -> None:
             typer.echo(f"{each.state.value:<12}  {each.name}  ({each.record}{note})")
     if any(each.state is not registry.State.OK for each in found):
         if not as_json:
-            complain(f"try: {registry.REMEDY}")
+            complain(f"try: {schemas.REMEDY}")
         raise typer.Exit(1)
 
 

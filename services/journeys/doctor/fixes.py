@@ -5,7 +5,7 @@ from __future__ import annotations
 from journeys.doctor.checks import SUBJECTS, TOPICS
 from journeys.doctor.report import Report, Status
 from journeys.doctor.topics import COPIES
-from journeys.producer import registry
+from journeys.producer import schemas
 
 
 def copies_of_missing_topics(report: Report) -> int | None:
@@ -17,4 +17,4 @@ def copies_of_missing_topics(report: Report) -> int | None:
 def has_missing_schemas(report: Report) -> bool:
     """Whether schemas are missing that `journeys schemas register` may register."""
     finding = report.of(SUBJECTS).finding
-    return finding.status is Status.FAIL and finding.remedy == registry.REMEDY
+    return finding.status is Status.FAIL and finding.remedy == schemas.REMEDY

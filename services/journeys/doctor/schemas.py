@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from journeys.doctor.report import Finding, Item, fail, ok, skipped, warn
-from journeys.producer.registry import COMPATIBILITY, REMEDY, State, Subject
+from journeys.producer.registry import COMPATIBILITY, State, Subject
+from journeys.producer.schemas import REMEDY
 from journeys.redact import without_credentials
 from journeys.settings import Settings
 

@@ -240,7 +240,7 @@ class Fetcher:
                 for number in numbers:
                     group.create_task(one(number))
         except ExceptionGroup as failures:
-            raise _first(failures) from None
+            raise failures.exceptions[0] from None
 
     async def _page(self, work: _Work, number: int) -> Page:
         """Request one page, with quick tries. Waiting for a turn costs the order nothing."""
@@ -349,10 +349,3 @@ class Fetcher:
             self.in_flight -= 1
             self._observer.request(outcome, self._clock.monotonic() - started, detail, number)
         return page
-
-
-def _first(failures: ExceptionGroup[Exception]) -> Exception:
-    failure: Exception = failures
-    while isinstance(failure, ExceptionGroup):
-        failure = failure.exceptions[0]
-    return failure

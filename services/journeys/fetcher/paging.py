@@ -15,10 +15,12 @@ there are; the `total` and the page size in an answer are hints:
 
 A journey is consistent if `total` did not change and equals the items read or the distinct events. If it is not, or if
 pages may have shifted while they were read, it is read again. The second of two equal readings is accepted, and so is
-the last one of `max_readings`.
+the last one of `_READINGS`.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import msgspec
 
@@ -49,13 +51,17 @@ EMPTY = Reading(events=(), total=0, pages=1, repeated=0, shared_ids=0, is_shifte
 """The journey of an order that the API does not know."""
 
 
+_READINGS: Final = 3
+"""The most readings of one journey."""
+
+
 class Paging:
     """The state of one order's reading. `page_size` is the number of events that is asked for."""
 
-    def __init__(self, *, max_events: int, page_size: int = 100, max_readings: int = 3) -> None:
+    def __init__(self, *, max_events: int, page_size: int = 100) -> None:
         self._max_events = max_events
         self._page_size = page_size
-        self._readings_left = max_readings
+        self._readings_left = _READINGS
         self._previous: Reading | None = None
         self.bytes = 0
         """Size of all pages received, those of earlier readings included."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-REMEDY: Final = "journeys schemas register"
 COMPATIBILITY: Final = "FULL_TRANSITIVE"
 
 _LIMITS: Final[Mapping[str, Any]] = {
@@ -101,7 +100,7 @@ def lookup(url: str, config: Mapping[str, Any], topic_prefix: str) -> dict[str, 
     ids = {subject.name: subject.schema_id for subject in found if subject.schema_id is not None}
     unready = [subject for subject in found if subject.schema_id is None]
     if unready:
-        raise SetupError(_unready(unready, url), remedy=REMEDY if all(s.compatible for s in unready) else None)
+        raise SetupError(_unready(unready, url), remedy=schemas.REMEDY if all(s.compatible for s in unready) else None)
     return ids
 
 

@@ -18,6 +18,8 @@ from journeys.producer.channels import Channel
 NAMESPACE: Final = "journeys.v1"
 SUMMARY: Final = "summary"
 REJECTED: Final = "rejected"
+REMEDY: Final = "journeys schemas register"
+"""The command that registers schemas which are missing."""
 
 RECORDS: Final[Mapping[str, str]] = {
     Channel.ADS: "AdsEvent",

@@ -6,7 +6,7 @@ from journeys.doctor import fixes
 from journeys.doctor.checks import SUBJECTS, TOPICS
 from journeys.doctor.report import Finding, Report, Result, fail, ok, skipped
 from journeys.doctor.topics import COPIES
-from journeys.producer.registry import REMEDY
+from journeys.producer.schemas import REMEDY
 
 
 def report(topics: Finding, subjects: Finding) -> Report:

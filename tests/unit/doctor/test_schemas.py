@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from journeys.doctor import schemas
 from journeys.doctor.report import Status
-from journeys.producer.registry import REMEDY, State, Subject
+from journeys.producer.registry import State, Subject
+from journeys.producer.schemas import REMEDY
 from journeys.settings import load
 
 

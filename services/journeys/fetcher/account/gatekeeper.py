@@ -13,11 +13,8 @@ import msgspec
 
 from journeys.clock import Clock
 from journeys.fetcher.account.gate import Gate, Reason
-from journeys.fetcher.account.line import Line
+from journeys.fetcher.account.line import TICK_S, Line
 from journeys.fetcher.account.rate import RateLimiter
-
-_TICK_S = 0.001
-"""The resolution of timers."""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +189,6 @@ class Gatekeeper:
                 delay = self._limiter.delay(self._clock.monotonic())
                 if delay <= 0:
                     break
-                await asyncio.sleep(max(delay, _TICK_S))
+                await asyncio.sleep(max(delay, TICK_S))
             self._limiter.take(self._clock.monotonic())
             return False

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
 from journeys.clock import Clock
 from journeys.fetcher.account.gate import Gate, Reason
 
-_TICK_S = 0.001
+TICK_S: Final = 0.001
 """The resolution of timers."""
 _FIRST_WAVE = 8
 """Orders that pass at once when the gate opens; twice as many pass in each wave that follows."""
@@ -112,7 +113,7 @@ class Line:
                 wait_s = self._gate.changes_in(now)
         # If a probe is due and no order waits, the next order to come is the probe.
         if 0 < wait_s < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(max(wait_s, _TICK_S), self.update)
+            self._timer = asyncio.get_running_loop().call_later(max(wait_s, TICK_S), self.update)
         if reasons != self._reported:
             self._reported = reasons
             self._changed(reasons)

@@ -23,7 +23,6 @@ from journeys.producer.encoding.fields import Written
 from journeys.producer.encoding.record_type import Common, EventRecordType, RecordType
 from journeys.producer.encoding.text import raw_json, writable
 
-REMEDY: Final = "journeys schemas register"
 _POSITION: Final = re.compile(r"([^/]+)/([0-9]{1,18})/([0-9]{1,18})")
 """`topic/partition/offset`; longer numbers are beyond a long."""
 
@@ -52,7 +51,7 @@ class JourneyEncoder:
         subjects = [schemas.subject(topic_prefix, name) for name in schemas.RECORDS]
         missing = [subject for subject in subjects if subject not in schema_ids]
         if missing:
-            raise SetupError(f"no schema id for {', '.join(missing)}", remedy=REMEDY)
+            raise SetupError(f"no schema id for {', '.join(missing)}", remedy=schemas.REMEDY)
         channels = Channels(aliases)
         known = api_fields(schemas.load(schemas.RECORDS[Channel.OTHER]))
         use_c = native and extension.native is not None
