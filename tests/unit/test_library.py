@@ -131,6 +131,6 @@ def test_cancelled_fetch_leaves_no_task(api: StandInThread) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):  # its quick tries take seconds
                 await fetch_journey("x-503-never", settings(api))
-        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]  # there is a current task
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(give_up()) == set()
