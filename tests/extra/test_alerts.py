@@ -20,9 +20,13 @@ pytestmark = [
 ]
 
 Series = Mapping[str, str]
-"""Series → its values, one a minute, in promtool's notation: `0+5x180` grows by 5 a minute for three hours."""
+"""Series → its values, one a minute, in promtool's notation: `0+5x180` grows by 5 a minute for three hours.
+
+`_` is a minute without a scrape, and `stale` the mark of Prometheus for a series that has ended.
+"""
 
 STEADY: Series = {
+    "up": "1x180",
     "journeys_orders_due": "0x180",
     "journeys_orders_in_hand": "0x180",
     "journeys_orders_waiting": "0x180",
@@ -71,6 +75,11 @@ def degraded(reason: str) -> Series:
     return {f'journeys_degraded{{reason="{reason}"}}': "1x180"}
 
 
+def repeated(values: str) -> str:
+    """The values of at least three hours."""
+    return " ".join([values] * 91)
+
+
 BROKEN: Mapping[str, Series] = {
     "The API is down": {**unready("down"), 'journeys_lag{topic="orders.completed",partition="0"}': "0+100x180"},
     "Every request fails": {**degraded("failing"), 'journeys_orders_total{outcome="retried"}': "0+50x180"},
@@ -109,18 +118,41 @@ def test_promtool_accepts_the_configuration_of_docker_compose() -> None:
 @pytest.mark.parametrize("series", [HEALTHY, IDLE, SETTLING], ids=["healthy", "idle", "settling"])
 def test_no_alert_fires_for_a_worker_without_trouble(series: Series, tmp_path: Path) -> None:
     """Also while old failures stay in its counters."""
-    assert_fires(series, set(), tmp_path)
+    assert_fires(set(), tmp_path, series, HEALTHY)
+
+
+def test_no_alert_fires_while_workers_come_and_go(tmp_path: Path) -> None:
+    """One starts, one has left, and one got two new releases in half an hour."""
+    starting: Series = {"up": "_x176 0 1x5", 'journeys_unready{reason="starting"}': "_x177 1x5"}
+    left: Series = {"up": "1x170 stale"}
+    released: Series = {**HEALTHY, "process_start_time_seconds": "0x155 9360x9 9960x20"}
+    assert_fires(set(), tmp_path, starting, left, released)
 
 
 @pytest.mark.parametrize("state", BROKEN)
 def test_alert_fires_in_its_state_alone(state: str, tmp_path: Path) -> None:
     """No other alert points to the wrong section. One worker is in the state, another one is healthy."""
-    assert_fires({**HEALTHY, **BROKEN[state]}, {state}, tmp_path)
+    assert_fires({state}, tmp_path, {**HEALTHY, **BROKEN[state]}, HEALTHY)
 
 
-def test_worker_that_cannot_be_scraped_is_reported(tmp_path: Path) -> None:
-    """It has ended, or its event loop is stuck."""
-    assert_fires(HEALTHY, {"A worker does not start"}, tmp_path, up="0x180")
+@pytest.mark.parametrize(
+    "series",
+    [
+        {**HEALTHY, "up": "0x180"},
+        {"up": repeated("0 0 0 0 1"), 'journeys_unready{reason="starting"}': repeated("stale _ _ _ 1")},
+        {"up": repeated("1 stale"), "process_start_time_seconds": repeated("1 stale 121 stale")},
+    ],
+    ids=["not scraped", "ends at its start", "ends later and has no address then"],
+)
+def test_worker_that_does_not_stay_up_is_reported(series: Series, tmp_path: Path) -> None:
+    """It has ended, it is stuck, or a supervisor restarts it again and again."""
+    assert_fires({"A worker does not start"}, tmp_path, series, HEALTHY)
+
+
+def test_last_worker_that_leaves_is_reported(tmp_path: Path) -> None:
+    """A container that has stopped is in no DNS answer, so Prometheus forgets the worker with all its series."""
+    left: Series = {"up": "1x60 stale", "journeys_orders_due": "0+100x60 stale"}
+    assert_fires({"A worker does not start"}, tmp_path, left)
 
 
 def test_each_alert_has_a_broken_series() -> None:
@@ -128,14 +160,15 @@ def test_each_alert_has_a_broken_series() -> None:
     assert set(BROKEN) == {title for title, state in states().items() if state.expression is not None}
 
 
-def assert_fires(series: Series, expected: set[str], directory: Path, *, up: str = "1x180") -> None:
-    """Check which alerts fire after three hours, for one worker with these series and one that is healthy."""
-    values = {f'up{{job="journeys",instance="{name}"}}': value for name, value in (("one", up), ("two", "1x180"))}
-    for instance, each in (("one", series), ("two", HEALTHY)):
-        values |= {_labelled(name, instance): value for name, value in each.items()}
+def assert_fires(expected: set[str], directory: Path, *workers: Series) -> None:
+    """Check which alerts fire after three hours, for workers with these series."""
     test = {
         "interval": "1m",
-        "input_series": [{"series": name, "values": value} for name, value in values.items()],
+        "input_series": [
+            {"series": _labelled(name, number), "values": values}
+            for number, worker in enumerate(workers)
+            for name, values in worker.items()
+        ],
         "promql_expr_test": [
             {
                 "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
@@ -149,9 +182,9 @@ def assert_fires(series: Series, expected: set[str], directory: Path, *, up: str
     promtool("test", "rules", file)
 
 
-def _labelled(series: str, instance: str) -> str:
+def _labelled(series: str, worker: int) -> str:
     name, _, labels = series.rstrip("}").partition("{")
-    return f'{name}{{job="journeys",instance="{instance}"{"," if labels else ""}{labels}}}'
+    return f'{name}{{job="journeys",instance="worker-{worker}"{"," if labels else ""}{labels}}}'
 
 
 def promtool(*command: str | Path) -> None:
