@@ -38,6 +38,7 @@ STEADY: Series = {
     'journeys_orders_total{outcome="dead-lettered"}': "1x180",
     'journeys_transactions_total{outcome="aborted"}': "1x180",
     'journeys_transactions_total{outcome="unknown"}': "1x180",
+    'journeys_transactions_total{outcome="fenced"}': "1x180",
     'journeys_request_seconds_count{outcome="status-429"}': "3x180",
     **{f'journeys_unready{{reason="{reason}"}}': "0x180" for reason in UNREADY},
     **{f'journeys_degraded{{reason="{reason}"}}': "0x180" for reason in DEGRADED},
@@ -91,7 +92,11 @@ BROKEN: Mapping[str, Series] = {
         'journeys_orders_total{outcome="dead-lettered"}': "0+5x180",
     },
     "An operator holds it": unready("held"),
-    "Kafka does not answer": {**unready("producer"), "journeys_orders_in_hand": "50x180"},
+    "Kafka does not answer": {
+        **unready("producer"),
+        "journeys_orders_in_hand": "50x180",
+        'journeys_transactions_total{outcome="unknown"}': "0+1x180",
+    },
     "The registry does not answer": unready("registry"),
     "Out of the group": unready("group"),
     "A topic takes no records": unready("topic"),
@@ -101,7 +106,7 @@ BROKEN: Mapping[str, Series] = {
     "Dead letters appear": {'journeys_orders_total{outcome="dead-lettered"}': "0+1x180"},
     "Lag grows": {"journeys_orders_due": "0+100x180"},
     "The API drifts": {'journeys_misfits_total{field="/event_at"}': "0+5x180"},
-    "Two workers, one instance id": {'journeys_transactions_total{outcome="unknown"}': "0+1x180"},
+    "Two workers, one instance id": {'journeys_transactions_total{outcome="fenced"}': "0+1x180"},
 }
 
 
@@ -147,6 +152,12 @@ def test_alert_fires_in_its_state_alone(state: str, tmp_path: Path) -> None:
 def test_worker_that_does_not_stay_up_is_reported(series: Series, tmp_path: Path) -> None:
     """It has ended, it is stuck, or a supervisor restarts it again and again."""
     assert_fires({"A worker does not start"}, tmp_path, series, HEALTHY)
+
+
+def test_one_fence_of_each_worker_is_no_alert(tmp_path: Path) -> None:
+    """A paused machine fences each of its workers once; only another process with the same instance id repeats it."""
+    fenced: Series = {**HEALTHY, 'journeys_transactions_total{outcome="fenced"}': "0x177 1x5"}
+    assert_fires(set(), tmp_path, fenced, fenced, fenced)
 
 
 def test_last_worker_that_leaves_is_reported(tmp_path: Path) -> None:

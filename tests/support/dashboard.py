@@ -195,7 +195,7 @@ PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
         Panel(
             "Transactions that did not commit",
             "suffix: transactions/s",
-            "A worker sends the orders of an aborted transaction again, and reads back an unknown outcome.",
+            "A worker sends aborted orders again, and reads back the outcome of an unknown or fenced transaction.",
             {
                 "{{outcome}}": "sum by (outcome) "
                 '(rate(journeys_transactions_total{outcome!="committed"}[$__rate_interval]))'

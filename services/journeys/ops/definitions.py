@@ -148,7 +148,8 @@ COUNTERS: Final[Mapping[CounterName, Definition]] = {
     "transactions": Definition(
         "Transactions.",
         "transactions",
-        "A few `aborted` ones belong to each rebalance. `unknown` grows when Kafka does not answer in time.",
+        "A few `aborted` ones belong to each rebalance. `unknown` grows when Kafka does not answer in time. `fenced` "
+        "grows when another worker uses the same instance id; a single fence comes from a time-out.",
         ("outcome",),
     ),
     "rebalances": Definition(

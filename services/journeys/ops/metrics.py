@@ -41,7 +41,7 @@ from journeys.ops.definitions import (
 
 _FROM_ZERO: Final[tuple[tuple[CounterName, Labels], ...]] = (
     *(("orders", (outcome,)) for outcome in ("published", "retried", "dead-lettered")),
-    *(("transactions", (outcome,)) for outcome in ("committed", "aborted", "unknown")),
+    *(("transactions", (outcome,)) for outcome in ("committed", "aborted", "unknown", "fenced")),
     *(("rebalances", (change,)) for change in ("assigned", "revoked", "lost")),
     *(("request.failures", (reason,)) for reason in REQUEST_REASONS),
 )

@@ -36,6 +36,7 @@ def test_outcomes_start_from_zero() -> None:
     found = samples(Metrics())
     assert found["journeys_orders_total", ("dead-lettered",)] == 0
     assert found["journeys_transactions_total", ("aborted",)] == 0
+    assert found["journeys_transactions_total", ("fenced",)] == 0
 
 
 def test_durations_are_histograms() -> None:

@@ -88,7 +88,7 @@ class MetricsHook:
             case ForeignRetry():
                 self._metrics.count("retries.foreign")
             case TransactionEnded(result, finished, seconds):
-                self._metrics.count("transactions", result.outcome)
+                self._metrics.count("transactions", "fenced" if result.fenced else result.outcome)
                 self._metrics.observe("transaction.seconds", seconds)
                 if result.outcome is Outcome.COMMITTED:
                     self._published(finished)

@@ -14,11 +14,12 @@ from journeys.worker.hooks.metrics import MetricsHook
 
 
 def test_only_a_committed_transaction_counts_orders_and_events() -> None:
-    """An aborted or unknown one counts as a transaction alone: its orders are sent again."""
+    """Any other one counts as a transaction alone. A fence has an unknown outcome, and is counted apart."""
     metrics = Metrics()
     hook = MetricsHook(metrics, channels={"journey.ads": "ads"}, rejected_topic="journey.rejected")
     for outcome in Outcome:
         hook(TransactionEnded(Result(outcome=outcome), ORDERS, 0.1))
+    hook(TransactionEnded(Result(outcome=Outcome.UNKNOWN, fenced=True), ORDERS, 0.1))
     shown = {
         f"{sample.name}{sorted(sample.labels.values())}": sample.value
         for family in metrics.registry.collect()
@@ -30,7 +31,7 @@ def test_only_a_committed_transaction_counts_orders_and_events() -> None:
     assert shown["journeys_events_rejected_total[]"] == 1
     assert shown["journeys_retries_total['orders.retry.1m', 'status-503']"] == 1
     assert shown["journeys_dead_letters_total['status-400']"] == 1
-    for ended in ("committed", "aborted", "unknown"):
+    for ended in ("committed", "aborted", "unknown", "fenced"):
         assert shown[f"journeys_transactions_total['{ended}']"] == 1
 
 
