@@ -154,6 +154,12 @@ def test_worker_that_does_not_stay_up_is_reported(series: Series, tmp_path: Path
     assert_fires({"A worker does not start"}, tmp_path, series, HEALTHY)
 
 
+def test_first_misfits_of_a_field_are_reported(tmp_path: Path) -> None:
+    """The series begins with them, also if another worker has had misfits of this field for long."""
+    misfits: Series = {**HEALTHY, 'journeys_misfits_total{field="/event_at"}': "_x150 500x30"}
+    assert_fires({"The API drifts"}, tmp_path, misfits, HEALTHY)
+
+
 def test_one_fence_of_each_worker_is_no_alert(tmp_path: Path) -> None:
     """A paused machine fences each of its workers once; only another process with the same instance id repeats it."""
     fenced: Series = {**HEALTHY, 'journeys_transactions_total{outcome="fenced"}': "0x177 1x5"}

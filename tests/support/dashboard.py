@@ -54,6 +54,11 @@ def _quantiles(metric: str, matchers: str = "") -> Mapping[str, str]:
     return {f"{name} within": f"histogram_quantile({share}, {buckets})" for name, share in shares.items()}
 
 
+def _last_hour(metric: str, label: str) -> str:
+    """The increase by a label whose values are not known beforehand: a series begins with its first increase."""
+    return f"sum by ({label}) (increase({metric}[1h]) > 0 or {metric} unless {metric} offset 1h)"
+
+
 PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
     "Is it working?": (
         Panel(
@@ -190,7 +195,7 @@ PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
             "Dead letters of the last hour",
             "suffix: orders",
             "The worker gave these orders up; `journeys dead-letters list` shows them.",
-            {"{{reason}}": "sum by (reason) (increase(journeys_dead_letters_total[1h]))"},
+            {"{{reason}}": _last_hour("journeys_dead_letters_total", "reason")},
         ),
         Panel(
             "Transactions that did not commit",
@@ -205,7 +210,7 @@ PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
             "Values that fit no field, in the last hour",
             "suffix: values",
             "The API sent values of other types than its documentation says; events keep them as JSON.",
-            {"{{field}}": "topk(10, sum by (field) (increase(journeys_misfits_total[1h])))"},
+            {"{{field}}": f"topk(10, {_last_hour('journeys_misfits_total', 'field')})"},
         ),
         Panel(
             "Oddities of the last hour",
