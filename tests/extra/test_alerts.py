@@ -1,14 +1,15 @@
-"""Prometheus's own tools accept the files in deploy/monitoring, and each alert fires in its state alone."""
+"""Prometheus's own tools accept the files in deploy/monitoring. Alerts and panels show the states they are for."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from tests.support import dashboard
 from tests.support.alert_rules import FILE, alert_name
 from tests.support.runbook import states
 
@@ -177,8 +178,54 @@ def test_each_alert_has_a_broken_series() -> None:
     assert set(BROKEN) == {title for title, state in states().items() if state.expression is not None}
 
 
+@pytest.mark.parametrize(
+    ("title", "series", "expected"),
+    [
+        (
+            "Share of failed requests",
+            {
+                'journeys_request_failures_total{reason="status-503"}': "0+3x180",
+                'journeys_request_seconds_count{outcome="status-503"}': "0+3x180",
+            },
+            1,
+        ),
+        (
+            "Share of failed requests",
+            {
+                'journeys_request_failures_total{reason="status-503"}': "0x180",
+                'journeys_request_seconds_count{outcome="ok"}': "0+3x180",
+                'journeys_request_seconds_count{outcome="cancelled"}': "0+3x180",
+            },
+            0,
+        ),
+        (
+            "Pages of an order",
+            {
+                "journeys_pages_total": "0+6x180",
+                'journeys_orders_total{outcome="published"}': "0+3x180",
+                'journeys_orders_total{outcome="retried"}': "0+3x180",
+            },
+            2,
+        ),
+    ],
+    ids=["no request succeeds", "the worker cancels requests", "half of the orders fail"],
+)
+def test_panel_shows_its_average(title: str, series: Series, expected: float, tmp_path: Path) -> None:
+    """Also while one of the outcomes has no series yet, or has nothing to do with the panel."""
+    [panel] = [panel for panels in dashboard.PANELS.values() for panel in panels if panel.title == title]
+    [expression] = panel.queries.values()
+    shown = {"labels": "{}", "value": expected}
+    assert_answer(expression.replace("$__rate_interval", "5m"), [shown], tmp_path, series)
+
+
 def assert_fires(expected: set[str], directory: Path, *workers: Series) -> None:
     """Check which alerts fire after three hours, for workers with these series."""
+    firing = [{"labels": f'{{alertname="{alert_name(state)}"}}', "value": 1} for state in expected]
+    assert_answer('count by (alertname) (ALERTS{alertstate="firing"})', firing, directory, *workers)
+
+
+def assert_answer(expression: str, expected: Sequence[Mapping[str, object]], directory: Path, *workers: Series) -> None:
+    """Check what Prometheus answers after three hours, for workers with these series."""
     test = {
         "interval": "1m",
         "input_series": [
@@ -186,13 +233,7 @@ def assert_fires(expected: set[str], directory: Path, *workers: Series) -> None:
             for number, worker in enumerate(workers)
             for name, values in worker.items()
         ],
-        "promql_expr_test": [
-            {
-                "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
-                "eval_time": "3h",
-                "exp_samples": [{"labels": f'{{alertname="{alert_name(state)}"}}', "value": 1} for state in expected],
-            }
-        ],
+        "promql_expr_test": [{"expr": expression, "eval_time": "3h", "exp_samples": expected}],
     }
     file = directory / "test.yaml"
     file.write_text(json.dumps({"rule_files": [str(FILE)], "evaluation_interval": "1m", "tests": [test]}))

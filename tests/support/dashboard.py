@@ -246,9 +246,9 @@ PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
         Panel(
             "Share of failed requests",
             "percentunit",
-            "All outcomes other than ok, also 429.",
+            "Failures of each kind, also 429; a request that the worker itself cancels is none.",
             {
-                "failed": '1 - sum(rate(journeys_request_seconds_count{outcome="ok"}[$__rate_interval]))'
+                "failed": "sum(rate(journeys_request_failures_total[$__rate_interval]))"
                 " / sum(rate(journeys_request_seconds_count[$__rate_interval]))"
             },
         ),
@@ -332,10 +332,10 @@ PANELS: Final[Mapping[str, tuple[Panel, ...]]] = {
         Panel(
             "Pages of an order",
             "suffix: pages",
-            "The pages read for each order that left the workers.",
+            "The average number of pages that a published journey was read from.",
             {
                 "average": "sum(rate(journeys_pages_total[$__rate_interval]))"
-                " / sum(rate(journeys_orders_total[$__rate_interval]))"
+                ' / sum(rate(journeys_orders_total{outcome="published"}[$__rate_interval]))'
             },
         ),
     ),
