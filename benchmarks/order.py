@@ -83,7 +83,7 @@ class Bench:
         self.client = Memory(self.work)
         channels = {f"journey.{channel}": channel.value for channel in Channel}
         self.hooks = hooks = Hooks(
-            MetricsHook(Metrics(), channels=channels, rejected_topic="journey.rejected"),
+            MetricsHook(Metrics(), channels=channels, rejected_topic="journey.rejected", codes={}),
             LogHook(rejected_topic="journey.rejected"),
             ReadinessHook(Health()),
             *([] if tracing is None else [tracing]),

@@ -40,6 +40,7 @@ STEADY: Series = {
     'journeys_transactions_total{outcome="aborted"}': "1x180",
     'journeys_transactions_total{outcome="unknown"}': "1x180",
     'journeys_transactions_total{outcome="fenced"}': "1x180",
+    "journeys_requests_throttled_total": "3x180",
     'journeys_request_seconds_count{outcome="status-429"}': "3x180",
     **{f'journeys_unready{{reason="{reason}"}}': "0x180" for reason in UNREADY},
     **{f'journeys_degraded{{reason="{reason}"}}': "0x180" for reason in DEGRADED},
@@ -87,7 +88,10 @@ BROKEN: Mapping[str, Series] = {
     "Every request fails": {**degraded("failing"), 'journeys_orders_total{outcome="retried"}': "0+50x180"},
     "An order is slow": degraded("slow"),
     "The key is refused": unready("auth"),
-    "The API throttles": {'journeys_request_seconds_count{outcome="status-429"}': "0+20x180"},
+    "The API throttles": {
+        "journeys_requests_throttled_total": "0+20x180",
+        'journeys_request_seconds_count{outcome="code-4290"}': "0+20x180",
+    },
     "A flood of dead letters": {
         **unready("flood"),
         'journeys_orders_total{outcome="dead-lettered"}': "0+5x180",

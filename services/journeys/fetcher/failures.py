@@ -104,6 +104,11 @@ _ERRORS: Final[Mapping[Verdict, type[OrderError]]] = {
 }
 
 
+def verdicts(codes: Mapping[int, Meaning]) -> Mapping[str, Verdict]:
+    """Return the verdict of each reason that is known beforehand, also of each `code` that has a meaning in `codes`."""
+    return _VERDICTS | {f"code-{code}": MEANINGS[meaning] for code, meaning in codes.items()}
+
+
 def is_answer(reason: str) -> bool:
     """Return whether the server answered for this order, although not with a journey."""
     return reason in _ANSWERS or reason.startswith("code-")

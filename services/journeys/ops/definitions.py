@@ -20,6 +20,7 @@ CounterName: TypeAlias = Literal[
     "pages",
     "pages.extra",
     "request.failures",
+    "requests.throttled",
     "retries",
     "retries.foreign",
     "dead_letters",
@@ -130,6 +131,11 @@ COUNTERS: Final[Mapping[CounterName, Definition]] = {
         "requests",
         "It grows at the first failure, also when orders are few. docs/failures.md explains each reason.",
         ("reason",),
+    ),
+    "requests.throttled": Definition(
+        "Requests that the order-event API throttled: HTTP 429, or a `code` with the meaning `pace`.",
+        "requests",
+        "A few belong to the search for the right rate. It grows when others use the account, too.",
     ),
     "retries": Definition(
         "Orders sent to a retry tier.",

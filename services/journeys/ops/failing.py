@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from journeys.errors import Verdict
-from journeys.fetcher.failures import FAILURES, MEANINGS, Meaning
+from journeys.fetcher.failures import Meaning, verdicts
 
 PATIENCE_S: Final = 30.0
 """How long every request must have failed."""
-_VERDICTS: Final = {row.reason: row.verdict for row in FAILURES}
 _ANSWERED: Final = frozenset({Verdict.LATER, Verdict.DEAD_LETTER})
 """The verdicts on an order: the API answered. A pause and a refused key have reasons of their own."""
 
@@ -26,7 +25,7 @@ class FailingRequests:
     """
 
     def __init__(self, codes: Mapping[int, Meaning]) -> None:
-        self._verdicts = _VERDICTS | {f"code-{code}": MEANINGS[meaning] for code, meaning in codes.items()}
+        self._verdicts = verdicts(codes)
         self._since: float | None = None
         self._failures = 0
         self._last = ""

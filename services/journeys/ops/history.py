@@ -33,7 +33,7 @@ class Sample:
     dead: float
     """Orders sent to the dead letters."""
     throttled: float
-    """Requests that the API answered with 429."""
+    """Requests that the API throttled."""
     due: int
     """Orders that are due and not published, now."""
     events: Mapping[str, float]

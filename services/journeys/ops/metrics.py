@@ -119,11 +119,6 @@ class Metrics:
         samples = [sample for family in self._counters[name].collect() for sample in family.samples]
         return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name.endswith("_total")}
 
-    def durations(self, name: SecondsName) -> dict[Labels, float]:
-        """How many durations a histogram has, by their labels."""
-        samples = [sample for family in self._histograms[name].collect() for sample in family.samples]
-        return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name.endswith("_count")}
-
     def distribution(self, name: SecondsName) -> dict[float, float]:
         """How many durations were at most so many seconds, by that bound, over all labels."""
         found: defaultdict[float, float] = defaultdict(float)

@@ -106,7 +106,7 @@ class GateShown(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float | None
     in_flight: int
     throttled: int
-    """Requests that the API answered with 429, since the start."""
+    """Requests that the API throttled, since the start."""
     throttled_lately: int
     """In the last 15 minutes."""
 

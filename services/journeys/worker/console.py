@@ -107,7 +107,7 @@ def sample(metrics: Metrics, *, at: float, due: int) -> Sample:
         published=outcomes["published",],
         failed=outcomes["retried",] + dead,
         dead=dead,
-        throttled=metrics.durations("request.seconds").get(("status-429",), 0),
+        throttled=metrics.totals("requests.throttled")[()],
         due=due,
         events={channel: events for (channel,), events in metrics.totals("events").items()},
         latency=metrics.distribution("request.seconds"),

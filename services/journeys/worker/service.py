@@ -150,7 +150,7 @@ class Service:
         )
         self._tracing = make_tracing(settings, instance_id=self._instance_id)
         self._hooks = Hooks(
-            MetricsHook(self._metrics, channels=channels, rejected_topic=rejected),
+            MetricsHook(self._metrics, channels=channels, rejected_topic=rejected, codes=settings.api.codes),
             LogHook(rejected_topic=rejected, settle_s=settings.settle),
             SummaryHook(retry_topics=settings.orders.retry_topics),
             ReadinessHook(self._health),

@@ -84,7 +84,8 @@ def test_history_is_sampled_from_the_metrics() -> None:
     metrics.count("orders", "published", by=40)
     metrics.count("events", "ads", by=80)
     metrics.observe("request.seconds", 0.03, "ok")
-    metrics.observe("request.seconds", 0.03, "status-429")
+    metrics.observe("request.seconds", 0.03, "code-4290")
+    metrics.count("requests.throttled")
     for now[0] in (103.0, 106.0):
         hook(Measured(0, {}, 0.0))
     assert hook.history.first().at == 100.0
@@ -117,13 +118,14 @@ def test_totals_are_those_of_the_metrics() -> None:
     metrics = Metrics()
     metrics.count("events", "ads", by=3)
     metrics.observe("request.seconds", 0.03, "ok")
+    metrics.count("requests.throttled")
     scraped = {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(metrics.render().decode())
         for sample in family.samples
     }
     assert metrics.totals("events")["ads",] == scraped["journeys_events_total", ("ads",)]
-    assert metrics.durations("request.seconds")["ok",] == scraped["journeys_request_seconds_count", ("ok",)]
+    assert metrics.totals("requests.throttled")[()] == scraped["journeys_requests_throttled_total", ()]
     assert metrics.distribution("request.seconds")[0.05] == scraped["journeys_request_seconds_bucket", ("0.05", "ok")]
 
 

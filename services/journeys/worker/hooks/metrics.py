@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from journeys.errors import Verdict
+from journeys.fetcher.failures import Meaning, verdicts
 from journeys.model import Journey
 from journeys.ops.metrics import Metrics
 from journeys.producer.publisher import Outcome
@@ -33,7 +35,7 @@ _COUNTED: Final = frozenset({"published", "retried", "dead-lettered"})
 class MetricsHook:
     """Counts. `channels` maps a topic of events to its channel; `rejected_topic` takes events that are no objects.
 
-    `wall` is in seconds since the epoch.
+    `codes` has the meaning of each `code` of an answer. `wall` is in seconds since the epoch.
     """
 
     follows: Final = (
@@ -54,12 +56,14 @@ class MetricsHook:
         *,
         channels: Mapping[str, str],
         rejected_topic: str,
+        codes: Mapping[int, Meaning],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._metrics = metrics
         self._wall = wall
         self._channels = channels
         self._rejected_topic = rejected_topic
+        self._verdicts = verdicts(codes)
 
     def __call__(self, happening: Happening) -> None:
         """Count a happening."""
@@ -68,6 +72,8 @@ class MetricsHook:
                 self._metrics.observe("request.seconds", seconds, outcome)
                 if outcome not in _NO_FAILURES:
                     self._metrics.count("request.failures", outcome)
+                if self._verdicts.get(outcome) is Verdict.SLOW_DOWN:
+                    self._metrics.count("requests.throttled")
             case JourneyFetched(journey):
                 self._fetched(journey)
             case ExtraPageRequested():

@@ -78,7 +78,8 @@ def test_foreign_retries_are_counted_and_their_group_is_logged_once() -> None:
     """An operator learns which other group shares the retry topics."""
     out, metrics = io.StringIO(), Metrics()
     configure(log_format="json", stream=out)
-    hooks = Hooks(MetricsHook(metrics, channels={}, rejected_topic="rejected"), LogHook(rejected_topic="rejected"))
+    counts = MetricsHook(metrics, channels={}, rejected_topic="rejected", codes={})
+    hooks = Hooks(counts, LogHook(rejected_topic="rejected"))
     message = finished("retried", "orders.retry.1m").message
     for group in ("eu", "us", "eu"):
         hooks.notify(ForeignRetry(message, group))

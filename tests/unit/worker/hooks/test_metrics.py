@@ -16,7 +16,7 @@ from journeys.worker.hooks.metrics import MetricsHook
 def test_only_a_committed_transaction_counts_orders_and_events() -> None:
     """Any other one counts as a transaction alone. A fence has an unknown outcome, and is counted apart."""
     metrics = Metrics()
-    hook = MetricsHook(metrics, channels={"journey.ads": "ads"}, rejected_topic="journey.rejected")
+    hook = MetricsHook(metrics, channels={"journey.ads": "ads"}, rejected_topic="journey.rejected", codes={})
     for outcome in Outcome:
         hook(TransactionEnded(Result(outcome=outcome), ORDERS, 0.1))
     hook(TransactionEnded(Result(outcome=Outcome.UNKNOWN, fenced=True), ORDERS, 0.1))
@@ -38,7 +38,7 @@ def test_only_a_committed_transaction_counts_orders_and_events() -> None:
 def test_time_to_commit_begins_with_the_first_order_message() -> None:
     """A retry has its own record time, and `Order` the first one's. A clock that is ahead counts as no time."""
     metrics = Metrics()
-    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected", wall=lambda: 1000.0)
+    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected", codes={}, wall=lambda: 1000.0)
     plain = finished("published", "journey.ads")
     orders = [replace(plain, order=order_of(written_ms=written_ms)) for written_ms in (970_000, 1_000_500, None)]
     failed = replace(finished("retried", "orders.retry.1m"), order=order_of(written_ms=1))
@@ -50,7 +50,7 @@ def test_time_to_commit_begins_with_the_first_order_message() -> None:
 def test_failed_requests_are_counted_by_reason_from_zero() -> None:
     """The first failure is an increase; an answer and a cancelled request are no failures."""
     metrics = Metrics()
-    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected")
+    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected", codes={})
     value = partial(metrics.registry.get_sample_value, "journeys_request_failures_total")
     assert value({"reason": "timeout"}) == 0
     for outcome in ("ok", "timeout", "cancelled"):
@@ -59,10 +59,19 @@ def test_failed_requests_are_counted_by_reason_from_zero() -> None:
     assert (value({"reason": "ok"}), value({"reason": "cancelled"})) == (None, None)
 
 
+def test_throttled_requests_are_counted_by_their_meaning() -> None:
+    """An API may throttle with a `code` instead of HTTP 429; the settings say which one."""
+    metrics = Metrics()
+    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected", codes={4001: "auth", 4290: "pace"})
+    for outcome in ("ok", "status-429", "code-4290", "code-4001", "code-7", "cancelled"):
+        hook(RequestEnded(outcome, 0.1))
+    assert metrics.registry.get_sample_value("journeys_requests_throttled_total") == 2
+
+
 def test_rebalances_are_counted_by_what_they_change() -> None:
     """From zero. A rebalance of the group that brings this worker nothing is none of its own."""
     metrics = Metrics()
-    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected")
+    hook = MetricsHook(metrics, channels={}, rejected_topic="journey.rejected", codes={})
     value = partial(metrics.registry.get_sample_value, "journeys_rebalances_total")
     assert value({"change": "lost"}) == 0
     for change in (Assigned([("orders", 0)]), Assigned([]), Revoked([("orders", 0)], lost=False)):
