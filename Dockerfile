@@ -29,6 +29,6 @@ EXPOSE 8080
 # After this signal the worker commits its finished orders, leaves its group and exits within 10 s.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('JOURNEYS_OPS__PORT', '8080') + '/healthz', timeout=2)"]
 ENTRYPOINT ["journeys"]
 CMD ["run"]

@@ -5,8 +5,13 @@ docker-compose.yml hands these files to Prometheus and Grafana.
 
 from __future__ import annotations
 
+import json
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path, PurePath
+from threading import Thread
 from typing import Any, Final
 
 import pytest
@@ -127,3 +132,25 @@ def test_composed_grafana_shows_the_dashboard() -> None:
 def test_composed_monitoring_is_for_this_machine_only(service: str) -> None:
     """Neither asks for a password."""
     assert all(port.startswith("127.0.0.1:") for port in services_of_compose()[service]["ports"])
+
+
+def test_health_check_of_the_image_asks_the_port_of_the_worker() -> None:
+    """A container whose worker listens on another port would be unhealthy for ever."""
+    [command] = re.findall(r"^HEALTHCHECK .*\n +CMD (.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    _, *words = json.loads(command)
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client:
+                asked.append(client.recv(1000).split(b" ")[1])
+                client.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+
+        answering = Thread(target=answer)
+        answering.start()
+        port = str(server.getsockname()[1])
+        done = subprocess.run([sys.executable, *words], env={"JOURNEYS_OPS__PORT": port}, check=False)  # noqa: S603
+        answering.join()
+    assert (asked, done.returncode) == ([b"/healthz"], 0)
