@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from tests.broker.kafka_tools import committed_offsets, end_offsets
 from tests.broker.ops import walk_end
 from tests.broker.shop import open_shop
+from tests.broker.workers import until
 
 from journeys_sandbox.stack.stack import Stack
 
@@ -37,3 +40,26 @@ def test_an_offset_map_of_a_later_version_stops_the_worker(stack: Stack, namespa
         worker = shop.crew.hire()
         walk_end("The map cannot be read", worker)
         assert "Traceback" not in worker.raw()
+
+
+def test_a_quiet_retry_tier_outlives_its_retention(stack: Stack, namespace: str) -> None:
+    """Its last record is a transaction marker. The group's offset stands behind it, so it is never out of range."""
+    environment = {"JOURNEYS_ORDERS__RETRY_TIERS": "1s", "JOURNEYS_API__EMPTY_AFTER": "1s"}
+    with open_shop(stack, namespace, environment=environment) as shop:
+        servers = stack.broker.bootstrap_servers
+        admin = AdminClient({"bootstrap.servers": servers})
+        shop.place("x-404x1-tried-again")
+        worker = shop.crew.hire()
+        shop.until_published(1)
+        ends = end_offsets(admin, shop.tiers)
+        [(tier, end)] = [(place, end) for place, end in ends.items() if end]
+        until(
+            lambda: committed_offsets(servers, f"{namespace}group.retry", [tier]).get(tier, (0, ""))[0] == end,
+            "the offset behind the marker",
+        )
+        assert worker.stop() == 0
+        for future in admin.delete_records([TopicPartition(*tier, end)]).values():
+            future.result(30)
+        shop.crew.hire()
+        shop.place("later")
+        shop.until_published(2)

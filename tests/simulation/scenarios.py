@@ -199,6 +199,42 @@ def markers_leave_holes(lab: Lab) -> None:
     assert offsets == [50, 52]
 
 
+def the_end_is_beyond_markers(lab: Lab) -> None:
+    """It is reported after the records below it, again after a resume, and beyond what was aborted."""
+    out = lab.topic(1)
+    place = TopicPartition(out, 0)
+    producer = started(lab, "producer")
+
+    def write(value: bytes, end: Callable[[float], None]) -> None:
+        producer.begin_transaction()
+        producer.produce(out, value, b"key")
+        producer.flush(10)
+        end(10)
+
+    write(b"committed", producer.commit_transaction)
+    reader = lab.consumer("reader", **{"enable.partition.eof": True})
+    reader.incremental_assign([TopicPartition(out, 0, 50)])
+    seen: list[tuple[bool, int]] = []
+
+    def reached(end: int) -> bool:
+        if (message := reader.poll(0.1)) is not None:
+            seen.append((message.error() is None, message.offset()))
+        return bool(seen) and seen[-1] == (False, end)
+
+    lab.until(lambda: reached(52))
+    while seen[0] == (False, 50):  # the marker is written after `commit_transaction` has returned
+        seen.pop(0)
+    assert seen == [(True, 50), (False, 52)]
+    write(b"aborted", producer.abort_transaction)
+    lab.until(lambda: reached(54))
+    assert set(seen[2:]) <= {(False, 52), (False, 54)}
+    seen.clear()
+    reader.pause([place])
+    reader.resume([place])
+    lab.until(lambda: reached(54))
+    assert seen == [(False, 54)]
+
+
 def a_namesake_fences(lab: Lab) -> None:
     """A new producer with the same transactional.id aborts the old one's transaction, and the old one gets an error."""
     topic, out = lab.topic(1), lab.topic(1)
@@ -369,6 +405,7 @@ SCENARIOS: tuple[Callable[[Lab], None], ...] = (
     one_open_transaction_hides_all_that_is_asked_with_it,
     what_is_aborted_is_never_seen,
     markers_leave_holes,
+    the_end_is_beyond_markers,
     a_namesake_fences,
     a_transaction_out_of_time_is_aborted,
     a_failed_transaction_takes_no_records,

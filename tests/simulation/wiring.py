@@ -219,6 +219,7 @@ class Worker:
                 "group.id": group,
                 "group.protocol": self.settings.protocol,
                 "isolation.level": "read_committed",
+                "enable.partition.eof": True,
                 "max.poll.interval.ms": int(self.settings.max_poll * 1000),
             }
             consumers[parts.consumer(config, topics, consumer=self._consumer)] = topics

@@ -88,6 +88,12 @@ class FakeConsumer(OrderConsumer):
         self.positions: dict[Partition, int] = {}
         self.paused: set[Partition] = set()
         self.ends: dict[Partition, int] = {}
+        self.reached: dict[Partition, int] = {}
+
+    def take_ends(self) -> dict[Partition, int]:
+        """The ends that the test reports, once."""
+        ends, self.reached = self.reached, {}
+        return ends
 
     def subscribe(self, listener: Listener) -> None:
         """Remember who follows the rebalances."""

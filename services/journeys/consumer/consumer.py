@@ -9,6 +9,8 @@ thread. This module rests on facts that were measured on Apache Kafka 4.1 throug
   an explicit offset.
 - A pause outlives the assignment it was made in: a partition that comes back is still paused until it is resumed.
 - Reading committed offsets as `read_uncommitted` returns stale ones at once; the default, `read_committed`, waits.
+- The end of a partition is reported at each time that all is read. Its offset is beyond transaction markers and
+  records of aborted transactions, which no message shows. It comes after the messages below it, also after a resume.
 - A refused join is reported by `poll` alone, as a message with an error and no topic. `memberid()` is set even then, so
   only the assignment callback says that the group took this member in.
 """
@@ -105,6 +107,7 @@ class OrderConsumer:
         """Whether the group took this member in. Until then it refuses offsets: poll first."""
         self._obstacles: dict[str | None, str] = {None: "not a member of the group yet"}
         self._broker_error = ""
+        self._ends: dict[Partition, int] = {}
         self._monotonic = monotonic
         self._asked_at = 0.0
         self._topics = list(topics)
@@ -146,6 +149,14 @@ class OrderConsumer:
         # `consume` with a time-out waits for all `limit` messages; with 0 it only takes prefetched ones.
         more = self._consumer.consume(limit - 1, 0) if limit > 1 else []
         return [read for message in (first, *more) if (read := self._read(message)) is not None]
+
+    def take_ends(self) -> dict[Partition, int]:
+        """The ends of partitions that `poll` reached since the last call: nothing below them is left to read.
+
+        Take them after the messages of the same `poll`.
+        """
+        ends, self._ends = self._ends, {}
+        return ends
 
     @property
     def obstacle(self) -> str | None:
@@ -247,8 +258,15 @@ class OrderConsumer:
                 del self._obstacles[name]
 
     def _read(self, message: Any) -> OrderMessage | None:
-        """The order message; None for an error, which is an obstacle until the next assignment or message."""
-        if (error := message.error()) is not None:
+        """The order message; None for an error, which is an obstacle until the next assignment or message.
+
+        None also for the end of a partition, which is kept for `take_ends`.
+        """
+        if (error := message.error()) is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - as above
+            self._ends[message.topic(), message.partition()] = message.offset()
+            self._obstacles.pop(message.topic(), None)
+            return None
+        if error is not None:
             self._check(error, message.topic())
             self._obstacles[message.topic()] = _obstacle(error)
             return None

@@ -41,6 +41,13 @@ class OrderConsumers:
             timeout_s = 0.0
         return messages
 
+    def take_ends(self) -> dict[Partition, int]:
+        """The ends of partitions that `poll` reached since the last call."""
+        ends: dict[Partition, int] = {}
+        for consumer in self._consumers:
+            ends |= consumer.take_ends()
+        return ends
+
     def has_joined(self, topics: Iterable[str]) -> bool:
         """Whether the groups of these topics took this member in. Until then they refuse offsets: poll first."""
         return all(consumer.joined for consumer in {self._by_topic[topic] for topic in topics})

@@ -4,7 +4,9 @@
 
 Orders finish out of order. A commit carries the watermark, below which everything is published, and a map of the
 offsets published beyond it (`offset_map`), so that the next owner skips them. The ledger records only offsets that were
-polled: compaction and transaction markers leave holes, which need no work.
+polled: compaction and transaction markers leave holes, which need no work. A hole at the end of a partition counts as
+read once the consumer reports the end. Else retention would delete a marker that the group's offset stands at, and the
+offset would be out of range (confluentinc/librdkafka #3171).
 
 A ledger ends with its assignment. Its `epoch` distinguishes a late result of an ended assignment from a valid one.
 """
@@ -118,6 +120,16 @@ class Ledger:
         else:  # the watermark passes it
             self._beyond.discard(offset)
         return False
+
+    def reached(self, end: int) -> bool:
+        """Record that nothing below `end` is left to poll. Returns whether this moves the watermark."""
+        if end <= self._next:
+            return False
+        self._next = end
+        if self._offsets:
+            return False
+        self._beyond = {offset for offset in self._beyond if offset >= end}
+        return True
 
     def has_room(self) -> bool:
         """Whether one more offset can be polled without the map ever exceeding the limit.

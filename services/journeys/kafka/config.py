@@ -38,6 +38,7 @@ def consumer_config(settings: Settings, *, group_id: str) -> dict[str, Any]:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "error",
+        "enable.partition.eof": True,  # else the group's offset would never pass a transaction marker (see `Ledger`)
     }
     if kafka.group_protocol == "classic":
         config["partition.assignment.strategy"] = "cooperative-sticky"

@@ -198,7 +198,7 @@ GAUGES: Final[Mapping[GaugeName, Definition]] = {
         "Orders not published yet.",
         "orders",
         "It grows while orders settle, wait for the API, or come faster than they are published. Transaction markers "
-        "count in it.",
+        "among these orders count in it.",
         _PARTITION,
     ),
     "lag.seconds": Definition(

@@ -37,6 +37,8 @@ class _Reading:
 
     position: int
     not_before: float = 0.0
+    end: int = -1
+    """The end that was reported last."""
 
 
 class ModelMessage:
@@ -92,6 +94,30 @@ class ModelError:
         """None: the error is about no topic."""
 
 
+class ModelEnd:
+    """confluent_kafka's Message that reports the end of a partition."""
+
+    def __init__(self, place: Place, offset: int) -> None:
+        self._place = place
+        self._offset = offset
+
+    def error(self) -> KafkaError:
+        """That there is nothing more to read."""
+        return KafkaError(KafkaError._PARTITION_EOF)
+
+    def topic(self) -> str:
+        """Its topic."""
+        return self._place[0]
+
+    def partition(self) -> int:
+        """Its partition."""
+        return self._place[1]
+
+    def offset(self) -> int:
+        """The offset from which the next record will be read."""
+        return self._offset
+
+
 class ModelConsumer:
     """A member of a group. Its callers are threads of the link's process."""
 
@@ -100,6 +126,7 @@ class ModelConsumer:
         self._weather = weather
         self._name = config["group.id"]
         self.group = cluster.group(self._name)
+        self._reports_ends = config.get("enable.partition.eof", False)
         self._stable = config.get("isolation.level", "read_committed") == "read_committed"
         self.link = link
         self.kind: Kind = config.get("group.protocol", "classic")
@@ -136,7 +163,7 @@ class ModelConsumer:
         self._join()
         self.link.scheduler.after(self.patience, self._look_at_polls)
 
-    def poll(self, timeout: float = 0.0) -> ModelMessage | ModelError | None:
+    def poll(self, timeout: float = 0.0) -> ModelMessage | ModelEnd | ModelError | None:
         """Serve a rebalance, or take an error or a message."""
         self._weather.call("poll")
         self.polled_at = self.link.scheduler.now
@@ -151,7 +178,7 @@ class ModelConsumer:
             found = [] if self._serve() else self._take(1)
         return found[0] if found else None
 
-    def consume(self, num_messages: int, timeout: float) -> list[ModelMessage]:
+    def consume(self, num_messages: int, timeout: float) -> list[ModelMessage | ModelEnd]:
         """Take prefetched messages; serves no callbacks."""
         self._weather.call("consume")
         assert timeout == 0, "with a time-out, this waits for all the messages"
@@ -239,6 +266,7 @@ class ModelConsumer:
             if place in self._paused:
                 self._paused.discard(place)
                 if place in self._reading:
+                    self._reading[place].end = -1
                     self._reading[place].not_before = self.link.scheduler.now + _RESUMING * self._weather.random()
 
     def seek(self, partition: TopicPartition) -> None:
@@ -246,7 +274,7 @@ class ModelConsumer:
         self._weather.call("seek")
         if self._weather.strikes("unreadable"):
             raise failure(KafkaError._STATE, "not fetched yet")
-        self._reading[partition.topic, partition.partition].position = partition.offset
+        self._reading[partition.topic, partition.partition] = _Reading(partition.offset)
 
     def close(self) -> None:
         """Give everything back, and leave."""
@@ -382,22 +410,26 @@ class ModelConsumer:
             for place in places:
                 self._reading.pop(place, None)
 
-    def _take(self, limit: int) -> list[ModelMessage]:
+    def _take(self, limit: int) -> list[ModelMessage | ModelEnd]:
         if self.link.is_cut:
             return []
-        found: list[ModelMessage] = []
+        found: list[ModelMessage | ModelEnd] = []
         places = list(self._reading)
         self._turn += 1
         for number in range(len(places)):
             place = places[(self._turn + number) % len(places)]
             reading = self._reading[place]
             log = self._cluster.logs[place]
-            if reading.position >= log.end or place in self._paused or reading.not_before > self.link.scheduler.now:
+            if place in self._paused or reading.not_before > self.link.scheduler.now:
                 continue
             entries = log.read(reading.position, limit - len(found))
             if entries:
                 reading.position = entries[-1].offset + 1
                 found += map(ModelMessage, entries)
+            is_all = len(found) < limit
+            if is_all and self._reports_ends and log.stable_end != reading.end and reading.position <= log.stable_end:
+                reading.position = reading.end = log.stable_end
+                found.append(ModelEnd(place, log.stable_end))
         return found
 
     def _found(self, place: Place) -> TopicPartition:

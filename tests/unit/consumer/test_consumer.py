@@ -397,3 +397,17 @@ def test_close_calls_no_listener() -> None:
             bench.rebalance(name)
         assert bench.listener.calls == []
         assert bench.kafka.unassigned == [[A], [A]]
+
+
+def test_end_of_a_partition_is_no_message_and_no_obstacle() -> None:
+    """It is kept until it is taken, once. A topic whose end is read has no obstacle any more."""
+    bench = Bench()
+    bench.rebalance("on_assign")
+    bench.kafka.gives["poll"] = Message(error=NOT_THERE)
+    bench.consumer.poll(0.0, 1)
+    obstacles = [bench.consumer.obstacle]
+    bench.kafka.gives["poll"] = Message(offset=7, error=KafkaError(KafkaError._PARTITION_EOF))
+    assert bench.consumer.poll(0.0, 1) == []
+    obstacles.append(bench.consumer.obstacle)
+    assert [obstacle is None for obstacle in obstacles] == [False, True]
+    assert (bench.consumer.take_ends(), bench.consumer.take_ends()) == ({A: 7}, {})

@@ -89,3 +89,26 @@ def test_commit_read_back_covers_orders_below_its_watermark_and_in_its_map() -> 
     committed = Committed.of(12, offset_map.encode(12, [14, 15, 18], topic_id=offset_map.NO_ID))
     assert [offset for offset in range(10, 20) if not committed.covers(offset)] == [12, 13, 16, 17, 19]
     assert not Committed.of(12, "").covers(12)
+
+
+def test_end_of_the_partition_moves_the_watermark_past_markers() -> None:
+    """At once if nothing is in hand, else with the next commit. An end that was passed before changes nothing."""
+    ledger = Ledger(epoch=1, watermark=3, metadata=None, limit_chars=100)
+    assert ledger.polled(3)
+    assert not ledger.reached(5)
+    assert (ledger.watermark, ledger.next_offset) == (3, 5)
+    ledger.finish(3)
+    commit = ledger.commit([3])
+    assert (commit.watermark, commit.covers) == (5, frozenset({3}))
+    ledger.published(commit)
+    assert [ledger.reached(end) for end in (5, 4, 7)] == [False, False, True]
+    assert ledger.commit([]).watermark == 7
+    assert not ledger.polled(6)
+
+
+def test_end_of_the_partition_keeps_no_part_of_the_map_below_it() -> None:
+    """The records that the map names are gone: no gap is left."""
+    metadata = offset_map.encode(3, [5], topic_id=offset_map.NO_ID)
+    heir = Ledger(epoch=2, watermark=3, metadata=metadata, limit_chars=100)
+    assert heir.reached(8)
+    assert (heir.watermark, heir.published_beyond, heir.gaps) == (8, 0, 0)

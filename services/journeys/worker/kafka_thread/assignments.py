@@ -7,7 +7,7 @@ the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
 from journeys.clock import Clock
@@ -41,8 +41,10 @@ class Assignments:
         self._seen: set[Partition] = set()  # the group had an offset for them during this process
         self.ledgers: dict[Partition, Ledger] = {}
         self.unannounced: set[Partition] = set()
-        """Partitions without a committed offset so far: their first one is committed soon. If an offset is missing
-        after that, it was lost."""
+        """Partitions with an offset that the group does not know, though no order is finished: it is committed soon.
+
+        It is the first one, or one beyond transaction markers. If an offset is missing after that, it was lost.
+        """
 
     def partition_of(self, epoch: int) -> Partition | None:
         """The partition of a current epoch; None if the assignment has ended."""
@@ -101,6 +103,13 @@ class Assignments:
             self._close(partition)
         else:
             del self._held[partition]
+
+    def reached(self, ends: Mapping[Partition, int]) -> None:
+        """Note the ends of partitions: below them, nothing but transaction markers is left to read."""
+        for partition, end in ends.items():
+            ledger = self.ledgers.get(partition)
+            if ledger is not None and ledger.reached(end):
+                self.unannounced.add(partition)
 
     def announced(self, partitions: Iterable[Partition]) -> None:
         """Note that the group has a committed offset for these partitions."""

@@ -121,6 +121,7 @@ class KafkaLoop:
         self._polled_at = self.clock.monotonic()
         self.transactions.polled()
         self.admission.admit(self.consumers.poll(timeout_s, limit))
+        self.assignments.reached(self.consumers.take_ends())
         if (obstacles := self._find_obstacles()) != self._obstacles:
             self._obstacles = obstacles
             self.hooks.notify(GroupsChanged(obstacles))

@@ -33,6 +33,8 @@ from journeys.worker.oversized import replace_oversized
 _FENCES = 3
 """Fences within `_FENCES_WITHIN_S` that stop the worker."""
 _FENCES_WITHIN_S = 300.0
+_LOOK_S = 0.02
+"""The least time between two looks at results that cannot be published yet."""
 
 
 class BackOff:
@@ -134,7 +136,7 @@ class Transactions:
         if only is None:
             self.results.backlog.is_blocked = not commits and len(self.results) > 0
         if not commits:  # results beyond the watermark may wait for room in the map: look again after a while
-            self.back_off.until = self.clock.monotonic() + self.pace.linger_s
+            self.back_off.until = self.clock.monotonic() + max(self.pace.linger_s, _LOOK_S)
             return None
         if not self.consumers.has_joined(topic for topic, _ in commits):
             self._step(Step.STAY_OUT)
@@ -167,7 +169,7 @@ class Transactions:
             return False
         oldest = self.results.oldest_at
         if oldest is None:
-            return bool(self.assignments.unannounced)
+            return bool(self.assignments.unannounced) and now >= self._burst_at + self.pace.linger_s
         return now >= self._gathered_at(oldest, in_hand) or len(self.results) >= self.full_at
 
     def _gathered_at(self, oldest: float, in_hand: int) -> float:
@@ -179,7 +181,7 @@ class Transactions:
         return (oldest if others else min(oldest, self._burst_at)) + self.pace.linger_s
 
     def _plan(self, partitions: Collection[Partition]) -> tuple[dict[Partition, Commit], list[FinishedOrder]]:
-        """The commits of the next transaction and the orders that they cover; also commits of first offsets alone."""
+        """The commits of the next transaction and the orders that they cover; also commits of offsets alone."""
         commits, finished = self.results.plan(partitions)
         for partition in self.assignments.unannounced.intersection(partitions) - commits.keys():
             commits[partition] = self.assignments.ledgers[partition].commit(())

@@ -164,3 +164,28 @@ def test_poll_inside_a_transaction_is_a_defect() -> None:
     with pytest.raises(KeyError):
         thread.turn()
     assert thread.published() == []
+
+
+def test_offset_passes_markers_at_the_end_of_a_partition() -> None:
+    """With the commit of the order before them, or alone, once. Else retention could delete the offset's place."""
+    thread = Thread(A)
+    thread.place(A, 0)
+    thread.consumer.reached = {A: 2}
+    thread.turn()
+    thread.finish(A, 0)
+    assert thread.group.offsets[A] == (2, STAMP)
+    thread.clock_at += 1.0
+    thread.consumer.reached = {A: 4}
+    thread.turn(3)
+    assert thread.group.offsets[A] == (4, STAMP)
+    assert [orders for orders, _ in thread.publisher.published] == [1, 0]
+
+
+def test_blocked_results_are_looked_at_after_a_while_even_without_a_linger() -> None:
+    """Else the thread would look at them without a pause."""
+    thread = Thread(A, map_limit=10, linger=0.0)
+    thread.place(A, 0, 20)
+    before = thread.clock.monotonic()
+    thread.finish(A, 20)
+    assert thread.backlog.is_blocked
+    assert thread.transactions.back_off.until >= before + 0.02
