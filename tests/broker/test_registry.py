@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from msgspec import yaml
 from tests.expectations import expected_record
 from tests.support.json_pages import differences
 from tests.support.schema_changes import CHANGES, RELEASED
@@ -54,6 +58,16 @@ def test_registered_schemas_are_found(registry_url: str, client: SchemaRegistryC
     assert all(one.created for one in done)
     assert {client.get_compatibility(name) for name in ids} == {"FULL_TRANSITIVE"}
     assert {subject.state for subject in registry.check(registry_url, {}, prefix)} == {State.OK}
+
+
+def test_health_check_of_compose_finds_a_healthy_registry(registry_url: str) -> None:
+    """The same release answers there on its HTTP port. Without that, no service after it starts."""
+    compose = yaml.decode((Path(__file__).parents[2] / "docker-compose.yml").read_bytes())
+    [_, command] = compose["services"]["registry"]["healthcheck"]["test"]
+    address = urlsplit(command.split()[-1])
+    assert address.port == 8080
+    here = urlsplit(registry_url)._replace(path=address.path)
+    assert httpx.get(here.geturl(), trust_env=False).status_code == 200
 
 
 def test_commands_register_and_check_the_schemas(
