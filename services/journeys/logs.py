@@ -257,7 +257,8 @@ class _Seldom(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record becomes a line."""
         kind = (record.name, record.getMessage().partition(" ")[0])
-        if record.created - self._written_at.get(kind, -math.inf) < _SELDOM_S:
+        passed_s = record.created - self._written_at.get(kind, -math.inf)
+        if 0 <= passed_s < _SELDOM_S:  # less than 0: the wall clock was set back
             self._left_out[kind] += 1
             return False
         self._written_at[kind] = record.created

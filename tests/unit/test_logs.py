@@ -168,6 +168,15 @@ def test_repeated_library_warnings_are_throttled() -> None:
     assert logged == [("FAIL one", None), ("SESSTMOUT", None), ("FAIL four", 2)]
 
 
+def test_library_warnings_are_logged_after_the_clock_was_set_back() -> None:
+    """Else they would be left out for as long as it was set back."""
+    out = configured()
+    (handler,) = logging.getLogger().handlers
+    for second in (7200, 3600, 3601):
+        handler.handle(logging.makeLogRecord({"name": "librdkafka", "msg": f"FAIL {second}", "created": second}))
+    assert [line["message"] for line in lines(out)] == ["FAIL 7200", "FAIL 3600"]
+
+
 class Broken(io.StringIO):
     """A stream that takes nothing while it has an error."""
 

@@ -33,7 +33,7 @@ class Guard:
 
     def refusal(self, host_header: str) -> str | None:
         """Why a request with this `Host` header is refused; None if it is not."""
-        if self.controls == "open" and not is_loopback(urlsplit(f"//{host_header}").hostname or ""):
+        if self.controls == "open" and not is_loopback(_host_of(host_header)):
             return "this worker listens on a loopback address, and answers to loopback names only"
         return None
 
@@ -45,8 +45,16 @@ class Guard:
             token = self.token() or ""
         except ValueError as error:
             return f"the file of JOURNEYS_OPS__TOKEN_FILE {error}"
-        sent = authorization.removeprefix("Bearer ").encode()
+        sent = authorization.removeprefix("Bearer ").encode(errors="surrogateescape")
         return None if hmac.compare_digest(sent, token.encode()) else "the token is missing or wrong"
+
+
+def _host_of(host_header: str) -> str:
+    """The host of a `Host` header; empty if it has none that can be read."""
+    try:
+        return urlsplit(f"//{host_header}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -26,7 +26,7 @@ def test_a_loopback_server_answers_to_loopback_names(host: str) -> None:
     assert Guard(host="127.0.0.1").refusal(host) is None
 
 
-@pytest.mark.parametrize("host", ["evil.example:8080", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize("host", ["evil.example:8080", "", "127.0.0.1.evil.example", "[x"])
 def test_a_loopback_server_refuses_other_names(host: str) -> None:
     """A web page could point a name of its own to the loopback address."""
     assert Guard(host="127.0.0.1").refusal(host) is not None
@@ -37,7 +37,7 @@ def test_a_token_must_be_the_right_one() -> None:
     """It comes as `Authorization: Bearer TOKEN`."""
     guard = Guard(host="127.0.0.1", token=lambda: "secret")
     assert guard.refusal_of_control("Bearer secret") is None
-    for wrong in ("", "Bearer ", "Bearer other", "Bearer sécret"):
+    for wrong in ("", "Bearer ", "Bearer other", "Bearer sécret", "Bearer \udcff"):
         assert guard.refusal_of_control(wrong) == "the token is missing or wrong"
     assert Guard(host="127.0.0.1").refusal_of_control("") is None
 
