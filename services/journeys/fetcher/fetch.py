@@ -65,8 +65,8 @@ class Policy:
     tries: QuickTries = field(default_factory=QuickTries)
     codes: Mapping[int, Meaning] = field(default_factory=dict)
     """The meaning of each `code` other than 1; others are `passing`."""
-    probes: int = 3
-    """An order that failed as a probe this often is sent to a retry tier, to make way for another probe."""
+    probes: float = 3
+    """An order that failed as a probe this often is sent to a retry tier, to make way for another probe; inf: never."""
     throttled: int = 10
     """An order is sent to a retry tier once it was throttled this often while the API answered for other orders."""
     refused: int = 3

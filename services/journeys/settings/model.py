@@ -175,7 +175,8 @@ class OrdersSettings(_Group):
     map_limit: int = Field(default=4000, ge=64, le=4095)
     """Longest map of finished orders in a commit, in characters (Kafka allows 4,095)."""
     retry_tiers: tuple[TierName, ...] = ("1m", "10m", "1h")
-    """Delays after the quick tries, ascending; each has a topic. [] for none."""
+    """Delays after the quick tries, ascending; each has a topic. [] for none: then an order whose quick tries fail is a
+    dead letter, also if it has no journey yet."""
     retry_prefix: TopicName | None = None
     """Prefix of the retry topics; the delay follows. The default is the group's name and `.retry.`. Groups may share a
     prefix: each leaves the retries of the others alone."""

@@ -6,6 +6,7 @@ clients, which are the worker's doors to the outside; a simulation brings its ow
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -139,6 +140,7 @@ def rules_of(settings: Settings) -> Rules:
             max_events=api.max_events,
             tries=QuickTries(tries=api.tries),
             codes=api.codes,
+            probes=Policy().probes if orders.retry_topics else math.inf,  # without a tier it would be a dead letter
         ),
         bounds=Bounds(orders=orders.max_in_hand, bytes=orders.max_bytes_in_hand),
         map_limit=orders.map_limit,

@@ -6,6 +6,7 @@ the finished order into the `Backlog`, and the Kafka thread takes it from there.
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Collection, Sequence
 from typing import Final, Protocol
@@ -25,6 +26,8 @@ class AdmittedOrder(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     """The assignment that it was read in; see `Ledger`."""
     message: OrderMessage
+    polled_at: float = -math.inf
+    """When it was read, in seconds of the monotonic clock."""
 
 
 class FinishedOrder(msgspec.Struct, frozen=True, kw_only=True):

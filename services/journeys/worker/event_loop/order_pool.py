@@ -146,10 +146,15 @@ class OrderPool:
         for task in [task for task, admitted in self._running.items() if dropped(admitted)]:
             task.cancel()
 
-    def _others_answered(self, order: Order) -> bool:
-        """Whether the API answered for another order since this one was written to its retry tier."""
+    def _others_answered(self, order: Order, polled_at: float) -> bool:
+        """Whether the API answered for another order since this one was written to its retry tier.
+
+        The wall clock may have jumped since, or the writer's may be behind. So no answer counts that came before this
+        worker read the order.
+        """
         waited = self.clock.wall() - (order.message.timestamp_ms or 0) / 1000
-        return self.keeper.others_answered(order.order_id, since=self.clock.monotonic() - max(0.0, waited))
+        since = max(self.clock.monotonic() - max(0.0, waited), polled_at)
+        return self.keeper.others_answered(order.order_id, since=since)
 
     async def _work(self, admitted: AdmittedOrder) -> None:
         message = admitted.message
@@ -171,7 +176,7 @@ class OrderPool:
                 error,
                 self.routes,
                 now_ms=self.clock.wall_ms(),
-                others_answered=order is None or self._others_answered(order),
+                others_answered=order is None or self._others_answered(order, admitted.polled_at),
             )
             records, reason = [record], error.reason
             is_refused = outcome == "dead-lettered" and not _used_up_tiers(order, error)
@@ -190,5 +195,5 @@ class OrderPool:
 
 
 def _used_up_tiers(order: Order | None, error: OrderError) -> bool:
-    """Whether a dead letter comes from the last retry tier: then the fault is its own, and no part of a flood."""
-    return error.verdict is not Verdict.DEAD_LETTER and order is not None and order.attempt > 0
+    """Whether a dead letter had no retry tier left: then the fault is its own or passes, and is no part of a flood."""
+    return error.verdict is not Verdict.DEAD_LETTER and order is not None

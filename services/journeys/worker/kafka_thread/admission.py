@@ -91,20 +91,20 @@ class Admission:
 
     def admit(self, messages: Sequence[OrderMessage]) -> None:
         """Take polled messages: pass over those that are done, hand over those that are due, keep the others."""
-        now_ms = self.clock.wall_ms()
+        now_ms, now = self.clock.wall_ms(), self.clock.monotonic()
         admitted: list[AdmittedOrder] = []
         for message in messages:
             position = message.position
             ledger = self.assignments.ledgers.get((position.topic, position.partition))
             if ledger is None or not ledger.polled(position.offset):
                 continue
-            order = AdmittedOrder(epoch=ledger.epoch, message=message)
+            order = AdmittedOrder(epoch=ledger.epoch, message=message, polled_at=now)
             due_ms = self.schedule.due_ms(message, now_ms)
             group = self.routes.foreign_group(message)
             if message.value is None or group is not None:
                 self.hooks.notify(MessageSkipped(message) if group is None else ForeignRetry(message, group))
                 self.results.admitted(order)
-                self.results.add(_skipped(order, self.clock.monotonic()))
+                self.results.add(_skipped(order, now))
             elif due_ms is not None and due_ms > now_ms:
                 self._scheduled.add(order, due_ms)
             else:

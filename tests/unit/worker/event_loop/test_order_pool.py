@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -29,12 +30,14 @@ ROUTES = Routes(
 )
 
 
-def admitted(offset: int, *, written: float = 0.0) -> AdmittedOrder:
+def admitted(offset: int, *, written: float = 0.0, polled_at: float = -math.inf) -> AdmittedOrder:
     """An order message, written at a virtual time."""
     position = Position(topic="orders.retry.1h", partition=0, offset=offset)
     at = int((EPOCH + written) * 1000)
     return AdmittedOrder(
-        epoch=1, message=OrderMessage(position=position, key=b"k", value=b"A-1", headers=(), timestamp_ms=at)
+        epoch=1,
+        message=OrderMessage(position=position, key=b"k", value=b"A-1", headers=(), timestamp_ms=at),
+        polled_at=polled_at,
     )
 
 
@@ -78,6 +81,7 @@ def make_pool(
     failures: list[BaseException],
     *,
     results: ResultQueue | None = None,
+    routes: Routes = ROUTES,
     read: Callable[[OrderMessage], Coroutine[Any, Any, Order]],
     fetch: Callable[[Order], Coroutine[Any, Any, Journey]],
 ) -> OrderPool:
@@ -88,7 +92,7 @@ def make_pool(
         fetcher=fixed,
         encoder=fixed,
         results=results or ResultQueue(),
-        routes=ROUTES,
+        routes=routes,
         slots=2,
         keeper=gate,
         hooks=Hooks(),
@@ -98,13 +102,24 @@ def make_pool(
 
 
 def results_of(
-    gate: Watch, error: OrderError | None, work: Callable[[OrderPool, ResultQueue], Coroutine[Any, Any, None]]
+    gate: Watch,
+    error: OrderError | None,
+    work: Callable[[OrderPool, ResultQueue], Coroutine[Any, Any, None]],
+    *,
+    routes: Routes = ROUTES,
+    attempt: int = 1,
 ) -> list[FinishedOrder]:
-    """What a pool makes of the orders that `work` brings, whose fetch fails with `error`."""
+    """What a pool makes of the orders that `work` brings, each in this attempt, whose fetch fails with `error`."""
 
     async def read(message: OrderMessage) -> Order:
         return Order(
-            order_id="A-1", account="default", edition="e/0/1", timestamp_ms=5, attempt=1, absences=0, message=message
+            order_id="A-1",
+            account="default",
+            edition="e/0/1",
+            timestamp_ms=5,
+            attempt=attempt,
+            absences=0,
+            message=message,
         )
 
     async def fetch(_order: Order) -> Journey:
@@ -129,7 +144,7 @@ def results_of(
     async def main(loop: VirtualLoop) -> list[FinishedOrder]:
         failures: list[BaseException] = []
         results = ResultQueue()
-        await work(make_pool(loop, gate, failures, results=results, read=read, fetch=fetch), results)
+        await work(make_pool(loop, gate, failures, results=results, routes=routes, read=read, fetch=fetch), results)
         assert failures == []
         return [results.get_nowait() for _ in range(results.qsize())]
 
@@ -250,6 +265,32 @@ def test_last_retry_is_a_dead_letter_only_if_other_orders_were_answered() -> Non
         [finished] = results_of(gate, PASSING, work)
         outcomes.append((finished.outcome, finished.records[0].topic, round(gate.since or 0)))
     assert outcomes == [("dead-lettered", "orders.dead-letter", 1000), ("retried", "orders.retry.1h", 1000)]
+
+
+def test_answers_before_an_order_was_read_say_nothing_about_it() -> None:
+    """The wall clock of its writer may be hours behind, or this machine's may have jumped forward."""
+    gate = Watch(heard=True)
+
+    async def work(pool: OrderPool, _results: ResultQueue) -> None:
+        await asyncio.sleep(5000)
+        pool.submit([admitted(1, written=1000.0, polled_at=4000.0)])
+        await asyncio.sleep(1)
+
+    results_of(gate, PASSING, work)
+    assert gate.since == 4000.0
+
+
+def test_dead_letters_of_failures_that_pass_are_no_flood() -> None:
+    """Without a retry tier an outage makes some; they must not hold the worker once the API is back."""
+    gate = Watch()
+
+    async def work(pool: OrderPool, _results: ResultQueue) -> None:
+        pool.submit([admitted(1)])
+        await asyncio.sleep(1)
+
+    none = Routes(group="journeys", retry_tiers=(), dead_letter="orders.dead-letter", empty_after=())
+    [finished] = results_of(gate, PASSING, work, routes=none, attempt=0)
+    assert (finished.outcome, gate.dead) == ("dead-lettered", [False])
 
 
 def test_no_order_begins_while_the_gate_is_held() -> None:
