@@ -1,7 +1,8 @@
 """The common code of the Python peers: settings, paging, and the Avro record of an event.
 
-It is written like the first version of a service. It copies fields by name and coerces nothing. It tries a failing
-request five times within 15 s and then raises the error; each peer handles that in its own way.
+It is written like the first version of a service. It copies fields by name and coerces nothing but times and money,
+which the serializer does not take as text. It tries a failing request five times within 15 s and then raises the
+error; each peer handles that in its own way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import httpx
@@ -25,6 +27,8 @@ PAGE_SIZE: Final = 100
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0)
 """Seconds before the second and each later try of a request."""
 CHANNELS: Final = ("ads", "email", "social-media", "organic-search", "referral", "influencer", "direct", "other")
+MONEY: Final = frozenset({"total_price", "shop_currency_total_price", "price", "shop_currency_price", "creator_cost"})
+"""The decimal fields of an event, at any depth."""
 
 log = logging.getLogger("peer")
 logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -158,7 +162,7 @@ def records(journey: Journey, edition: str) -> Iterator[tuple[str, dict[str, Any
         yield (
             channel_of(event.get("event_type")),
             {
-                **event,
+                **_with_decimals(event),
                 "account": "default",
                 "edition": edition,
                 "order_id": journey.order_id,
@@ -170,6 +174,16 @@ def records(journey: Journey, edition: str) -> Iterator[tuple[str, dict[str, Any
                 "fetched_at": fetched_at,
             },
         )
+
+
+def _with_decimals(value: Any) -> Any:
+    """The same value, with decimals for money, which the API sends as numbers and as texts."""
+    if isinstance(value, dict):
+        return {
+            name: Decimal(str(inner)) if name in MONEY and inner is not None else _with_decimals(inner)
+            for name, inner in value.items()
+        }
+    return [_with_decimals(inner) for inner in value] if isinstance(value, list) else value
 
 
 class Encoder:
