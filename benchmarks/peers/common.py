@@ -190,7 +190,7 @@ class Encoder:
     """Encodes records with the schemas of the registry."""
 
     def __init__(self, settings: Settings) -> None:
-        client = SchemaRegistryClient({"url": settings.registry})
+        client = SchemaRegistryClient({"url": settings.registry, "timeout": 5})  # its default is to wait for ever
         self._serializers: dict[str, tuple[AvroSerializer, SerializationContext]] = {}
         for channel in CHANNELS:
             topic = settings.prefix + channel
