@@ -170,7 +170,7 @@ class Service:
         log("worker.starting", group=self._settings.kafka.group_id, instance=self._instance_id)
         if misread := topics.misread_topics(self._settings):
             log("orders.under_prefix", topics=misread, prefix=self._settings.publish.topic_prefix)
-        watchdog = Watchdog(patience(self._settings), see=self._see, task_of=self._task_of)
+        watchdog = Watchdog(patience(self._settings), see=self._see, task_of=self._task_of, failed=self._fail)
         async with self._ops(watchdog):
             ids = await self._unless_stopped(self._prepare())
             if ids is not None:

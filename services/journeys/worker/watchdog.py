@@ -28,7 +28,7 @@ class Watchdog:
     """Create it on the event loop, whose signs of life it collects itself.
 
     `see` gets these signs on the watchdog's thread, and returns the whole observation. `task_of` finds the task of an
-    order.
+    order. `failed` gets a defect of the watchdog, on the event loop: without it, a stuck worker would look healthy.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Watchdog:
         *,
         see: Callable[[Mapping[Part, float]], Seen],
         task_of: Callable[[Position], asyncio.Task[None] | None],
+        failed: Callable[[BaseException], None],
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or Clock()
@@ -44,6 +45,7 @@ class Watchdog:
         self._pause = min(1.0, patience.silence_s / 4)
         self._see = see
         self._task_of = task_of
+        self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._loop_beat = self._clock.monotonic()
@@ -72,9 +74,12 @@ class Watchdog:
             log("worker.stuck", part=part, reason=now[part].reason, stack=self._stack(part, now[part]))
 
     def _run(self) -> None:
-        while not self._end.wait(self._pause):
-            self._ask_loop()
-            self.look()
+        try:
+            while not self._end.wait(self._pause):
+                self._ask_loop()
+                self.look()
+        except Exception as defect:  # noqa: BLE001 - whatever it is
+            self._loop.call_soon_threadsafe(self._failed, defect)
 
     def _ask_loop(self) -> None:
         if not self._is_asked:

@@ -52,6 +52,11 @@ def written() -> Iterator[Written]:
     logs.configure(log_format="json", stream=io.StringIO())
 
 
+def unexpected(defect: BaseException) -> None:
+    """No defect is expected."""
+    raise defect
+
+
 class Worker:
     """The parts that the watchdog looks at."""
 
@@ -77,7 +82,9 @@ def test_stuck_order_is_logged_with_its_stack(written: Written) -> None:
 
     async def main() -> None:
         worker = Worker()
-        dog = Watchdog(Patience(silence_s=60, order_s=0, turns=0), see=worker.see, task_of=worker.tasks.get)
+        dog = Watchdog(
+            Patience(silence_s=60, order_s=0, turns=0), see=worker.see, task_of=worker.tasks.get, failed=unexpected
+        )
         task = worker.tasks[ORDER] = asyncio.create_task(work())
         await asyncio.sleep(0)
         dog.look()
@@ -105,7 +112,9 @@ def test_stuck_thread_is_logged_with_its_stack(written: Written) -> None:
 
     async def main() -> None:
         worker = Worker()
-        dog = Watchdog(Patience(silence_s=0.5, order_s=60, turns=0), see=worker.see, task_of=worker.tasks.get)
+        dog = Watchdog(
+            Patience(silence_s=0.5, order_s=60, turns=0), see=worker.see, task_of=worker.tasks.get, failed=unexpected
+        )
         worker.beats["kafka"] = 0.0
         with dog.watching():
             await asyncio.to_thread(written.until, "worker.stuck")
@@ -132,7 +141,7 @@ def test_blocked_event_loop_is_logged_while_it_is_blocked(written: Written) -> N
         def see(beats: Mapping[Part, float]) -> Seen:
             return Seen(beats=beats, progress={}, turns=0, is_shut=False)
 
-        dog = Watchdog(Patience(silence_s=0.5, order_s=60, turns=0), see=see, task_of=lambda _: None)
+        dog = Watchdog(Patience(silence_s=0.5, order_s=60, turns=0), see=see, task_of=lambda _: None, failed=unexpected)
         with dog.watching():
             block()
             await asyncio.to_thread(written.until, "worker.unstuck")
@@ -141,3 +150,19 @@ def test_blocked_event_loop_is_logged_while_it_is_blocked(written: Written) -> N
     stuck, unstuck = written.lines()
     assert (stuck["part"], unstuck["part"]) == ("loop", "loop")
     assert any("block" in line for line in stuck["stack"])
+
+
+def test_defect_of_the_watchdog_is_reported() -> None:
+    """Without its watchdog, a worker that is stuck would look healthy."""
+    defect = ZeroDivisionError("a rule divides by zero")
+
+    def see(_: Mapping[Part, float]) -> Seen:
+        raise defect
+
+    async def watch() -> BaseException:
+        found: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        patience = Patience(silence_s=0.1, order_s=60, turns=0)
+        with Watchdog(patience, see=see, task_of=lambda _: None, failed=found.set_result).watching():
+            return await asyncio.wait_for(found, 60)
+
+    assert asyncio.run(watch()) is defect
