@@ -345,10 +345,17 @@ def make_consumers(settings: Settings) -> OrderConsumers:
 
 
 def patience(settings: Settings) -> Patience:
-    """How long the watchdog waits. A page may take its last try, begun just before the time for tries was over."""
+    """How long the watchdog waits.
+
+    A page may take its last try, begun just before the time for tries was over. A low rate gives a turn seldom.
+    """
     api, tries = settings.api, QuickTries(tries=settings.api.tries)
     return Patience(
         silence_s=settings.ops.stalled_after,
-        order_s=tries.budget_s + tries.cap_s + api.total_timeout + settings.ops.stalled_after,
+        order_s=tries.budget_s
+        + tries.cap_s
+        + api.total_timeout
+        + settings.ops.stalled_after
+        + 2 / (api.ceiling or math.inf),
         turns=_SLOTS * api.max_concurrency * api.pages_per_order * api.tries,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from journeys.errors import SettingsError
 from journeys.settings import load
-from journeys.worker.assembly import make_tracing, rules_of
+from journeys.worker.assembly import make_tracing, patience, rules_of
 
 
 @pytest.mark.parametrize(("timeout", "waited"), [("3s", 3.0), ("10s", 10.0), ("15m", 30.0)])
@@ -17,6 +18,18 @@ def test_transaction_is_abandoned_at_its_timeout(timeout: str, waited: float) ->
     """It was aborted when its time-out was over; no rebalance is served while a worker waits for it."""
     settings = load(None, {"JOURNEYS_KAFKA__TRANSACTION_TIMEOUT": timeout})
     assert rules_of(settings).pace.transaction_s == waited
+
+
+def test_low_rate_makes_the_watchdog_patient() -> None:
+    """At one request in 1,000 s, an order is not stuck because it waits for its turn."""
+    slow, fast = (patience(load(None, {"JOURNEYS_API__RATE": rate})).order_s for rate in ("0.001", "0"))
+    assert slow - fast == 2000.0
+
+
+def test_probes_never_give_up_an_order_where_no_tier_takes_it() -> None:
+    """It would become a dead letter of the outage."""
+    assert rules_of(load(None, {})).fetch.probes == 3
+    assert rules_of(load(None, {"JOURNEYS_ORDERS__RETRY_TIERS": "[]"})).fetch.probes == math.inf
 
 
 @pytest.mark.slow
