@@ -7,7 +7,7 @@ headers of the order message. Our own headers replace earlier ones of the same n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from journeys.errors import NotFoundYetError, OrderError, Verdict
@@ -82,13 +82,17 @@ def _delay(order: Order, error: OrderError, routes: Routes, *, others_answered: 
     return routes.retry_tiers[tried][1] if tried < len(routes.retry_tiers) else None
 
 
-def _retry(order: Order, error: OrderError, routes: Routes, delay_s: float, *, now_ms: int) -> Record:
-    """The record for the tier with the longest delay up to `delay_s`.
+def tier_of(delay_s: float, tiers: Sequence[tuple[str, float]]) -> str:
+    """The retry topic of a delay: the tier with the longest delay up to it, else the first tier.
 
     A tier holds records of similar delays, so the first record is about the first one due.
     """
-    tiers = routes.retry_tiers
-    topic = next((topic for topic, tier in reversed(tiers) if tier <= delay_s), tiers[0][0])
+    return next((topic for topic, tier_s in reversed(tiers) if tier_s <= delay_s), tiers[0][0])
+
+
+def _retry(order: Order, error: OrderError, routes: Routes, delay_s: float, *, now_ms: int) -> Record:
+    """The record for the tier of this delay."""
+    topic = tier_of(delay_s, routes.retry_tiers)
     absent = isinstance(error, NotFoundYetError)
     message = order.message
     timestamp = [] if order.timestamp_ms is None else [(RetryHeader.ORDER_TIMESTAMP, str(order.timestamp_ms))]

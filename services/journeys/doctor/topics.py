@@ -12,6 +12,7 @@ from journeys.kafka import topics
 from journeys.kafka.cluster import Cluster, Topic
 from journeys.producer import schemas
 from journeys.redact import without_credentials
+from journeys.routing import tier_of
 from journeys.settings import Settings
 from journeys.settings.values import format_duration, format_size
 
@@ -121,6 +122,9 @@ def retention(settings: Settings, found: TopicSettings) -> Finding:
     """Whether Kafka keeps each order for longer than it may have to wait in its topic."""
     waits = dict.fromkeys(settings.orders.topics, settings.settle)
     waits |= dict(settings.orders.tiers)
+    for delay_s in settings.api.empty_after if settings.orders.tiers else ():
+        topic = tier_of(delay_s, settings.orders.tiers)
+        waits[topic] = max(waits[topic], delay_s)
     waits[settings.orders.dead_letter] = 0.0
     known = {topic: wait_s for topic, wait_s in waits.items() if topic in found}
     kept = {topic: int(found[topic].get("retention.ms", _FOREVER)) for topic in known}

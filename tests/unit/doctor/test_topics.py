@@ -138,6 +138,14 @@ def test_orders_are_kept_longer_than_they_wait(name: str, config: dict[str, str]
     assert text in finding.detail
 
 
+def test_orders_without_a_journey_wait_in_a_tier_for_longer_than_its_delay() -> None:
+    """An absence of 7 days waits in the tier with the longest delay up to that."""
+    settings = load(None, {"JOURNEYS_API__EMPTY_AFTER": "7d"})
+    found = configured({TIER: {"retention.ms": str(2 * 86_400_000)}})
+    finding = topics.retention(settings, found)
+    assert (finding.status, "orders wait there for 7d" in finding.detail) == (Status.FAIL, True)
+
+
 def test_endless_retention_is_fine() -> None:
     """Kafka writes -1 for it."""
     found = configured({name: {"retention.ms": "-1"} for name in NAMES})
