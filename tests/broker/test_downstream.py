@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -19,6 +21,8 @@ from tests.downstream.warehouse import opened, query, rows, write_parquet
 from tests.support.document_blocks import commands, statements, write_files
 from tests.support.schema_pages import newest_edition_sql
 
+from journeys.avro import wire
+from journeys.avro.schema import Schema
 from journeys.producer import schemas
 from journeys.producer.channels import Channels
 from journeys_sandbox.api.generator import journey_of
@@ -43,12 +47,26 @@ def decoded(shop: Shop) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture
 def shop(stack: Stack, namespace: str) -> Iterator[Shop]:
-    """A worker has published each order twice."""
+    """A worker has published each order twice, and the events on `ads` once before under the same editions."""
     with open_shop(stack, namespace) as shop:
         shop.place(*ORDERS, *ORDERS)
         shop.crew.hire()
         shop.until_published(2 * len(ORDERS))
+        publish_older_readings(shop, "ads")
         yield shop
+
+
+def publish_older_readings(shop: Shop, channel: str) -> None:
+    """Publish each event of a channel again, as an earlier reading of its edition had it: ten positions later."""
+    schema = Schema(schemas.load(schemas.RECORDS[channel]))
+    producer = Producer({"bootstrap.servers": shop.stack.broker.bootstrap_servers})
+    for record in shop.read(shop.topic(channel)):
+        schema_id, body = wire.unframe(record.value or b"")
+        datum = schema.decode(body)
+        datum["fetched_at"] -= timedelta(milliseconds=1)
+        datum["position"] += 10
+        producer.produce(record.topic, wire.frame(schema_id, schema.encode(datum)), record.key)
+    assert producer.flush(30) == 0
 
 
 def test_committed_records_are_read_and_queried(shop: Shop, tmp_path: Path) -> None:
@@ -90,13 +108,13 @@ def newest_editions_are_whole(tables: dict[str, Path]) -> None:
     newest = query(newest_edition_sql(), **tables)
     assert sorted(row["order_id"] for row in newest) == sorted(ORDERS)
     items = " union all ".join(
-        f"select account, order_id, edition from {name}"  # noqa: S608 - the names are ours
+        f"select account, order_id, edition, fetched_at from {name}"  # noqa: S608 - the names are ours
         for name in tables
         if name != schemas.SUMMARY
     )
     counts = query(
         f"select order_id, count(*) as items from ({items}) join ({newest_edition_sql()}) "  # noqa: S608 - as above
-        "using (account, order_id, edition) group by order_id",
+        "using (account, order_id, edition, fetched_at) group by order_id",
         **tables,
     )
     assert {row["order_id"]: row["items"] for row in counts} == {order: len(journey_of(order)) for order in ORDERS}

@@ -17,8 +17,11 @@ from journeys.number import Number
 from journeys.producer import schemas
 
 
-def journey(order: str, channels: str, total: str, *, offset: int) -> Journey:
-    """A journey with an event of each channel, a day apart. The last event completes the checkout."""
+def journey(order: str, channels: str, total: str, *, offset: int, fetched_at_ms: int | None = None) -> Journey:
+    """A journey with an event of each channel, a day apart. The last event completes the checkout.
+
+    It is read at `offset` milliseconds unless the time is given.
+    """
     names = channels.split(" > ")
     events: list[dict[str, Any]] = [
         {"event_type": name, "event_at": f"2026-03-{day:02} 10:00:00"} for day, name in enumerate(names, 1)
@@ -31,16 +34,17 @@ def journey(order: str, channels: str, total: str, *, offset: int) -> Journey:
         events=tuple(events),
         total=len(events),
         shop_currency="USD",
-        fetched_at_ms=offset,
+        fetched_at_ms=offset if fetched_at_ms is None else fetched_at_ms,
     )
 
 
 def journeys() -> Iterator[Journey]:
-    """The orders of the page; the sums of the first three and of the last edition of order 4 are published ones."""
+    """The orders of the page; the sums of the first three and of the newest reading of order 4 are published ones."""
     yield journey("1", "organic-search > social-media > ads", "100", offset=0)
     yield journey("2", "ads > email", "200", offset=1)
     yield journey("3", "social-media > organic-search > social-media > ads", "150", offset=2)
     yield journey("4", "referral > direct", "45", offset=3)
+    yield journey("4", "referral > email", "48", offset=9, fetched_at_ms=8)
     yield journey("4", "email", "50", offset=9)
     yield journey("5", "ads > direct", "70", offset=4)
 
