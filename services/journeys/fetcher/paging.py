@@ -180,8 +180,8 @@ class Paging:
             shared_ids=events.shared_ids,
             is_shifted=events.is_shifted or not is_fixed or not is_cut_alike,
             consistent=is_fixed and total in (events.read, len(events.items)),
-            shop_currency=currencies[0] if currencies else None,
-            extra=pages[0].extra,
+            shop_currency=next(filter(None, currencies), "" if currencies else None),
+            extra={pointer: value for page in reversed(pages) for pointer, value in page.extra.items()},
         )
 
 

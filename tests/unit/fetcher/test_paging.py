@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+from msgspec import structs
 
 from journeys.errors import NotFoundYetError, RejectedOrderError
 from journeys.fetcher.pages import Page
@@ -114,6 +115,25 @@ def test_an_event_that_changes_between_pages_is_read_again() -> None:
     reading, asked = read(pages)
     assert reading.events == (event("e0"), event("e1"), event("e1", 1))
     assert (reading.shared_ids, reading.consistent, asked) == (2, True, [1, 2, 1, 2])
+
+
+def test_fields_beside_the_events_come_from_all_pages() -> None:
+    """Of two values for one field the earlier page's is taken."""
+    first = structs.replace(page(1, numbered(2), total=3), extra={"/a": 1})
+    second = structs.replace(page(2, numbered(1, start=2), total=3), extra={"/a": 2, "/b": "only here"})
+    reading, _ = read({1: [first], 2: [second]})
+    assert reading.extra == {"/a": 1, "/b": "only here"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "currency"), [(["", "EUR"], "EUR"), (["USD", "EUR"], "USD"), ([None, ""], ""), ([None, None], None)]
+)
+def test_the_shops_currency_is_the_first_that_is_not_empty(sent: list[str | None], currency: str | None) -> None:
+    """An empty text is taken only if no page names a currency."""
+    first = structs.replace(page(1, numbered(2), total=3), shop_currency=sent[0])
+    second = structs.replace(page(2, numbered(1, start=2), total=3), shop_currency=sent[1])
+    reading, _ = read({1: [first], 2: [second]})
+    assert reading.shop_currency == currency
 
 
 def test_the_first_page_decides_how_many_there_are() -> None:
