@@ -18,8 +18,8 @@ _DATE_TIME: Final = re.compile(
     r"(?: ?(?:Z|UTC|GMT|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?))?",
     re.ASCII | re.IGNORECASE,
 )
-_UNIX: Final = re.compile(r"(?P<s>[0-9]{9,10})(?:\.(?P<fraction>[0-9]+))?|(?P<ms>[0-9]{12,13})(?:\.[0-9]+)?", re.ASCII)
-"""Seconds from 1973 to 2286, or milliseconds of the same years. Fewer digits may be a date or an id."""
+_UNIX: Final = re.compile(r"(?P<s>[0-9]{9,10})(?:\.(?P<fraction>[0-9]+))?|(?P<ms>[0-9]{13})(?:\.[0-9]+)?", re.ASCII)
+"""Seconds from 1973 to 2286, or milliseconds from 2001 to 2286. Other numbers of digits may be a date or an id."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
