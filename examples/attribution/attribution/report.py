@@ -45,7 +45,8 @@ def channel_picture(section: Section) -> str:
 
 def channel_charts(section: Section) -> list[Chart]:
     """One chart for each channel, with one bar for each model. All bars have one scale."""
-    longest = max((_revenue(result) for results in section.channels.values() for result in results.values()), default=0)
+    revenues = [_revenue(result) for results in section.channels.values() for result in results.values()]
+    longest = max([0.0, *revenues])
     return [
         Chart(
             channel,

@@ -13,6 +13,7 @@ from tests.downstream.attribution.journeys import journey, put
 
 from attribution.cli import main
 from attribution.database import open_database
+from attribution.report import channel_charts
 from attribution.results import channel_sections, coverage, full_sections, money
 from attribution.table import channel_table
 
@@ -110,6 +111,14 @@ def test_the_page_contains_everything_and_loads_nothing(
     picture = ET.fromstring(svg.read_text())  # noqa: S314 - our own
     texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[:3] == ["Revenue by channel under each model, USD", "ads", "first"]
+
+
+def test_bars_of_refunds_alone_are_empty() -> None:
+    """No bar is longer than the scale, also if all revenue is negative."""
+    with open_database() as connection:
+        put(connection, journey("1", [("ads", 0)], "-110"), journey("2", [("email", 0)], "-10"))
+        [section] = channel_sections(connection)
+    assert all(bar.share <= 0 for chart in channel_charts(section) for bar in chart.bars)
 
 
 def test_an_empty_database_gives_an_empty_table_and_page(tmp_path: Path) -> None:
