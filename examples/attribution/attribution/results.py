@@ -108,7 +108,8 @@ def channel_sections(connection: duckdb.DuckDBPyConnection) -> list[Section]:
     for account, currency, channel, campaign, model, *numbers in connection.execute(query).fetchall():
         section = sections.setdefault((account, currency), Section(account, currency))
         result = Result(*numbers)
-        section.campaigns.setdefault((channel, campaign), {})[model] = result
+        if campaign is not None:
+            section.campaigns.setdefault((channel, campaign), {})[model] = result
         channels = section.channels.setdefault(channel, {})
         channels[model] = channels.get(model, Result()) + result
     for section in sections.values():

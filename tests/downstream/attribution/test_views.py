@@ -11,6 +11,7 @@ import pytest
 from tests.downstream.attribution.journeys import START_MS, by_channel, encoded, journey, put
 
 from attribution.database import MODELS, Settings, change_settings, replace_spend
+from attribution.results import Result, channel_sections
 
 MINUTE = 1 / 1440
 """In days."""
@@ -94,6 +95,8 @@ def test_revenue_is_in_the_shops_currency_or_else_in_the_orders(database: duckdb
         "shop": ("10", "EUR", "12", "USD"),
         "order": ("10", "EUR", None, "USD"),
         "no shop currency": ("10", "EUR", "12", None),
+        "empty shop currency": ("10", "EUR", "12", ""),
+        "small letters": ("10", "eur", None, "usd"),
         "no currency": ("10", None, "12", None),
         "huge": ("99999999999999999999999999999", "EUR", None, "USD"),
         "nothing": (None, None, None, "USD"),
@@ -107,6 +110,8 @@ def test_revenue_is_in_the_shops_currency_or_else_in_the_orders(database: duckdb
         "shop": (12, "USD"),
         "order": (10, "EUR"),
         "no shop currency": (10, "EUR"),
+        "empty shop currency": (10, "EUR"),
+        "small letters": (10, "EUR"),
         "no currency": (None, None),
         "huge": (None, None),
         "nothing": (None, None),
@@ -116,8 +121,8 @@ def test_revenue_is_in_the_shops_currency_or_else_in_the_orders(database: duckdb
         database, "select currency, orders, revenue from by_channel where model = 'linear' order by orders"
     ) == [
         ("USD", 1, 12),
-        ("EUR", 2, 20),
         (None, 3, None),
+        ("EUR", 4, 40),
     ]
     assert rows(database, "select without_conversion, without_amount from coverage") == [(1, 3)]
 
@@ -149,9 +154,28 @@ def test_costs_give_cpa_and_roas(database: duckdb.DuckDBPyConnection, tmp_path: 
         ("USD", "influencer", 40, pytest.approx(60), pytest.approx(1.5)),
     ]
     query = "select campaign, spend, roas from by_campaign where model = 'last' and currency = 'USD' order by 2"
-    assert rows(database, query) == [("", 5, 0), ("y", 6, 15), ("", 9, 0), ("x", 40, 0)]
+    assert rows(database, query) == [(None, 5, None), ("y", 6, 15), (None, 9, None), ("x", 40, 0)]
     replace_spend(database, None)
     assert rows(database, "select count(*) from spend") == [(0,)]
+
+
+def test_spend_of_a_whole_channel_is_no_cost_of_its_orders_without_a_campaign(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """It counts for the channel. Records may write a currency in small letters."""
+    put(database, *(journey(str(number), [("ads", 0)], campaigns=["x"]) for number in range(9)))
+    put(database, journey("9", [("ads", 0)], currency="usd"))
+    spend = tmp_path / "spend.csv"
+    spend.write_text("campaign,channel,currency,spend\n,ads,USD,800\n")
+    replace_spend(database, spend)
+    [section] = channel_sections(database)
+    assert section.channels["ads"]["linear"] == Result(Decimal(10), Decimal(1000), Decimal(800))
+    assert {key: results["linear"] for key, results in section.campaigns.items()} == {
+        ("ads", "x"): Result(Decimal(9), Decimal(900)),
+        ("ads", ""): Result(Decimal(1), Decimal(100)),
+    }
+    query = "select cpa, roas from by_channel where model = 'linear'"
+    assert rows(database, query) == [(80, 1.25)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
--- Orders, revenue, cost per order (CPA) and revenue per cost (ROAS) of each campaign, under each model.
+-- Orders, revenue, cost per order (CPA) and revenue per cost (ROAS) of each campaign, under each model. Spend of a whole
+-- channel is a row without a campaign (null). No orders belong to it alone, so it has neither CPA nor ROAS here.
 create or replace view by_campaign as
 select
     model, account, currency, channel, campaign,
@@ -6,7 +7,7 @@ select
     sum(revenue) as revenue,
     sum(spend) as spend,
     sum(spend) / nullif(sum(orders), 0) as cpa,
-    sum(revenue) / nullif(sum(spend), 0) as roas
+    case when campaign is not null then sum(revenue) / nullif(sum(spend), 0) end as roas
 from (
     select model, account, currency, channel, campaign, orders, revenue, null as spend from credits
     union all
