@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from tests.broker.kafka_tools import Read
+from tests.broker.kafka_tools import Read, create_topics, produce_orders
 from tests.broker.shop import Shop, open_shop
 from tests.broker.workers import until
 from tests.support.document_blocks import commands, write_files
@@ -120,7 +120,12 @@ def until_lines(count: int, path: Path) -> list[str]:
 
 
 def test_java_reader_prints_each_committed_record(shop: Shop, class_path: str, tmp_path: Path) -> None:
-    """The program of docs/consume.md prints topic, order and position of every committed record, and no other."""
+    """The program of docs/consume.md prints topic, order and position of every committed record, and no other.
+
+    It leaves out a topic of orders under the same prefix.
+    """
+    create_topics(shop.stack.broker.bootstrap_servers, shop.topic("completed"), partitions=1)
+    produce_orders(shop.stack.broker.bootstrap_servers, shop.topic("completed"), ORDERS, partitions=1)
     write_files("docs/consume.md", tmp_path)
     expected = [
         f"{record.topic} {(record.key or b'').decode()} {record.header('position') or '-'}"
