@@ -212,8 +212,10 @@ def _items(value: Any) -> list[Any]:
 
 
 def _is_nothing(value: Any, kept: Any, pointer: str) -> bool:
-    """Whether both are empty, at a place for an object or a list."""
+    """Whether both are empty, at a place for an object or a list, or for a number."""
     name, _, place = pointer[1:].partition("/")
+    if (ON_SITE | SOURCES).get(name, {}).get(place.rpartition("/")[2]) in {int, Decimal}:
+        return kept is None and value == ""
     return value in NOTHING and not _has_content(kept) and name in ON_SITE | SOURCES and (not place or place.isdigit())
 
 

@@ -11,6 +11,7 @@ The rules are read from the schema, once. A value that does not fit is coerced i
     array     an array, also as an object whose keys are all integers; an empty object is an empty array. In place of
               an item that does not fit stands a record of nulls
 
+An empty text in place of a long or a decimal is null: PHP writes null so, too.
 Any other value becomes null; its raw JSON goes to `extra` and its JSON Pointer to `misfits`. A field that the schema
 does not have goes to `extra`, even if it is named like a field of our own. Absent and null are both null.
 """
@@ -248,6 +249,8 @@ def _string(value: Json, pointer: str, unfitted: Unfitted) -> str | None:
 def _long(value: Json, pointer: str, unfitted: Unfitted) -> int | None:
     json_type = type(value)
     number: int | None = None
+    if value == "":
+        return None
     if json_type is int:
         number = value
     elif json_type is Number and (whole := scaled(value, 0, max_digits=19)) is not None and whole[1]:
@@ -265,6 +268,8 @@ def _decimal(
 ) -> Decimal | None:
     """`limit` is the least integer that has too many digits."""
     json_type = type(value)
+    if value == "":
+        return None
     if json_type is int and -limit < value < limit:
         return Decimal(value)
     number = scaled(value, scale, precision) if json_type in {str, Number} else None

@@ -59,7 +59,6 @@ def test_integers_in_other_forms_become_longs(sent: Any, kept: Any) -> None:
         (Number("9223372036854775808.0"), "9223372036854775808.0"),
         (Number("1E+300"), "1E+300"),
         (True, "true"),
-        ("", '""'),
         (" 1", '" 1"'),
         ("1e3", '"1e3"'),
         ("٣", '"٣"'),
@@ -73,6 +72,13 @@ def test_values_that_are_no_long_are_kept_raw(sent: Any, raw: str) -> None:
     assert datum["cart_viewed"]["total_quantity"] is None
     assert datum["misfits"] == ["/cart_viewed/total_quantity"]
     assert datum["extra"] == {"/cart_viewed/total_quantity": raw}
+
+
+def test_an_empty_text_is_no_number_and_no_misfit() -> None:
+    """The field is null, as if it had been sent so."""
+    datum = coerced({"cart_viewed": {"total_quantity": "", "total_price": ""}, "creator": {"creator_cost": ""}})
+    assert datum == coerced({"cart_viewed": {}, "creator": {}})
+    assert (datum["misfits"], datum["extra"]) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,6 @@ def test_more_than_nine_decimals_are_rounded_and_kept_raw(sent: str, kept: str) 
         "129.990000000001",
         "USD 5",
         "1,299.00",
-        "",
         " 5",
         "NaN",
         True,
@@ -283,6 +288,8 @@ def test_a_name_with_a_lone_surrogate_has_a_pointer() -> None:
         ({"checkout_completed": None}, []),
         ({"checkout_completed": {"total_price": 0, "currency": "", "other_order_id": None}}, []),
         ({"checkout_completed": {"total_price": Number("0.00"), "shop_currency_total_price": "0"}}, []),
+        ({"checkout_completed": {"total_price": "", "currency": "", "other_order_id": ""}}, []),
+        ({"cart_viewed": {"total_quantity": "", "total_price": ""}}, []),
         ({"checkout_completed": {"total_price": 0, "currency": "EUR"}}, ["checkout_completed"]),
         ({"checkout_completed": {"other_order_id": 0}}, ["checkout_completed"]),
         ({"checkout_completed": {"total_price": "free"}}, ["checkout_completed"]),
