@@ -495,7 +495,7 @@ DEFECTS: dict[str, Defect] = {
     "no-bound": _of(50, NoBound),
     "never-resumed": _of(50, NeverResumed),
     "starved-heir": _of(300, StarvedHeir),
-    "hold-up-untold": _of(200, HoldUpUntold),
+    "hold-up-untold": _of(400, HoldUpUntold),
     "anonymous-letter": _of(50, AnonymousLetter),
     "recreation-unnoticed": _of(200, RecreationUnnoticed),
     "one-event-per-id": _of(50, OneEventPerId),
