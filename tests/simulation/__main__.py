@@ -95,8 +95,9 @@ def _prove(jobs: int) -> int:
 
 
 def _find(name: str) -> tuple[str, Outcome | None]:
-    """The first seed that a defect does not survive."""
-    outcomes = (run(seed, defect=name) for seed in range(DEFECTS[name].within))
+    """The first of its seeds that a defect does not survive."""
+    defect = DEFECTS[name]
+    outcomes = (run(seed, defect=name) for seed in range(defect.first, defect.first + defect.within))
     return name, next((outcome for outcome in outcomes if outcome.violation is not None), None)
 
 

@@ -444,24 +444,25 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
-    """A defect, and within how many seeds the simulation must find it."""
+    """A defect, and within how many seeds, from `first` on, the simulation must find it."""
 
     parts: Callable[[], Parts]
     within: int
     what: str
+    first: int = 0
 
 
-def _of(within: int, made: type) -> Defect:
+def _of(within: int, made: type, *, first: int = 0) -> Defect:
     """A class in place of the one that it is derived from."""
     what = (made.__doc__ or "").splitlines()[0]
     if issubclass(made, OrderConsumer):
-        return Defect(parts=lambda: Parts(consumer=made), within=within, what=what)
+        return Defect(parts=lambda: Parts(consumer=made), within=within, what=what, first=first)
     if issubclass(made, Publisher):
-        return Defect(parts=lambda: Parts(publisher=made), within=within, what=what)
+        return Defect(parts=lambda: Parts(publisher=made), within=within, what=what, first=first)
     if issubclass(made, GroupStart):
-        return Defect(parts=lambda: Parts(start=made), within=within, what=what)
+        return Defect(parts=lambda: Parts(start=made), within=within, what=what, first=first)
     replaced = made.__bases__[0].__name__
-    return Defect(parts=lambda: Parts(assembled={replaced: made}), within=within, what=what)
+    return Defect(parts=lambda: Parts(assembled={replaced: made}), within=within, what=what, first=first)
 
 
 DEFECTS: dict[str, Defect] = {
@@ -495,7 +496,7 @@ DEFECTS: dict[str, Defect] = {
     "no-bound": _of(50, NoBound),
     "never-resumed": _of(50, NeverResumed),
     "starved-heir": _of(300, StarvedHeir),
-    "hold-up-untold": _of(400, HoldUpUntold),
+    "hold-up-untold": _of(50, HoldUpUntold, first=250),
     "anonymous-letter": _of(50, AnonymousLetter),
     "recreation-unnoticed": _of(200, RecreationUnnoticed),
     "one-event-per-id": _of(50, OneEventPerId),
