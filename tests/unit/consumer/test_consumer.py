@@ -294,10 +294,11 @@ def test_error_of_a_topic_is_an_obstacle_until_the_topic_is_back() -> None:
         bench.kafka.gives = {"poll": Message(error=NOT_THERE), "list_topics": Metadata(NOT_THERE)}
         bench.consumer.poll(0.1, 1)
         assert bench.consumer.obstacle == "UNKNOWN_TOPIC_OR_PART: no such topic"
-        bench.kafka.gives = {"poll": Message(topic="other"), "list_topics": DOWN}
-        bench.now += 10.0
-        bench.consumer.poll(0.1, 1)
-        assert bench.consumer.obstacle is not None
+        for answer in (DOWN, Metadata(NOT_THERE)):
+            bench.kafka.gives = {"poll": Message(topic="other"), "list_topics": answer}
+            bench.now += 10.0
+            bench.consumer.poll(0.1, 1)
+            assert bench.consumer.obstacle is not None
         bench.kafka.gives = {"list_topics": DOWN, **back}
         bench.now += 10.0
         bench.consumer.poll(0.1, 1)
