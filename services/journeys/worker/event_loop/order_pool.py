@@ -195,5 +195,5 @@ class OrderPool:
 
 
 def _used_up_tiers(order: Order | None, error: OrderError) -> bool:
-    """Whether a dead letter had no retry tier left: then the fault is its own or passes, and is no part of a flood."""
-    return error.verdict is not Verdict.DEAD_LETTER and order is not None
+    """Whether a dead letter comes from the last retry tier: then the fault is its own, and no part of a flood."""
+    return error.verdict is not Verdict.DEAD_LETTER and order is not None and order.attempt > 0

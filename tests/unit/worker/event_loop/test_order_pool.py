@@ -109,7 +109,7 @@ def results_of(
     routes: Routes = ROUTES,
     attempt: int = 1,
 ) -> list[FinishedOrder]:
-    """What a pool makes of the orders that `work` brings, each in this attempt, whose fetch fails with `error`."""
+    """The results of a pool. `work` brings it orders, each in this attempt; their fetch fails with `error`."""
 
     async def read(message: OrderMessage) -> Order:
         return Order(
@@ -280,17 +280,19 @@ def test_answers_before_an_order_was_read_say_nothing_about_it() -> None:
     assert gate.since == 4000.0
 
 
-def test_dead_letters_of_failures_that_pass_are_no_flood() -> None:
-    """Without a retry tier an outage makes some; they must not hold the worker once the API is back."""
-    gate = Watch()
+def test_only_dead_letters_from_the_last_tier_are_no_part_of_a_flood() -> None:
+    """Without a retry tier every dead letter counts: nothing else stops a worker whose orders all fail."""
+    gates = [Watch(), Watch()]
 
     async def work(pool: OrderPool, _results: ResultQueue) -> None:
         pool.submit([admitted(1)])
         await asyncio.sleep(1)
 
     none = Routes(group="journeys", retry_tiers=(), dead_letter="orders.dead-letter", empty_after=())
-    [finished] = results_of(gate, PASSING, work, routes=none, attempt=0)
-    assert (finished.outcome, gate.dead) == ("dead-lettered", [False])
+    for gate, routes, attempt in zip(gates, (ROUTES, none), (1, 0), strict=True):
+        [finished] = results_of(gate, PASSING, work, routes=routes, attempt=attempt)
+        assert finished.outcome == "dead-lettered"
+    assert [gate.dead for gate in gates] == [[False], [True]]
 
 
 def test_no_order_begins_while_the_gate_is_held() -> None:
