@@ -49,7 +49,7 @@ def parsed(parse: Callable[[], T], option: str) -> T:
 
 def time_ms(text: str | None, option: str) -> int | None:
     """The time of an option, milliseconds since the epoch. Raises BadParameter for a text that is no time or age."""
-    from journeys.dead_letters.filters import parse_time
+    from journeys.settings.values import parse_time
 
     return None if text is None else parsed(lambda: parse_time(text, now_ms=now_ms()), option)
 

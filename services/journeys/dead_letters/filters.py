@@ -5,10 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from journeys.dead_letters.letters import Letter
-from journeys.settings.values import parse_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +56,3 @@ def parse_position(text: str, *, topic: str) -> tuple[int, int]:
     if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
         raise ValueError(f"must be a position in {topic}: partition/offset, such as 0/17")
     return int(parts[0]), int(parts[1])
-
-
-def parse_time(text: str, *, now_ms: int) -> int:
-    """Milliseconds since the epoch of an ISO time (UTC if it names no zone), or of an age such as `2h`.
-
-    Raises ValueError for any other text.
-    """
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    else:
-        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    try:
-        return now_ms - round(parse_duration(text) * 1000)
-    except ValueError:
-        raise ValueError("must be a time such as 2026-11-25T10:00Z, or an age such as 2h") from None

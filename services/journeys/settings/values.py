@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,23 @@ def parse_duration(value: Any) -> float:
     if not 0 <= seconds <= _LONGEST:
         raise ValueError(f"must be a duration of 0 to {format_duration(_LONGEST)}")
     return float(seconds)
+
+
+def parse_time(text: str, *, now_ms: int) -> int:
+    """Milliseconds since the epoch of an ISO time (UTC if it names no zone), or of an age such as `2h`.
+
+    Raises ValueError for any other text.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    else:
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    try:
+        return now_ms - round(parse_duration(text) * 1000)
+    except ValueError:
+        raise ValueError("must be a time such as 2026-11-25T10:00Z, or an age such as 2h") from None
 
 
 def format_duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from journeys.dead_letters.filters import Filter, oldest, parse_position, parse_time
+from journeys.dead_letters.filters import Filter, oldest, parse_position
 from journeys.dead_letters.letters import Letter, State
 from journeys.model import Position
 
@@ -74,29 +74,6 @@ def test_limit_takes_the_oldest() -> None:
     ]
     assert [letter.position.offset for letter in oldest(letters, 3)] == [4, 6, 5]
     assert [letter.position.offset for letter in oldest(letters, None)] == [4, 6, 5, 3]
-
-
-@pytest.mark.parametrize(
-    ("text", "at_ms"),
-    [
-        ("2h", NOW_MS - 2 * HOUR_MS),
-        ("1.5d", NOW_MS - 36 * HOUR_MS),
-        ("2025-11-25T09:00", NOW_MS - HOUR_MS),
-        ("2025-11-25T10:00:00+02:00", NOW_MS - 2 * HOUR_MS),
-        ("2025-11-25", NOW_MS - 10 * HOUR_MS),
-        ("2025-11-25T09:59:59.500Z", NOW_MS - 500),
-    ],
-)
-def test_time_is_an_iso_time_or_an_age(text: str, at_ms: int) -> None:
-    """A time without a zone is UTC."""
-    assert parse_time(text, now_ms=NOW_MS) == at_ms
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "-2h", "2 weeks", "25.11.2025", "9" * 306 + "s"])
-def test_unreadable_time_is_refused(text: str) -> None:
-    """The error shows both forms."""
-    with pytest.raises(ValueError, match=re.escape("2026-11-25T10:00Z")):
-        parse_time(text, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize("text", ["0/17", "orders.dead-letter/0/17"])

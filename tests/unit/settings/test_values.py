@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.wrong_settings import problems
 
 from journeys.settings import load
-from journeys.settings.values import format_duration, format_size, parse_duration, parse_size
+from journeys.settings.values import format_duration, format_size, parse_duration, parse_size, parse_time
+
+NOW_MS = 1_764_064_800_000  # 2025-11-25T10:00:00Z
+HOUR_MS = 3_600_000
 
 
 @pytest.mark.parametrize("url", ["registry:8081", "ftp://x", "http://", "http://x?y=1", "http://x y", "http://x:port"])
@@ -48,3 +53,26 @@ def test_invalid_durations_are_refused(value: object) -> None:
 def test_invalid_rates_are_refused(rate: str) -> None:
     """The problem names the setting and says what it may be."""
     assert problems({"JOURNEYS_API__RATE": rate}) == {"JOURNEYS_API__RATE": "must be a number of 0 or more, or auto"}
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        ("2h", NOW_MS - 2 * HOUR_MS),
+        ("1.5d", NOW_MS - 36 * HOUR_MS),
+        ("2025-11-25T09:00", NOW_MS - HOUR_MS),
+        ("2025-11-25T10:00:00+02:00", NOW_MS - 2 * HOUR_MS),
+        ("2025-11-25", NOW_MS - 10 * HOUR_MS),
+        ("2025-11-25T09:59:59.500Z", NOW_MS - 500),
+    ],
+)
+def test_time_is_an_iso_time_or_an_age(text: str, at_ms: int) -> None:
+    """A time without a zone is UTC."""
+    assert parse_time(text, now_ms=NOW_MS) == at_ms
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "-2h", "2 weeks", "25.11.2025", "9" * 306 + "s"])
+def test_unreadable_time_is_refused(text: str) -> None:
+    """The error shows both forms."""
+    with pytest.raises(ValueError, match=re.escape("2026-11-25T10:00Z")):
+        parse_time(text, now_ms=NOW_MS)
