@@ -76,7 +76,8 @@ async def fetch_journey(order_id: str, settings: Settings | None = None) -> Jour
             raise HaltError(f"the API is not asked any more: {shut.result()}")
         finally:
             task.cancel()
-            await asyncio.wait({task})  # it must not outlive the client, also if the caller is cancelled
+            # It must not outlive the client, also if the caller is cancelled.
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def fetch_schema_ids(settings: Settings | None = None) -> dict[str, int]:

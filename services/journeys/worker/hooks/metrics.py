@@ -72,8 +72,8 @@ class MetricsHook:
                 self._metrics.observe("request.seconds", seconds, outcome)
                 if outcome not in _NO_FAILURES:
                     self._metrics.count("request.failures", outcome)
-                if self._verdicts.get(outcome) is Verdict.SLOW_DOWN:
-                    self._metrics.count("requests.throttled")
+                    if self._verdicts.get(outcome) is Verdict.SLOW_DOWN:
+                        self._metrics.count("requests.throttled")
             case JourneyFetched(journey):
                 self._fetched(journey)
             case ExtraPageRequested():
