@@ -1,6 +1,6 @@
 """Run Apache Kafka, a schema registry and a stand-in for the order-event API for a worker, until Ctrl-C.
 
-The first start downloads Kafka and the registry (about 250 MB). The worker's settings go to stdout, as
+The first start downloads Kafka and the registry (about 200 MB). The worker's settings go to stdout, as
 `export NAME=value` lines. `python -m journeys_sandbox.api` runs the stand-in alone, with more options.
 """
 

@@ -102,7 +102,7 @@ class ModelEnd:
         self._offset = offset
 
     def error(self) -> KafkaError:
-        """That there is nothing more to read."""
+        """The code for the end of a partition."""
         return KafkaError(KafkaError._PARTITION_EOF)
 
     def topic(self) -> str:

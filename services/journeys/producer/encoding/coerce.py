@@ -11,7 +11,7 @@ The rules are read from the schema, once. A value that does not fit is coerced i
     array     an array, also as an object whose keys are all integers; an empty object is an empty array. In place of
               an item that does not fit stands a record of nulls
 
-An empty text in place of a long or a decimal is null: PHP writes null so, too.
+An empty text in place of a long or a decimal is null, as it is for no number in PHP.
 Any other value becomes null; its raw JSON goes to `extra` and its JSON Pointer to `misfits`. A field that the schema
 does not have goes to `extra`, even if it is named like a field of our own. Absent and null are both null.
 """

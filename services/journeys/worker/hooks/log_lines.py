@@ -222,7 +222,7 @@ class LogHook:
 
 
 def _way(order: FinishedOrder, sent_to: Position | None) -> dict[str, str]:
-    """Where a failed order came from first, and where it is now. `position` is where it was read last.
+    """The first position of a failed order, and the place of its retry or dead letter. `position` is its last reading.
 
     If Kafka did not say where the record is, `sent_to` is its topic alone.
     """
