@@ -106,7 +106,10 @@ class OrderConsumer:
         self.joined = False
         """Whether the group took this member in. Until then it refuses offsets: poll first."""
         self._obstacles: dict[str | None, str] = {None: "not a member of the group yet"}
-        self._broker_error = ""
+        self._broker_error: KafkaError | None = None
+        """The newest error of a connection; None once a broker has answered since."""
+        self._named_code: int | None = None
+        """The code of the error that the obstacle of the brokers names."""
         self._ends: dict[Partition, int] = {}
         self._monotonic = monotonic
         self._asked_at = 0.0
@@ -141,7 +144,7 @@ class OrderConsumer:
 
         Returns at most `limit` messages; `limit` is at least 1. Raises HaltError for an error that does not pass.
         """
-        if self._obstacles:
+        if self._obstacles or self._broker_error is not None:
             self._ask_again()
         first = self._consumer.poll(timeout_s)
         if first is None:
@@ -235,24 +238,34 @@ class OrderConsumer:
 
     def _noted(self, error: KafkaError) -> None:
         """Note an error of a connection. They come to nothing, unless no broker is left."""
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own name for its error
-            self._obstacles[_NO_BROKER] = f"no broker answers ({self._broker_error or described(error)})"
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own name for its error
+            self._broker_error = error
         else:
-            self._broker_error = described(error)
+            self._name(self._broker_error or error)
+
+    def _name(self, error: KafkaError) -> None:
+        self._named_code = error.code()
+        self._obstacles[_NO_BROKER] = f"no broker answers ({described(error)})"
 
     def _ask_again(self) -> None:
         """Remove the obstacles that are gone: librdkafka reports that brokers and topics went, not that they returned.
 
+        If no broker answers, name the newest error of a connection, unless one of its kind is named: their texts differ
+        by milliseconds. librdkafka says that all brokers are down at most each 10 s (measured on librdkafka 2.16).
         Blocks for half a second at most, every two seconds.
         """
         gone = [name for name in self._obstacles if name is not None]
-        if not gone or self._monotonic() - self._asked_at < _ASK_AGAIN_S:
+        if not (gone or self._broker_error is not None) or self._monotonic() - self._asked_at < _ASK_AGAIN_S:
             return
         self._asked_at = self._monotonic()
         try:
             topics = self._consumer.list_topics(timeout=0.5).topics
         except KafkaException:
+            newest = self._broker_error
+            if newest is not None and (_NO_BROKER not in gone or newest.code() != self._named_code):
+                self._name(newest)
             return
+        self._broker_error = None
         for name in gone:
             if name == _NO_BROKER or (name in topics and topics[name].error is None):
                 del self._obstacles[name]

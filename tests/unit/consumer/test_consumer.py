@@ -283,6 +283,7 @@ class Metadata:
 
 
 DOWN = KafkaError(KafkaError._TRANSPORT, "connection refused")
+NOT_TRUSTED = KafkaError(KafkaError._SSL, "certificate verify failed")
 ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
 
 
@@ -323,6 +324,49 @@ def test_lost_brokers_are_an_obstacle_until_one_answers() -> None:
     bench.now = 20.0
     bench.consumer.poll(0.1, 1)
     assert bench.consumer.obstacle is None
+
+
+def test_newest_error_is_named_while_no_broker_answers() -> None:
+    """No report that all brokers are down is needed. One of the same kind changes nothing: only times differ."""
+    bench = Bench()
+    bench.rebalance("on_assign")
+    bench.kafka.gives = {"list_topics": DOWN}
+    seen = []
+    for error in (DOWN, KafkaError(KafkaError._TRANSPORT, "refused after 2 ms"), NOT_TRUSTED):
+        bench.config["error_cb"](error)
+        bench.now += 10.0
+        bench.consumer.poll(0.1, 1)
+        seen.append(bench.consumer.obstacle)
+    refused = "no broker answers (_TRANSPORT: connection refused)"
+    expired = "no broker answers (_SSL: certificate verify failed; has the certificate of the broker expired?)"
+    assert seen == [refused, refused, expired]
+
+
+def test_errors_before_the_last_answer_are_not_named() -> None:
+    """The brokers may be gone for another reason the next time."""
+    bench = Bench()
+    bench.rebalance("on_assign")
+    for error in (NOT_TRUSTED, ALL_DOWN):
+        bench.config["error_cb"](error)
+    bench.kafka.gives = {"list_topics": Metadata()}
+    bench.now += 10.0
+    bench.consumer.poll(0.1, 1)
+    assert bench.consumer.obstacle is None
+    bench.config["error_cb"](ALL_DOWN)
+    assert bench.consumer.obstacle == "no broker answers (_ALL_BROKERS_DOWN: 1/1 brokers are down)"
+
+
+def test_lost_connection_is_no_obstacle_while_another_broker_answers() -> None:
+    """It is asked about once; the next error is asked about anew."""
+    bench = Bench()
+    bench.rebalance("on_assign")
+    bench.kafka.gives = {"list_topics": Metadata()}
+    for questions in (1, 2):
+        bench.config["error_cb"](DOWN)
+        for _ in range(3):
+            bench.now += 10.0
+            bench.consumer.poll(0.1, 1)
+        assert (bench.consumer.obstacle, bench.kafka.asked.count("list_topics")) == (None, questions)
 
 
 @pytest.mark.parametrize("error", [LATE, NOT_THERE])
