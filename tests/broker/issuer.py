@@ -15,11 +15,12 @@ from urllib.parse import parse_qs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request for a token: its path, the client's id and secret, and the form."""
+    """One request for a token: its path, the client's id and secret, the form, and its token's end in unix seconds."""
 
     path: str
     credentials: str
     form: dict[str, list[str]]
+    token_ends: int
 
 
 class Issuer:
@@ -40,9 +41,10 @@ class Issuer:
                     path=self.path,
                     credentials=base64.b64decode(encoded).decode(),
                     form=parse_qs(self.rfile.read(length).decode()),
+                    token_ends=int(time.time()) + lifetime_s,
                 )
                 issuer.asked.append(request)
-                token = _token(request.credentials.partition(":")[0], lifetime_s)
+                token = _token(request.credentials.partition(":")[0], request.token_ends)
                 body = json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": lifetime_s}).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -73,9 +75,8 @@ class Issuer:
         self._thread.join()
 
 
-def _token(subject: str, lifetime_s: int) -> str:
+def _token(subject: str, ends: int) -> str:
     """A JSON Web Token without a signature (RFC 7519, section 6)."""
-    now = int(time.time())
-    parts = {"alg": "none"}, {"sub": subject, "iat": now, "exp": now + lifetime_s}
+    parts = {"alg": "none"}, {"sub": subject, "iat": int(time.time()), "exp": ends}
     encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
     return ".".join((*encoded, ""))
