@@ -273,16 +273,17 @@ def test_worker_waits_for_a_right_that_is_taken_away_at_work(cluster: Cluster) -
         until_done(cluster, orders)
         cluster.revoke(user, taken)
         more = place(cluster)
-        [forbidden] = worker.until("topic.forbidden")
+        forbidden = worker.until("topic.forbidden")[0]
         assert forbidden["topic"].startswith("journey.")
         assert "Write" in forbidden["remedy"]
         found = reasons(address)
         assert list(found) == ["topic"]
-        assert found["topic"].startswith(f"{forbidden['topic']} takes no records: TOPIC_AUTHORIZATION_FAILED")
+        assert re.match(r"journey\.\S+ takes no records: TOPIC_AUTHORIZATION_FAILED", found["topic"])
         cluster.grant(user, [taken])
         until_done(cluster, more)
         until(lambda: reasons(address) == {}, "the worker to be ready")
-        assert [line["topic"] for line in worker.until("topic.allowed")] == [forbidden["topic"]]
+        [allowed] = worker.until("topic.allowed")
+        assert allowed["topic"] == worker.lines("topic.forbidden")[-1]["topic"], "Kafka may name another one each time"
         assert worker.stop() == 0, worker.raw()
 
 

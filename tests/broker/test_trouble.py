@@ -167,8 +167,8 @@ def test_slow_order_is_named_until_it_ends(stack: Stack, namespace: str) -> None
         assert found["journeys_unready"] == {(name,): 0 for name in UNREADY}
         shop.until_published(2)
         until(lambda: (degraded(address), oldest_order(address)) == ({}, None), "its end")
-        [line] = worker.lines("order.slow")
-        assert (line["order_id"], line["position"]) == (slow, f"{shop.orders}/0/0")
+        [line] = [line for line in worker.lines("order.slow") if line["order_id"] == slow]
+        assert line["position"] == f"{shop.orders}/0/0"
         assert line["tries"] >= 1
         assert line["last_failure"].startswith("status-503 ")
         assert worker.stop() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 
@@ -46,7 +47,10 @@ def test_progress_bar_leaves_stdout_alone() -> None:
             check=True,
         )
         assert done.stdout == "a line\n"
-        assert "1/2" in os.read(terminal, 65536).decode()
+        shown = b""
+        while b"1/2" not in shown and select.select([terminal], [], [], 10)[0]:
+            shown += os.read(terminal, 65536)
+        assert b"1/2" in shown
     finally:
         os.close(terminal)
         os.close(stderr)
