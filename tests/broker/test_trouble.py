@@ -95,7 +95,7 @@ def test_few_orders_whose_every_request_fails_are_reported(stack: Stack, namespa
         until(lambda: "failing" in degraded(address), "the reason")
         assert re.match(r"all requests failed since the last answer \(\d+\)", degraded(address)["failing"])
         assert "status-503" in worker.until("api.failing")[0]["reason"]
-        assert reasons(address) == {}
+        until(lambda: reasons(address) == {}, "a ready worker")
         assert measured(address)["journeys_degraded"]["failing",] == 1
         shop.api.change("")
         shop.until_published(1)
