@@ -57,6 +57,8 @@ _HALTS = {
 """The errors that do not pass, with what each means. `topic` is the topic of the error, or all topics of the group."""
 _NO_BROKER = "no broker"
 """Stands for the brokers among topics: no topic has a name with a space."""
+_ANY_TOPIC = "__consumer_offsets"
+"""A topic to ask about when only an answer matters. About all topics of a cluster, it may have megabytes."""
 _ASK_AGAIN_S = 2.0
 """The time between two questions whether an obstacle is gone."""
 _OBSTACLES = {
@@ -254,20 +256,22 @@ class OrderConsumer:
         by milliseconds. librdkafka says that all brokers are down at most each 10 s (measured on librdkafka 2.16).
         Blocks for half a second at most, every two seconds.
         """
-        gone = [name for name in self._obstacles if name is not None]
-        if not (gone or self._broker_error is not None) or self._monotonic() - self._asked_at < _ASK_AGAIN_S:
+        topics = [name for name in self._obstacles if name is not None and name != _NO_BROKER]
+        in_doubt = self._broker_error is not None or _NO_BROKER in self._obstacles
+        if not (topics or in_doubt) or self._monotonic() - self._asked_at < _ASK_AGAIN_S:
             return
         self._asked_at = self._monotonic()
         try:
-            topics = self._consumer.list_topics(timeout=0.5).topics
+            known = self._consumer.list_topics(None if topics else _ANY_TOPIC, timeout=0.5).topics
         except KafkaException:
             newest = self._broker_error
-            if newest is not None and (_NO_BROKER not in gone or newest.code() != self._named_code):
+            if newest is not None and (_NO_BROKER not in self._obstacles or newest.code() != self._named_code):
                 self._name(newest)
             return
         self._broker_error = None
-        for name in gone:
-            if name == _NO_BROKER or (name in topics and topics[name].error is None):
+        self._obstacles.pop(_NO_BROKER, None)
+        for name in topics:
+            if name in known and known[name].error is None:
                 del self._obstacles[name]
 
     def _read(self, message: Any) -> OrderMessage | None:

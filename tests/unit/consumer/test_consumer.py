@@ -89,6 +89,7 @@ class Librdkafka:
         self.callbacks: dict[str, Callable[..., None]] = {}
         self.unassigned: list[list[Partition]] = []
         self.asked: list[str] = []
+        self.arguments: dict[str, tuple[Any, ...]] = {}
         self.closed = threading.Event()
 
     def subscribe(self, _: list[str], **callbacks: Callable[..., None]) -> None:
@@ -98,7 +99,7 @@ class Librdkafka:
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         """Remember them; or an error."""
         self.unassigned.append([(each.topic, each.partition) for each in partitions])
-        self._give("incremental_unassign")
+        self._give("incremental_unassign", (partitions,))
 
     def close(self) -> None:
         """Tell of the partitions that go, as librdkafka does."""
@@ -106,10 +107,11 @@ class Librdkafka:
         self.closed.set()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *_, **__: self._give(name)
+        return lambda *arguments, **__: self._give(name, arguments)
 
-    def _give(self, name: str) -> Any:
+    def _give(self, name: str, arguments: tuple[Any, ...]) -> Any:
         self.asked.append(name)
+        self.arguments[name] = arguments
         given = self.gives.get(name)
         if isinstance(given, KafkaError):
             raise KafkaException(given)
@@ -367,6 +369,7 @@ def test_lost_connection_is_no_obstacle_while_another_broker_answers() -> None:
             bench.now += 10.0
             bench.consumer.poll(0.1, 1)
         assert (bench.consumer.obstacle, bench.kafka.asked.count("list_topics")) == (None, questions)
+        assert bench.kafka.arguments["list_topics"] == ("__consumer_offsets",), "not about all topics of a cluster"
 
 
 @pytest.mark.parametrize("error", [LATE, NOT_THERE])
