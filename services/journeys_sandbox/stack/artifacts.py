@@ -105,7 +105,7 @@ def registry_home(progress: Progress | None = None) -> Path:
     with _locked(cache):
         if not home.exists():
             _sweep(cache)
-            _unpack(archive, home)
+            unpack(archive, home)
     return home
 
 
@@ -225,11 +225,13 @@ def _is_whole(path: Path, pin: Pin) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == pin.sha256
 
 
-def _unpack(archive: Path, home: Path) -> None:
+def unpack(archive: Path, home: Path) -> None:
     """Unpack beside the target, then rename, so that a half-unpacked archive never has the final name."""
     with tempfile.TemporaryDirectory(prefix=".part-", dir=home.parent) as part:
         with tarfile.open(archive) as tar:
-            tar.extractall(part, filter="data")
+            if data_filter := getattr(tarfile, "data_filter", None):  # Python 3.11.4 and later (PEP 706)
+                tar.extraction_filter = data_filter
+            tar.extractall(part)  # noqa: S202 - the archive is pinned by its sha256
         fresh = Path(part, "fresh")
         fresh.mkdir()
         for entry in [entry for entry in Path(part).iterdir() if entry != fresh]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from journeys.errors import SetupError
-from journeys_sandbox.stack.artifacts import DownloadError, Pin, cache_directory, fetch_all, parse_pins
+from journeys_sandbox.stack.artifacts import DownloadError, Pin, cache_directory, fetch_all, parse_pins, unpack
 
 CONTENT = b"a jar" * 100
 PIN = Pin(sha256=hashlib.sha256(CONTENT).hexdigest(), size=len(CONTENT), group="g", name="jar", version="1")
@@ -95,3 +96,20 @@ def test_the_cache_directory_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     own = Path(__file__).parents[4] / ".cache"
     assert cache_directory() == (own if (own / "files").exists() else tmp_path / "journeys")
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_archive_is_unpacked_with_and_without_filters_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, old: bool
+) -> None:
+    """Before Python 3.11.4, as Debian 12 has it, `tarfile` knows no filters (PEP 706)."""
+    (tmp_path / "jar").write_bytes(CONTENT)
+    archive = tmp_path / "archive.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(tmp_path / "jar", "lib/jar")
+    if old:
+        extract = tarfile.TarFile.extractall
+        monkeypatch.setattr(tarfile.TarFile, "extractall", lambda tar, path: extract(tar, path, filter="data"))
+        monkeypatch.delattr(tarfile, "data_filter")
+    unpack(archive, tmp_path / "home")
+    assert [(file.name, file.read_bytes()) for file in (tmp_path / "home").rglob("jar")] == [("jar", CONTENT)]
