@@ -1,4 +1,4 @@
-"""The meaning of confluent_kafka's KafkaError, and the logger of librdkafka."""
+"""The meaning of confluent_kafka's KafkaError, and what its clients share: a logger, and a topic to ask about."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from confluent_kafka import KafkaError
 LOGGER: Final = logging.getLogger("librdkafka")
 """Takes the log lines of a client. A worker writes them (`logs`). Commands do not: they report an error in one line."""
 LOGGER.addHandler(logging.NullHandler())  # else Python writes warnings to stderr
+
+ANY_TOPIC: Final = "__consumer_offsets"
+"""A topic to ask about if only an answer matters. It is small, even if it denies access; about all topics, it may have
+megabytes."""
 
 _NOT_TRUSTED: Final = "certificate verify failed"
 """OpenSSL's words for each fault of a broker's certificate. librdkafka adds advice about `ssl.ca.location` alone."""

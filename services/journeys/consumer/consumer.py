@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from journeys.errors import HaltError, SettingsError
-from journeys.kafka_errors import LOGGER, described, is_fatal
+from journeys.kafka_errors import ANY_TOPIC, LOGGER, described, is_fatal
 from journeys.model import TIMES_MS, OrderMessage, Position
 
 Partition = tuple[str, int]
@@ -57,8 +57,6 @@ _HALTS = {
 """The errors that do not pass, with what each means. `topic` is the topic of the error, or all topics of the group."""
 _NO_BROKER = "no broker"
 """Stands for the brokers among topics: no topic has a name with a space."""
-_ANY_TOPIC = "__consumer_offsets"
-"""A topic to ask about when only an answer matters. About all topics of a cluster, it may have megabytes."""
 _ASK_AGAIN_S = 2.0
 """The time between two questions whether an obstacle is gone."""
 _OBSTACLES = {
@@ -262,7 +260,7 @@ class OrderConsumer:
             return
         self._asked_at = self._monotonic()
         try:
-            known = self._consumer.list_topics(None if topics else _ANY_TOPIC, timeout=0.5).topics
+            known = self._consumer.list_topics(None if topics else ANY_TOPIC, timeout=0.5).topics
         except KafkaException:
             newest = self._broker_error
             if newest is not None and (_NO_BROKER not in self._obstacles or newest.code() != self._named_code):

@@ -37,15 +37,13 @@ from typing import Any, TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from journeys.errors import HaltError, SettingsError
-from journeys.kafka_errors import LOGGER, described, is_fatal
+from journeys.kafka_errors import ANY_TOPIC, LOGGER, described, is_fatal
 from journeys.model import GroupOffsets, OffsetCommit, Position, Record
 from journeys.producer.replicas import shortage
 from journeys.producer.statistics import ProducerStatistics
 
 _SLICE_S = 0.5
 """The most seconds of one call into librdkafka. After each, the deadline is checked."""
-_ANY_TOPIC = "__consumer_offsets"
-"""A topic to ask about, only to be connected. The answer is small, even if it denies access."""
 _INTERNAL = ("__consumer_offsets", "__transaction_state")
 """Kafka's own topics that a transaction writes to. A client may not see them."""
 _CAREFUL_BYTES = 64 * 1024
@@ -257,7 +255,7 @@ class Publisher:
         # server, and then to the same broker by its advertised name; the second answer comes from there. Without these
         # requests a start took 0.06 or 0.5 s longer, by chance (measured with benchmarks.start).
         for _ in range(2):
-            producer.list_topics(_ANY_TOPIC, self._slice(deadline))
+            producer.list_topics(ANY_TOPIC, self._slice(deadline))
         producer.init_transactions(self._slice(deadline))
 
     def _shortages(self, producer: Producer) -> Iterator[str]:
