@@ -15,12 +15,11 @@ from urllib.parse import parse_qs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request for a token: its path, the client's id and secret, the form, and its token's end in unix seconds."""
+    """One request for a token: its path, the client's id and secret, and the form."""
 
     path: str
     credentials: str
     form: dict[str, list[str]]
-    token_ends: int
 
 
 class Issuer:
@@ -41,10 +40,9 @@ class Issuer:
                     path=self.path,
                     credentials=base64.b64decode(encoded).decode(),
                     form=parse_qs(self.rfile.read(length).decode()),
-                    token_ends=int(time.time()) + lifetime_s,
                 )
                 issuer.asked.append(request)
-                token = _token(request.credentials.partition(":")[0], request.token_ends)
+                token = _token(request.credentials.partition(":")[0], lifetime_s)
                 body = json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": lifetime_s}).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -75,8 +73,9 @@ class Issuer:
         self._thread.join()
 
 
-def _token(subject: str, ends: int) -> str:
+def _token(subject: str, lifetime_s: int) -> str:
     """A JSON Web Token without a signature (RFC 7519, section 6)."""
-    parts = {"alg": "none"}, {"sub": subject, "iat": int(time.time()), "exp": ends}
+    now = int(time.time())
+    parts = {"alg": "none"}, {"sub": subject, "iat": now, "exp": now + lifetime_s}
     encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
     return ".".join((*encoded, ""))

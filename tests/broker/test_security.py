@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -278,7 +277,9 @@ def test_worker_waits_for_a_right_that_is_taken_away_at_work(cluster: Cluster) -
         assert "Write" in forbidden["remedy"]
         found = reasons(address)
         assert list(found) == ["topic"]
-        assert re.match(r"journey\.\S+ takes no records: TOPIC_AUTHORIZATION_FAILED", found["topic"])
+        topic, _, why = found["topic"].partition(" takes no records: ")
+        assert topic in {line["topic"] for line in worker.lines("topic.forbidden")}
+        assert why.startswith("TOPIC_AUTHORIZATION_FAILED")
         cluster.grant(user, [taken])
         until_done(cluster, more)
         until(lambda: reasons(address) == {}, "the worker to be ready")
@@ -316,9 +317,7 @@ def test_a_worker_logs_in_with_tokens_of_an_issuer(cluster: Cluster) -> None:
         with at_work(cluster, cluster.client("TLS", login)) as (worker, orders):
             until_done(cluster, orders)
             before = len(issuer.asked)
-            first_end = issuer.asked[before - 1].token_ends
-            until(lambda: time.time() > first_end, "the end of the first tokens")
-            assert len(issuer.asked) > before, "newer tokens"
+            until(lambda: len(issuer.asked) >= 3 * before, "newer tokens")
             again = place(cluster)
             until_done(cluster, again)
             assert worker.stop() == 0, worker.raw()

@@ -88,14 +88,15 @@ def keep_coming(shop: Shop, coming: Iterator[str]) -> list[str]:
 def test_few_orders_whose_every_request_fails_are_reported(stack: Stack, namespace: str) -> None:
     """One order is too few to shut the gate. The worker is degraded until the API answers again, and loses no order."""
     with open_shop(stack, namespace, environment={"JOURNEYS_ORDERS__RETRY_TIERS": "1s,5s"}) as shop:
-        shop.api.change("503")
-        shop.place("n2-a")
         worker = shop.crew.hire(str(Path(impatient.__file__)))
         address = address_of(worker)
+        until(lambda: reasons(address) == {}, "a ready worker")
+        shop.api.change("503")
+        shop.place("n2-a")
         until(lambda: "failing" in degraded(address), "the reason")
         assert re.match(r"all requests failed since the last answer \(\d+\)", degraded(address)["failing"])
         assert "status-503" in worker.until("api.failing")[0]["reason"]
-        until(lambda: reasons(address) == {}, "a ready worker")
+        assert reasons(address) == {}
         assert measured(address)["journeys_degraded"]["failing",] == 1
         shop.api.change("")
         shop.until_published(1)
@@ -167,8 +168,8 @@ def test_slow_order_is_named_until_it_ends(stack: Stack, namespace: str) -> None
         assert found["journeys_unready"] == {(name,): 0 for name in UNREADY}
         shop.until_published(2)
         until(lambda: (degraded(address), oldest_order(address)) == ({}, None), "its end")
-        [line] = [line for line in worker.lines("order.slow") if line["order_id"] == slow]
-        assert line["position"] == f"{shop.orders}/0/0"
+        [line] = worker.lines("order.slow")
+        assert (line["order_id"], line["position"]) == (slow, f"{shop.orders}/0/0")
         assert line["tries"] >= 1
         assert line["last_failure"].startswith("status-503 ")
         assert worker.stop() == 0

@@ -71,9 +71,10 @@ def test_the_watchdog_reports_a_hang_and_its_end(
         worker.until_assigned()
         until(lambda: reasons(address, "/healthz") == {}, "a healthy worker")
         shop.place(order)
-        # An order of a blocked loop does not get on either.
         until(lambda: part in {line["part"] for line in worker.lines("worker.stuck")}, "a line about the part")
-        [stuck] = [line for line in worker.lines("worker.stuck") if line["part"] == part]
+        by_part = {line["part"]: line for line in worker.lines("worker.stuck")}
+        assert by_part.keys() <= {part, "order"}, "an order of a blocked loop does not get on either"
+        stuck = by_part[part]
         assert stuck["level"] == "error"
         assert any(line.endswith(where) for line in stuck["stack"]), stuck["stack"]
         if part == "loop":
