@@ -107,7 +107,7 @@ def test_archive_is_unpacked_with_and_without_filters_of_python(
     archive = tmp_path / "archive.tar"
     with tarfile.open(archive, "w") as tar:
         tar.add(tmp_path / "jar", "lib/jar")
-    if old:
+    if old and hasattr(tarfile, "data_filter"):
         extract = tarfile.TarFile.extractall
         monkeypatch.setattr(tarfile.TarFile, "extractall", lambda tar, path: extract(tar, path, filter="data"))
         monkeypatch.delattr(tarfile, "data_filter")
