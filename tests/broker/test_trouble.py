@@ -138,8 +138,9 @@ def test_an_order_waits_until_it_is_settled(stack: Stack, namespace: str) -> Non
         address = address_of(worker)
         shop.until_published(3)
         until(lambda: measured(address)["journeys_orders_waiting"] == {(): 3}, "the young orders to be counted")
+        until(lambda: measured(address)["journeys_orders_due"] == {(): 0}, "no due order in the next measurement")
         found = measured(address)
-        assert found["journeys_orders_due"] == {(): 0}
+        assert found["journeys_orders_waiting"] == {(): 3}
         assert found["journeys_orders_next_due"] == {(): (young + HOUR_MS) / 1000}
         stay_healthy(worker, address)
         assert "JOURNEYS_ORDERS__SETTLE (1h)" in worker.lines("orders.waiting")[0]["reason"]
